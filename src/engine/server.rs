@@ -171,10 +171,11 @@ impl fmt::Display for Address {
     }
 }
 
-/// RFC 1123 host name, and underscores. A last label of digits alone is
-/// refused: `1.2.3.999` is a mistyped IP address, not a name.
+/// RFC 1123 host name, and underscores. A last label that is a number is
+/// refused: `1.2.3.999` is a mistyped IP address, and `0x7f.1` is one that
+/// some resolvers understand and no check of addresses would see.
 fn is_host_name(text: &str) -> bool {
-    let text = text.strip_suffix('.').unwrap_or(text);
+    let text = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
     let label_ok = |label: &str| {
         (1..=63).contains(&label.len())
             && !label.starts_with('-')
@@ -186,7 +187,10 @@ fn is_host_name(text: &str) -> bool {
     let last_is_number = text
         .rsplit('.')
         .next()
-        .is_some_and(|label| label.bytes().all(|b| b.is_ascii_digit()));
+        .is_some_and(|label| match label.strip_prefix("0x") {
+            Some(hex) => hex.bytes().all(|b| b.is_ascii_hexdigit()),
+            None => label.bytes().all(|b| b.is_ascii_digit()),
+        });
     text.len() <= Address::BYTES_MAX && text.split('.').all(label_ok) && !last_is_number
 }
 
@@ -378,6 +382,9 @@ mod tests {
             "a:80",
             "1.2.3.999",
             "1.2.3",
+            "0x7f.1",
+            "0X7F000001",
+            "2130706433",
             "[::1",
             "[1.2.3.4]",
             "a..b",
