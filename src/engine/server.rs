@@ -184,13 +184,13 @@ fn is_host_name(text: &str) -> bool {
                 .bytes()
                 .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
     };
-    let last_is_number = text
-        .rsplit('.')
-        .next()
-        .is_some_and(|label| match label.strip_prefix("0x") {
-            Some(hex) => hex.bytes().all(|b| b.is_ascii_hexdigit()),
-            None => label.bytes().all(|b| b.is_ascii_digit()),
-        });
+    let last_is_number =
+        text.rsplit('.')
+            .next()
+            .is_some_and(|label| match label.strip_prefix("0x") {
+                Some(hex) => hex.bytes().all(|b| b.is_ascii_hexdigit()),
+                None => label.bytes().all(|b| b.is_ascii_digit()),
+            });
     text.len() <= Address::BYTES_MAX && text.split('.').all(label_ok) && !last_is_number
 }
 
