@@ -217,6 +217,9 @@ impl std::error::Error for AddressError {}
 pub struct Port(core::num::NonZeroU16);
 
 impl Port {
+    /// The range, in words.
+    pub const ALLOWED: &'static str = "1 to 65535";
+
     /// Accepts 1 to 65,535.
     ///
     /// # Errors
@@ -228,7 +231,7 @@ impl Port {
             .map(Self)
             .ok_or(OutOfRange {
                 given: port,
-                allowed: "1 to 65535",
+                allowed: Self::ALLOWED,
             })
     }
 
@@ -248,8 +251,8 @@ pub struct Weight(u16);
 impl Weight {
     /// The weight of a server that names none.
     pub const ONE: Self = Self(1);
-    /// The largest weight.
-    pub const MAX: Self = Self(1000);
+    /// The range, in words.
+    pub const ALLOWED: &'static str = "1 to 1000";
 
     /// Accepts 1 to 1,000.
     ///
@@ -264,7 +267,7 @@ impl Weight {
                 allowed: if weight == 0 {
                     "1 to 1000, or drain the server instead"
                 } else {
-                    "1 to 1000"
+                    Self::ALLOWED
                 },
             }),
         }
@@ -284,6 +287,8 @@ impl VirtualNodes {
     /// 100, as the original system: shares within about 10 % of fair
     /// (one standard deviation) at 24 bytes a point.
     pub const DEFAULT: Self = Self(100);
+    /// The range, in words.
+    pub const ALLOWED: &'static str = "1 to 10000";
 
     /// Accepts 1 to 10,000.
     ///
@@ -294,7 +299,7 @@ impl VirtualNodes {
             Ok(n @ 1..=10_000) => Ok(Self(n)),
             _ => Err(OutOfRange {
                 given: n,
-                allowed: "1 to 10000",
+                allowed: Self::ALLOWED,
             }),
         }
     }
