@@ -1,1 +1,2 @@
-//! placeholder
+//! Ringway: consistent hashing, one engine in three places.
+pub mod engine;

@@ -1,0 +1,559 @@
+//! The control half: the state machine that all shells drive.
+//!
+//! The only place where a fact about a server changes what is routed, and the
+//! only place that makes events. Commands and observations go in with the
+//! time; events, a next deadline and a new [`RoutingTable`] come out.
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::hash;
+use super::health::{self, EjectionState, ProbeTally, Standing, Verdict};
+use super::message::{
+    Command, CommandError, Event, Events, Observation, ProbeId, ProbeOutcome, ServerId,
+};
+use super::metrics::Traffic;
+use super::ring::Ring;
+use super::server::{AdminState, Server, ServerName, Weight};
+use super::settings::Settings;
+use super::snapshot::{ProbeRecord, ServerSnapshot, Snapshot};
+use super::table::{RoutingTable, TableServer};
+use super::time::Timestamp;
+use super::timers::{Timer, Timers};
+
+/// The shortest wait there is: whatever the settings, a deadline that is set
+/// at some time lies after it, so that the shell never spins.
+const TICK: Duration = Duration::from_nanos(1);
+
+/// The fleet and everything known about it.
+#[derive(Clone, Debug)]
+pub struct LoadBalancer {
+    settings: Settings,
+    servers: BTreeMap<ServerName, Member>,
+    names: BTreeMap<ServerId, ServerName>,
+    next_id: u64,
+    primary: Arc<Ring>,
+    backup: Arc<Ring>,
+    table: Arc<RoutingTable>,
+    timers: Timers,
+    /// Whether any probe has ever finished: before, nobody is held to be
+    /// unproven, since nobody can be proven.
+    has_probed: bool,
+    traffic: Traffic,
+}
+
+/// One server and what is known about it.
+#[derive(Clone, Debug)]
+struct Member {
+    id: ServerId,
+    server: Server,
+    state: AdminState,
+    probes: ProbeTally,
+    ejection: EjectionState,
+    /// It was there when the balancer started: it gets its keys before its
+    /// first probe has finished, or they would all move twice at every start.
+    was_first: bool,
+    probe: ProbeSchedule,
+    in_flight: u32,
+    traffic: Traffic,
+    last_probe: Option<ProbeRecord>,
+}
+
+/// When a server is probed.
+#[derive(Clone, Debug, Default)]
+struct ProbeSchedule {
+    /// The number of the last probe.
+    round: u64,
+    /// When that one was due, if it has not finished.
+    outstanding_since: Option<Timestamp>,
+    /// When the next one is due, if servers are probed.
+    next: Option<Timestamp>,
+}
+
+impl LoadBalancer {
+    /// A balancer over `servers`, all active, of unknown health, and (if
+    /// health checks are on) with a probe due at `now`.
+    ///
+    /// # Errors
+    /// When two servers share a name, or the ring would be too large.
+    pub fn new(
+        settings: Settings,
+        servers: Vec<Server>,
+        now: Timestamp,
+    ) -> Result<Self, CommandError> {
+        let (mut primaries, mut backups) = (BTreeMap::new(), BTreeMap::new());
+        for server in &servers {
+            let weights = if server.backup {
+                &mut backups
+            } else {
+                &mut primaries
+            };
+            weights.insert(server.name.clone(), server.weight);
+        }
+        let primary = Arc::new(Ring::new(settings.virtual_nodes, &primaries)?);
+        let backup = Arc::new(Ring::new(settings.virtual_nodes, &backups)?);
+        let table = RoutingTable::new(
+            0,
+            Vec::new(),
+            Arc::clone(&primary),
+            Arc::clone(&backup),
+            false,
+        );
+        let mut balancer = Self {
+            settings,
+            servers: BTreeMap::new(),
+            names: BTreeMap::new(),
+            next_id: 0,
+            primary,
+            backup,
+            table: Arc::new(table),
+            timers: Timers::default(),
+            has_probed: false,
+            traffic: Traffic::default(),
+        };
+        for server in servers {
+            if balancer.servers.contains_key(&server.name) {
+                return Err(CommandError::DuplicateName(server.name));
+            }
+            balancer.enlist(server, true, now);
+        }
+        balancer.publish(&mut Events::default());
+        Ok(balancer)
+    }
+
+    /// Carries out what an operator asks.
+    ///
+    /// # Errors
+    /// When it cannot be done; the state is then as it was.
+    pub fn apply(&mut self, command: Command, now: Timestamp) -> Result<Events, CommandError> {
+        let mut events = Events::default();
+        match command {
+            Command::AddServer(server) => self.add(server, now, &mut events),
+            Command::RemoveServer(name) => self.remove(&name, &mut events),
+            Command::SetWeight(name, weight) => self.set_weight(&name, weight, &mut events),
+            Command::SetState(name, state) => self.set_state(&name, state, &mut events),
+        }?;
+        Ok(events)
+    }
+
+    /// Takes note of what a shell saw.
+    pub fn observe(&mut self, observation: Observation, now: Timestamp) -> Events {
+        let mut events = Events::default();
+        match observation {
+            Observation::ProbeFinished {
+                probe,
+                outcome,
+                took,
+            } => {
+                let at = now;
+                self.finish_probe(probe, ProbeRecord { at, outcome, took }, &mut events);
+            }
+            Observation::RequestStarted { server } => {
+                if let Some(member) = self.member(server) {
+                    member.in_flight = member.in_flight.saturating_add(1);
+                }
+            }
+            Observation::RequestFinished {
+                server,
+                outcome,
+                latency,
+            } => {
+                self.traffic.record(outcome, latency, now);
+                if let Some(member) = self.member(server) {
+                    member.in_flight = member.in_flight.saturating_sub(1);
+                    member.traffic.record(outcome, latency, now);
+                }
+                self.judge(server, outcome.into(), now, &mut events);
+            }
+            Observation::Judged { server, verdict } => {
+                self.judge(server, verdict, now, &mut events);
+            }
+            Observation::Counted {
+                server,
+                counters,
+                in_flight,
+            } => {
+                self.traffic.add(&counters, now);
+                if let Some(member) = server.and_then(|id| self.member(id)) {
+                    member.in_flight = in_flight;
+                    member.traffic.add(&counters, now);
+                }
+            }
+        }
+        events
+    }
+
+    /// Fires what is due at `now`: probes to send, ejections that end. The next
+    /// deadline is later than `now` afterwards.
+    pub fn advance(&mut self, now: Timestamp) -> Events {
+        let mut events = Events::default();
+        let mut is_changed = false;
+        while let Some((id, timer)) = self.timers.pop_due(now) {
+            match timer {
+                Timer::Probe => self.start_probe(id, now, &mut events),
+                Timer::Readmit => {
+                    if let Some(member) = self.member(id) {
+                        member.ejection.readmit(now);
+                        let name = member.server.name.clone();
+                        events.0.push(Event::Readmitted { name });
+                        is_changed = true;
+                    }
+                }
+            }
+        }
+        if is_changed {
+            self.publish(&mut events);
+        }
+        events
+    }
+
+    /// When [`Self::advance`] has something to do next.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        self.timers.next()
+    }
+
+    /// The routing table of this moment.
+    pub fn table(&self) -> &Arc<RoutingTable> {
+        &self.table
+    }
+
+    /// The settings it was made with.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Everything worth showing.
+    pub fn snapshot(&self, now: Timestamp) -> Snapshot {
+        let mut primary_shares = self
+            .primary
+            .shares()
+            .into_iter()
+            .zip(self.primary.expected_shares());
+        let mut backup_shares = self
+            .backup
+            .shares()
+            .into_iter()
+            .zip(self.backup.expected_shares());
+        let servers = self
+            .servers
+            .values()
+            .zip(self.table.servers())
+            .map(|(member, entry)| {
+                let shares: &mut dyn Iterator<Item = _> = if member.server.backup {
+                    &mut backup_shares
+                } else {
+                    &mut primary_shares
+                };
+                let (share_actual, share_expected) = shares.next().unwrap_or_default();
+                ServerSnapshot {
+                    id: member.id,
+                    server: member.server.clone(),
+                    state: member.state,
+                    health: member.probes.health(),
+                    ejected_until: member.ejection.until(),
+                    standing: entry.standing,
+                    share_expected,
+                    share_actual,
+                    in_flight: member.in_flight,
+                    total: member.traffic.total().clone(),
+                    last_minute: member.traffic.last_minute(now),
+                    last_probe: member.last_probe.clone(),
+                }
+            })
+            .collect();
+        Snapshot {
+            at: now,
+            servers,
+            total: self.traffic.total().clone(),
+            last_minute: self.traffic.last_minute(now),
+            fail_open: self.table.is_fail_open(),
+        }
+    }
+
+    fn add(
+        &mut self,
+        server: Server,
+        now: Timestamp,
+        events: &mut Events,
+    ) -> Result<(), CommandError> {
+        if self.servers.contains_key(&server.name) {
+            return Err(CommandError::DuplicateName(server.name));
+        }
+        let ring = self.ring_mut(server.backup);
+        *ring = Arc::new(ring.with_server(&server.name, server.weight)?);
+        let id = self.enlist(server.clone(), false, now);
+        events.0.push(Event::ServerAdded { id, server });
+        self.publish(events);
+        Ok(())
+    }
+
+    fn remove(&mut self, name: &ServerName, events: &mut Events) -> Result<(), CommandError> {
+        let Some(member) = self.servers.remove(name) else {
+            return Err(CommandError::UnknownServer(name.clone()));
+        };
+        self.names.remove(&member.id);
+        if let Some(at) = member.probe.next {
+            self.timers.cancel(at, member.id, Timer::Probe);
+        }
+        if let Some(at) = member.ejection.until() {
+            self.timers.cancel(at, member.id, Timer::Readmit);
+        }
+        let ring = self.ring_mut(member.server.backup);
+        *ring = Arc::new(ring.without_server(name));
+        events.0.push(Event::ServerRemoved { name: name.clone() });
+        self.publish(events);
+        Ok(())
+    }
+
+    fn set_weight(
+        &mut self,
+        name: &ServerName,
+        weight: Weight,
+        events: &mut Events,
+    ) -> Result<(), CommandError> {
+        let server = &self.find(name)?.server;
+        if server.weight == weight {
+            return Ok(());
+        }
+        let is_backup = server.backup;
+        let ring = self.ring_mut(is_backup);
+        *ring = Arc::new(ring.with_weight(name, weight)?);
+        self.find(name)?.server.weight = weight;
+        events.0.push(Event::WeightChanged {
+            name: name.clone(),
+            weight,
+        });
+        self.publish(events);
+        Ok(())
+    }
+
+    fn set_state(
+        &mut self,
+        name: &ServerName,
+        state: AdminState,
+        events: &mut Events,
+    ) -> Result<(), CommandError> {
+        let member = self.find(name)?;
+        if member.state == state {
+            return Ok(());
+        }
+        member.state = state;
+        events.0.push(Event::StateChanged {
+            name: name.clone(),
+            state,
+        });
+        self.publish(events);
+        Ok(())
+    }
+
+    /// Adds a server whose points are on the ring, and schedules its first probe.
+    fn enlist(&mut self, server: Server, was_first: bool, now: Timestamp) -> ServerId {
+        let id = ServerId(self.next_id);
+        self.next_id += 1;
+        let name = server.name.clone();
+        let mut probe = ProbeSchedule::default();
+        if self.settings.health_check.enabled {
+            probe.next = Some(now);
+            self.timers.set(now, id, Timer::Probe);
+        }
+        let member = Member {
+            id,
+            server,
+            state: AdminState::Active,
+            probes: ProbeTally::default(),
+            ejection: EjectionState::default(),
+            was_first,
+            probe,
+            in_flight: 0,
+            traffic: Traffic::default(),
+            last_probe: None,
+        };
+        self.names.insert(id, name.clone());
+        self.servers.insert(name, member);
+        id
+    }
+
+    /// Announces a probe and schedules the one after it, which supersedes it.
+    fn start_probe(&mut self, id: ServerId, now: Timestamp, events: &mut Events) {
+        let check = self.settings.health_check.clone();
+        let Some(member) = self.member(id) else {
+            return;
+        };
+        member.probe.round += 1;
+        member.probe.outstanding_since = Some(now);
+        // Already out of the queue, so there is nothing to cancel.
+        member.probe.next = None;
+        let wait = member.jittered(check.interval, check.jitter_percent);
+        let next = now.after(wait.max(TICK));
+        events.0.push(Event::ProbeDue {
+            probe: ProbeId {
+                server: id,
+                round: member.probe.round,
+            },
+            server: member.server.clone(),
+        });
+        self.schedule_probe(id, next);
+    }
+
+    fn finish_probe(&mut self, probe: ProbeId, record: ProbeRecord, events: &mut Events) {
+        let check = self.settings.health_check.clone();
+        let Some(member) = self.member(probe.server) else {
+            return;
+        };
+        if member.probe.round != probe.round {
+            return;
+        }
+        let Some(started) = member.probe.outstanding_since.take() else {
+            return;
+        };
+        let is_good = record.outcome == ProbeOutcome::Good;
+        let why = record.outcome.clone();
+        let now = record.at;
+        member.last_probe = Some(record);
+        let is_changed = member.probes.record(is_good, &check);
+        let interval = if member.probes.is_in_transition() {
+            check.fast_interval
+        } else {
+            check.interval
+        };
+        let wait = member.jittered(interval, check.jitter_percent);
+        // Never in the past, or a slow probe would be followed at once.
+        let next = started.after(wait).max(now.after(Duration::from_nanos(1)));
+        if is_changed {
+            events.0.push(Event::HealthChanged {
+                name: member.server.name.clone(),
+                health: member.probes.health(),
+                why,
+            });
+        }
+        self.schedule_probe(probe.server, next);
+        let is_first = !core::mem::replace(&mut self.has_probed, true);
+        if is_changed || is_first {
+            self.publish(events);
+        }
+    }
+
+    fn schedule_probe(&mut self, id: ServerId, at: Timestamp) {
+        let Some(member) = self.member(id) else {
+            return;
+        };
+        let before = member.probe.next.replace(at);
+        if let Some(before) = before {
+            self.timers.cancel(before, id, Timer::Probe);
+        }
+        self.timers.set(at, id, Timer::Probe);
+    }
+
+    /// Lets a request speak for or against its server.
+    fn judge(&mut self, id: ServerId, verdict: Verdict, now: Timestamp, events: &mut Events) {
+        let rules = self.settings.ejection.clone();
+        let Some(member) = self.member(id) else {
+            return;
+        };
+        if !member.ejection.judge(verdict, &rules) || !self.may_eject(id) {
+            return;
+        }
+        let Some(member) = self.member(id) else {
+            return;
+        };
+        let until = member.ejection.eject(member.identity(), &rules, now);
+        let name = member.server.name.clone();
+        self.timers.set(until, id, Timer::Readmit);
+        events.0.push(Event::Ejected {
+            name,
+            until,
+            verdict,
+        });
+        self.publish(events);
+    }
+
+    /// Whether one more ejection leaves somebody eligible and stays within the
+    /// permitted part of the fleet.
+    fn may_eject(&self, id: ServerId) -> bool {
+        let n_ejected = self
+            .servers
+            .values()
+            .filter(|m| m.ejection.is_ejected())
+            .count();
+        let percent = usize::from(self.settings.ejection.max_percent);
+        let n_allowed = (self.servers.len() * percent / 100).max(1);
+        let is_other_eligible = self
+            .table
+            .servers()
+            .iter()
+            .any(|entry| entry.id != id && entry.standing == Standing::Eligible);
+        n_ejected < n_allowed && is_other_eligible
+    }
+
+    /// Makes the routing table anew and announces failing open.
+    fn publish(&mut self, events: &mut Events) {
+        let servers = self
+            .servers
+            .values()
+            .map(|member| {
+                let trusts_unknown = member.was_first || !self.has_probed;
+                TableServer {
+                    id: member.id,
+                    server: member.server.clone(),
+                    standing: health::standing(
+                        member.state,
+                        &member.ejection,
+                        &member.probes,
+                        trusts_unknown,
+                    ),
+                }
+            })
+            .collect();
+        let table = RoutingTable::new(
+            self.table.version() + 1,
+            servers,
+            Arc::clone(&self.primary),
+            Arc::clone(&self.backup),
+            self.settings.fail_open,
+        );
+        if table.is_fail_open() != self.table.is_fail_open() {
+            events.0.push(Event::FailOpen(table.is_fail_open()));
+        }
+        self.table = Arc::new(table);
+    }
+
+    fn ring_mut(&mut self, is_backup: bool) -> &mut Arc<Ring> {
+        if is_backup {
+            &mut self.backup
+        } else {
+            &mut self.primary
+        }
+    }
+
+    fn find(&mut self, name: &ServerName) -> Result<&mut Member, CommandError> {
+        self.servers
+            .get_mut(name)
+            .ok_or_else(|| CommandError::UnknownServer(name.clone()))
+    }
+
+    fn member(&mut self, id: ServerId) -> Option<&mut Member> {
+        self.servers.get_mut(self.names.get(&id)?)
+    }
+}
+
+impl Member {
+    /// A number that stands for its name, for jitter.
+    fn identity(&self) -> u64 {
+        hash::of_key(self.server.name.as_str().as_bytes())
+    }
+
+    /// `interval`, longer or shorter by up to `percent`, as this server and
+    /// probe decide.
+    fn jittered(&self, interval: Duration, percent: u8) -> Duration {
+        let nanos = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX);
+        let span = (nanos / 100)
+            .saturating_mul(u64::from(percent))
+            .min(nanos / 2);
+        let offset = hash::spread(self.identity(), self.probe.round, 2 * span + 1);
+        Duration::from_nanos((nanos - span).saturating_add(offset))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,227 @@
+//! The engine's vocabulary: what operators ask of it, what shells report to
+//! it, and what it announces.
+
+use core::fmt;
+use core::time::Duration;
+
+use super::health::{Health, Verdict};
+use super::metrics::{Counters, Outcome};
+use super::ring::TooManyPoints;
+use super::server::{AdminState, Server, ServerName, Weight};
+use super::time::Timestamp;
+
+/// One server's stay in the fleet. A server that is removed and added again
+/// has another one, so that late news of the old is not taken for the new's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ServerId(pub(super) u64);
+
+impl ServerId {
+    /// The id as a number, for shells that cannot hold the type.
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+
+    /// The id with this number; one that was never given out names no server.
+    pub const fn from_number(number: u64) -> Self {
+        Self(number)
+    }
+}
+
+/// What an operator asks for. Refused as a whole or done as a whole.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Add a server, in admin state active.
+    AddServer(Server),
+    /// Forget a server.
+    RemoveServer(ServerName),
+    /// Change a server's weight.
+    SetWeight(ServerName, Weight),
+    /// Drain a server, or let it take requests again.
+    SetState(ServerName, AdminState),
+}
+
+/// Why a [`Command`] was refused; the state is as it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CommandError {
+    /// There is a server of that name already.
+    DuplicateName(ServerName),
+    /// There is no server of that name.
+    UnknownServer(ServerName),
+    /// The ring would grow too large.
+    TooManyPoints(TooManyPoints),
+}
+
+impl fmt::Display for CommandError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DuplicateName(name) => {
+                write!(
+                    f,
+                    "there is already a server named {:?}; names are unique",
+                    name.as_str()
+                )
+            }
+            Self::UnknownServer(name) => write!(f, "there is no server named {:?}", name.as_str()),
+            Self::TooManyPoints(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for CommandError {}
+
+impl From<TooManyPoints> for CommandError {
+    fn from(error: TooManyPoints) -> Self {
+        Self::TooManyPoints(error)
+    }
+}
+
+/// What a shell saw. Always accepted; news of servers and probes that are gone
+/// is ignored, since late answers are normal.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Observation {
+    /// A probe that [`Event::ProbeDue`] asked for has finished.
+    ProbeFinished {
+        /// Which one.
+        probe: ProbeId,
+        /// How it ended.
+        outcome: ProbeOutcome,
+        /// How long it took.
+        took: Duration,
+    },
+    /// A request was sent to a server; in flight until it finishes.
+    RequestStarted {
+        /// The server.
+        server: ServerId,
+    },
+    /// A request that was reported as started has ended: counts it, judges it.
+    RequestFinished {
+        /// The server.
+        server: ServerId,
+        /// How it ended.
+        outcome: Outcome,
+        /// From sending it to the head of its answer.
+        latency: Duration,
+    },
+    /// Judges a request without counting it; for shells that count themselves.
+    Judged {
+        /// The server.
+        server: ServerId,
+        /// What the request says of it.
+        verdict: Verdict,
+    },
+    /// Counts finished requests without judging them; for shells that count
+    /// themselves and report sums.
+    Counted {
+        /// The server; `None` for requests that no server got.
+        server: Option<ServerId>,
+        /// What was counted since the last report.
+        counters: Box<Counters>,
+        /// Requests in flight now.
+        in_flight: u32,
+    },
+}
+
+/// One probe of one server; a newer one supersedes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ProbeId {
+    /// The server.
+    pub server: ServerId,
+    /// The number of the probe among that server's.
+    pub round: u64,
+}
+
+/// How a probe ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProbeOutcome {
+    /// As expected.
+    Good,
+    /// Not as expected; the text says how, for operators.
+    Failed(String),
+}
+
+/// What the engine announces. Folded together, the events give the state.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// A server joined the fleet.
+    ServerAdded {
+        /// Its stay in the fleet.
+        id: ServerId,
+        /// The server.
+        server: Server,
+    },
+    /// A server left it.
+    ServerRemoved {
+        /// Its name.
+        name: ServerName,
+    },
+    /// A server's weight changed.
+    WeightChanged {
+        /// Its name.
+        name: ServerName,
+        /// The new weight.
+        weight: Weight,
+    },
+    /// A server's admin state changed.
+    StateChanged {
+        /// Its name.
+        name: ServerName,
+        /// The new state.
+        state: AdminState,
+    },
+    /// Probes changed their verdict on a server.
+    HealthChanged {
+        /// Its name.
+        name: ServerName,
+        /// The new health.
+        health: Health,
+        /// What the last probe said.
+        why: ProbeOutcome,
+    },
+    /// Traffic took a server out.
+    Ejected {
+        /// Its name.
+        name: ServerName,
+        /// When it will be re-admitted.
+        until: Timestamp,
+        /// The last failure.
+        verdict: Verdict,
+    },
+    /// An ejection ended.
+    Readmitted {
+        /// Its name.
+        name: ServerName,
+    },
+    /// From now on no server is eligible and all are used (`true`), or one is
+    /// eligible again (`false`).
+    FailOpen(bool),
+    /// The shell is to probe a server and to report
+    /// [`Observation::ProbeFinished`]. A probe that is never reported on has
+    /// no effect.
+    ProbeDue {
+        /// The probe to report on.
+        probe: ProbeId,
+        /// Whom to probe.
+        server: Server,
+    },
+}
+
+/// What one call announces, in order.
+#[must_use = "events are the only way the engine tells its shell what to do"]
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Events(pub(super) Vec<Event>);
+
+impl Events {
+    /// The events as a slice.
+    pub fn as_slice(&self) -> &[Event] {
+        &self.0
+    }
+}
+
+impl IntoIterator for Events {
+    type Item = Event;
+    type IntoIter = std::vec::IntoIter<Event>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}

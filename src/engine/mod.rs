@@ -1,0 +1,60 @@
+//! The routing engine: pure, and the same bits on every target.
+//!
+//! It has two halves. The **control half** is [`LoadBalancer`], a state
+//! machine: [`Command`]s and [`Observation`]s go in with a [`Timestamp`],
+//! [`Events`] and a next deadline come out. The **data half** is the immutable
+//! [`RoutingTable`] it derives: routing a key is a pure function of it.
+//!
+//! There is no I/O here, no clock, thread, lock, log, `async`, randomness,
+//! unordered map or platform-dependent float function, and no knowledge of
+//! JSON, HTTP or JavaScript. The shells (`native`, `wasm`) do all of that.
+//!
+//! In reading order:
+
+#![deny(clippy::disallowed_types)]
+
+mod time;
+pub use time::Timestamp;
+
+mod hash;
+
+mod server;
+pub use server::{
+    Address, AddressError, AdminState, NameError, OutOfRange, Port, Server, ServerName,
+    VirtualNodes, Weight,
+};
+
+mod ring;
+pub use ring::{
+    Balance, Flow, Moved, OwnedArc, POINTS_MAX, Point, Position, Rank, Ring, RingServer, Share,
+    TooManyPoints,
+};
+
+mod settings;
+pub use settings::{Ejection, HealthCheck, Settings};
+
+mod metrics;
+pub use metrics::{
+    BUCKETS, CLASSES, Counters, Histogram, Outcome, Traffic, bucket_end_micros, bucket_of,
+};
+
+mod health;
+pub use health::{Health, Standing, Verdict};
+
+mod message;
+pub use message::{
+    Command, CommandError, Event, Events, Observation, ProbeId, ProbeOutcome, ServerId,
+};
+
+mod table;
+pub use table::{
+    Candidate, Loads, NoServer, Reason, Route, RoutingTable, ServerIndex, TableServer,
+};
+
+mod snapshot;
+pub use snapshot::{FleetHealth, ProbeRecord, ServerSnapshot, Snapshot};
+
+mod timers;
+
+mod balancer;
+pub use balancer::LoadBalancer;

@@ -1,0 +1,634 @@
+//! The ring: every server's points, sorted by position, and who owns what.
+//!
+//! Karger et al., «Consistent hashing and random trees», STOC 1997; the layout
+//! of this one is published in `docs/ring-format.md`. A ring is immutable: a
+//! change of one server makes a new ring by merging that server's points into
+//! (or out of) the sorted rest. It knows names and weights only: no address,
+//! no health, no order of insertion.
+//!
+//! Lookup is a bucket index on a position's top bits followed by a short scan.
+//! A bucket of more than [`SCAN_MAX`] points is searched by halving, so that
+//! names chosen to crowd one bucket cannot make a lookup linear.
+
+use core::fmt;
+use std::collections::BTreeMap;
+
+use super::hash::{self, PointHasher};
+use super::server::{ServerName, VirtualNodes, Weight};
+
+/// The most points a ring may have: 2^20, which is 16 MiB.
+pub const POINTS_MAX: u32 = 1 << 20;
+
+/// The longest run of points scanned one by one inside a bucket.
+const SCAN_MAX: usize = 16;
+
+/// A place on the ring: 64 bits, clockwise is upwards, wrapping at the top.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position(u64);
+
+impl Position {
+    /// Where `key` stands: XXH3-64 of its bytes.
+    pub fn of_key(key: &[u8]) -> Self {
+        Self(hash::of_key(key))
+    }
+
+    /// The position with these bits.
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    /// The position as an integer.
+    pub const fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// The position as a fraction of the ring in `0..1`; for drawing only.
+    pub fn turn(self) -> f64 {
+        // The top 53 bits: what an f64 holds without rounding up to 1.
+        (self.0 >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}
+
+impl fmt::Display for Position {
+    /// Sixteen hexadecimal digits, as positions are written everywhere.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// The rank of a server among the servers of one [`Ring`], by name.
+pub type Rank = u32;
+
+/// A virtual node as it stands on the ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Point {
+    /// Where it stands.
+    pub position: Position,
+    /// Whose it is. Points at one position are ordered by it, which is by name.
+    pub server: Rank,
+}
+
+/// One server as the ring knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RingServer {
+    /// Its identity.
+    pub name: ServerName,
+    /// Its number of points is this times the virtual nodes.
+    pub weight: Weight,
+}
+
+/// An exact part of the ring, from nothing to all of it, in units of 2^-64.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Share(u128);
+
+impl Share {
+    /// No part of the ring.
+    pub const NONE: Self = Self(0);
+    /// The whole ring: 2^64 units.
+    pub const WHOLE: Self = Self(1 << 64);
+
+    /// The share in units of 2^-64 of the ring; 0 to 2^64.
+    pub const fn units(self) -> u128 {
+        self.0
+    }
+
+    /// The share as a fraction in `0..=1`, rounded; for reading, not deciding.
+    pub fn fraction(self) -> f64 {
+        self.0 as f64 / Self::WHOLE.0 as f64
+    }
+}
+
+impl core::ops::AddAssign for Share {
+    fn add_assign(&mut self, other: Self) {
+        self.0 += other.0;
+    }
+}
+
+impl core::iter::Sum for Share {
+    fn sum<I: Iterator<Item = Self>>(shares: I) -> Self {
+        Self(shares.map(|share| share.0).sum())
+    }
+}
+
+/// A stretch of the ring and its owner: every position after `after`, up to
+/// and including `end`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OwnedArc {
+    /// The position before its first one.
+    pub after: Position,
+    /// Its last position, where the owner's point stands.
+    pub end: Position,
+    /// The owner.
+    pub server: Rank,
+    /// Its length.
+    pub share: Share,
+}
+
+/// How evenly the ring is shared, relative to the weights. No servers: all 1 and 0.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Balance {
+    /// The largest ratio of a server's share to its fair share; 1 is even.
+    pub peak_to_mean: f64,
+    /// Standard deviation of those ratios, each counted by its fair share: the
+    /// coefficient of variation. Theory for S equal servers of V points:
+    /// `sqrt((S - 1) / (S * V + 1))`.
+    pub cv: f64,
+}
+
+/// More points were asked for than [`POINTS_MAX`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooManyPoints {
+    /// How many were asked for.
+    pub points: u64,
+}
+
+impl fmt::Display for TooManyPoints {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} points (weights x virtual nodes, over all servers) are not allowed; \
+             give at most {POINTS_MAX}: lower the weights or the virtual nodes",
+            self.points
+        )
+    }
+}
+
+impl std::error::Error for TooManyPoints {}
+
+/// All points of all servers, sorted by position.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ring {
+    virtual_nodes: VirtualNodes,
+    /// Sorted by name; a [`Rank`] is an index here.
+    servers: Vec<RingServer>,
+    /// Sorted by (position, server).
+    points: Vec<Point>,
+    /// `buckets[b]` is the index of the first point whose position's top bits
+    /// are `b` or more; one entry more than there are buckets.
+    buckets: Vec<u32>,
+    /// A position's bucket is its bits shifted right by this.
+    shift: u32,
+}
+
+impl Ring {
+    /// Builds the ring of `servers` at once.
+    ///
+    /// # Errors
+    /// When there would be more than [`POINTS_MAX`] points.
+    pub fn new(
+        virtual_nodes: VirtualNodes,
+        servers: &BTreeMap<ServerName, Weight>,
+    ) -> Result<Self, TooManyPoints> {
+        let servers: Vec<RingServer> = servers
+            .iter()
+            .map(|(name, &weight)| RingServer {
+                name: name.clone(),
+                weight,
+            })
+            .collect();
+        let n_points = count_points(virtual_nodes, &servers)?;
+        let mut points = Vec::with_capacity(n_points as usize);
+        for (rank, server) in servers.iter().enumerate() {
+            let n = server.weight.number() * virtual_nodes.number();
+            push_points(&mut points, &server.name, rank as Rank, 0..n);
+        }
+        points.sort_unstable();
+        Ok(Self::index(virtual_nodes, servers, points))
+    }
+
+    /// This ring with one server more; `self` again when it already has one
+    /// of that name.
+    ///
+    /// # Errors
+    /// When there would be more than [`POINTS_MAX`] points.
+    pub fn with_server(&self, name: &ServerName, weight: Weight) -> Result<Self, TooManyPoints> {
+        let Err(rank) = self.search(name) else {
+            return Ok(self.clone());
+        };
+        let mut servers = self.servers.clone();
+        servers.insert(
+            rank,
+            RingServer {
+                name: name.clone(),
+                weight,
+            },
+        );
+        count_points(self.virtual_nodes, &servers)?;
+        let n = weight.number() * self.virtual_nodes.number();
+        let added = sorted_points(name, rank as Rank, 0..n);
+        let rerank = |server: Rank| server + Rank::from(server as usize >= rank);
+        Ok(self.merge(servers, rerank, &[], &added))
+    }
+
+    /// This ring without the server called `name`; `self` again when it has none.
+    #[must_use]
+    pub fn without_server(&self, name: &ServerName) -> Self {
+        let Ok(rank) = self.search(name) else {
+            return self.clone();
+        };
+        let mut servers = self.servers.clone();
+        let gone = servers.remove(rank);
+        let n = gone.weight.number() * self.virtual_nodes.number();
+        let dropped = sorted_points(name, rank as Rank, 0..n);
+        let rerank = |server: Rank| server - Rank::from(server as usize > rank);
+        self.merge(servers, rerank, &dropped, &[])
+    }
+
+    /// This ring with another weight for one server, which adds that server's
+    /// next points or drops its last ones; `self` again when it has no such server.
+    ///
+    /// # Errors
+    /// When there would be more than [`POINTS_MAX`] points.
+    pub fn with_weight(&self, name: &ServerName, weight: Weight) -> Result<Self, TooManyPoints> {
+        let Ok(rank) = self.search(name) else {
+            return Ok(self.clone());
+        };
+        let mut servers = self.servers.clone();
+        let before = servers[rank].weight.number() * self.virtual_nodes.number();
+        servers[rank].weight = weight;
+        count_points(self.virtual_nodes, &servers)?;
+        let after = weight.number() * self.virtual_nodes.number();
+        // One of the two ranges is empty.
+        let dropped = sorted_points(name, rank as Rank, after..before);
+        let added = sorted_points(name, rank as Rank, before..after);
+        Ok(self.merge(servers, |server| server, &dropped, &added))
+    }
+
+    /// Points for each unit of weight.
+    pub fn virtual_nodes(&self) -> VirtualNodes {
+        self.virtual_nodes
+    }
+
+    /// The servers, sorted by name; a [`Rank`] is an index here.
+    pub fn servers(&self) -> &[RingServer] {
+        &self.servers
+    }
+
+    /// The points, sorted by position.
+    pub fn points(&self) -> &[Point] {
+        &self.points
+    }
+
+    /// The first server clockwise from `position`; `None` on an empty ring.
+    #[inline]
+    pub fn owner(&self, position: Position) -> Option<Rank> {
+        self.points
+            .get(self.first_at_or_after(position))
+            .map(|point| point.server)
+    }
+
+    /// Every point once, clockwise from `position`.
+    pub fn walk(&self, position: Position) -> impl Iterator<Item = &Point> {
+        let (before, after) = self.points.split_at(self.first_at_or_after(position));
+        after.iter().chain(before)
+    }
+
+    /// The distinct servers clockwise from `position`, owner first.
+    pub fn candidates(&self, position: Position) -> impl Iterator<Item = Rank> {
+        let mut seen = vec![false; self.servers.len()];
+        self.walk(position)
+            .map(|point| point.server)
+            .filter(move |&server| !core::mem::replace(&mut seen[server as usize], true))
+            .take(self.servers.len())
+    }
+
+    /// The arcs in order of position, the one that wraps first.
+    pub fn arcs(&self) -> impl Iterator<Item = OwnedArc> {
+        let last = self
+            .points
+            .last()
+            .map_or(Position(0), |point| point.position);
+        self.points
+            .iter()
+            .scan(last, |after, point| {
+                let arc = OwnedArc {
+                    after: *after,
+                    end: point.position,
+                    server: point.server,
+                    share: Share(u128::from(point.position.0.wrapping_sub(after.0))),
+                };
+                *after = point.position;
+                Some(arc)
+            })
+            .enumerate()
+            .map(|(i, mut arc)| {
+                // Only a ring whose points all stand at one position has an empty
+                // first arc; it is the whole ring then.
+                if i == 0 && arc.share == Share::NONE {
+                    arc.share = Share::WHOLE;
+                }
+                arc
+            })
+    }
+
+    /// What each server owns, by [`Rank`]; adds up to exactly [`Share::WHOLE`]
+    /// unless the ring is empty.
+    pub fn shares(&self) -> Vec<Share> {
+        let mut shares = vec![Share::NONE; self.servers.len()];
+        for arc in self.arcs() {
+            shares[arc.server as usize] += arc.share;
+        }
+        shares
+    }
+
+    /// The part of the ring each server would own in a perfect world, as a
+    /// fraction: its weight over the sum of weights; by [`Rank`].
+    pub fn expected_shares(&self) -> Vec<f64> {
+        let total: u64 = self
+            .servers
+            .iter()
+            .map(|s| u64::from(s.weight.number()))
+            .sum();
+        self.servers
+            .iter()
+            .map(|s| f64::from(s.weight.number()) / total as f64)
+            .collect()
+    }
+
+    /// How even the shares are.
+    pub fn balance(&self) -> Balance {
+        let mut balance = Balance {
+            peak_to_mean: if self.servers.is_empty() { 1.0 } else { 0.0 },
+            cv: 0.0,
+        };
+        for (share, expected) in self.shares().iter().zip(self.expected_shares()) {
+            let ratio = share.fraction() / expected;
+            balance.peak_to_mean = balance.peak_to_mean.max(ratio);
+            balance.cv += expected * (ratio - 1.0) * (ratio - 1.0);
+        }
+        balance.cv = balance.cv.sqrt();
+        balance
+    }
+
+    /// The index of the first point at or after `position`, wrapping to 0;
+    /// 0 on an empty ring.
+    #[inline]
+    fn first_at_or_after(&self, position: Position) -> usize {
+        let bucket = (position.0 >> self.shift) as usize;
+        let (from, to) = (
+            self.buckets[bucket] as usize,
+            self.buckets[bucket + 1] as usize,
+        );
+        let inside = &self.points[from..to];
+        let before = if inside.len() <= SCAN_MAX {
+            inside
+                .iter()
+                .position(|point| point.position >= position)
+                .unwrap_or(inside.len())
+        } else {
+            inside.partition_point(|point| point.position < position)
+        };
+        let i = from + before;
+        if i == self.points.len() { 0 } else { i }
+    }
+
+    /// Where `name` is among the servers, or where it would be.
+    fn search(&self, name: &ServerName) -> Result<usize, usize> {
+        self.servers
+            .binary_search_by(|server| server.name.cmp(name))
+    }
+
+    /// Wraps sorted points with a fresh bucket index.
+    fn index(virtual_nodes: VirtualNodes, servers: Vec<RingServer>, points: Vec<Point>) -> Self {
+        let shift = shift_for(points.len());
+        let n_buckets = 1_usize << (64 - shift);
+        let mut buckets = Vec::with_capacity(n_buckets + 1);
+        for (i, point) in points.iter().enumerate() {
+            let bucket = (point.position.0 >> shift) as usize;
+            if bucket >= buckets.len() {
+                buckets.resize(bucket + 1, i as u32);
+            }
+        }
+        buckets.resize(n_buckets + 1, points.len() as u32);
+        Self {
+            virtual_nodes,
+            servers,
+            points,
+            buckets,
+            shift,
+        }
+    }
+
+    /// A new ring: these points without `dropped` (ranks of before), renumbered
+    /// by `rerank`, with `added` (ranks of after). Both lists are sorted, and
+    /// every dropped point is there. Everything between two edits is copied in
+    /// one go, which is what makes a change cheaper than a build.
+    fn merge(
+        &self,
+        servers: Vec<RingServer>,
+        rerank: impl Fn(Rank) -> Rank,
+        dropped: &[Point],
+        added: &[Point],
+    ) -> Self {
+        let n_points = self.points.len() + added.len() - dropped.len();
+        let keeps_index = shift_for(n_points) == self.shift;
+        let mut points = Vec::with_capacity(n_points);
+        let mut buckets = Vec::with_capacity(if keeps_index { self.buckets.len() } else { 0 });
+        let (mut rest, mut dropped, mut added) = (&self.points[..], dropped, added);
+        loop {
+            // The next edit is the lower of the two; `true` means it is a drop.
+            let (edit, is_drop) = match (dropped.first(), added.first()) {
+                (None, None) => break,
+                (Some(&drop), None) => (drop, true),
+                (None, Some(&add)) => (add, false),
+                (Some(&drop), Some(&add)) => {
+                    if drop.position <= add.position {
+                        (drop, true)
+                    } else {
+                        (add, false)
+                    }
+                }
+            };
+            let n_before = if is_drop {
+                rest.partition_point(|&point| point < edit)
+            } else {
+                rest.partition_point(|&point| {
+                    (point.position, rerank(point.server)) < (edit.position, edit.server)
+                })
+            };
+            let (before, after) = rest.split_at(n_before);
+            points.extend(before.iter().map(|point| Point {
+                server: rerank(point.server),
+                ..*point
+            }));
+            if keeps_index {
+                // Buckets up to the edit's own begin where they began, shifted
+                // by the edits so far.
+                let offset =
+                    (points.len() as u32).wrapping_sub((self.points.len() - after.len()) as u32);
+                let upto = (edit.position.0 >> self.shift) as usize + 1;
+                extend_shifted(&mut buckets, &self.buckets, upto, offset);
+            }
+            if is_drop {
+                rest = &after[1..];
+                dropped = &dropped[1..];
+            } else {
+                points.push(edit);
+                rest = after;
+                added = &added[1..];
+            }
+        }
+        points.extend(rest.iter().map(|point| Point {
+            server: rerank(point.server),
+            ..*point
+        }));
+        if !keeps_index {
+            return Self::index(self.virtual_nodes, servers, points);
+        }
+        let offset = (n_points as u32).wrapping_sub(self.points.len() as u32);
+        extend_shifted(&mut buckets, &self.buckets, self.buckets.len(), offset);
+        Self {
+            virtual_nodes: self.virtual_nodes,
+            servers,
+            points,
+            buckets,
+            shift: self.shift,
+        }
+    }
+}
+
+/// What changed hands between two rings.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Moved {
+    /// The part of the ring whose owner differs.
+    pub total: Share,
+    /// The same by giver and taker, in order of their names.
+    pub flows: Vec<Flow>,
+}
+
+/// A part of the ring that went from one server to another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flow {
+    /// Who owned it before.
+    pub from: ServerName,
+    /// Who owns it after.
+    pub to: ServerName,
+    /// How much.
+    pub share: Share,
+}
+
+impl Moved {
+    /// Compares owners over the whole of two rings, exactly. When just one of
+    /// them is empty everything has moved, but from or to nobody.
+    pub fn between(before: &Ring, after: &Ring) -> Self {
+        let (Some(last_before), Some(last_after)) = (before.points.last(), after.points.last())
+        else {
+            let both = before.points.is_empty() && after.points.is_empty();
+            return Self {
+                total: if both { Share::NONE } else { Share::WHOLE },
+                flows: Vec::new(),
+            };
+        };
+        let mut flows: BTreeMap<(Rank, Rank), Share> = BTreeMap::new();
+        let mut total = Share::NONE;
+        // Walk the boundaries of both rings in one sweep. Between two of them
+        // the owner is the next point of each ring, wrapping.
+        let mut swept = last_before.position.max(last_after.position);
+        let (mut i, mut j) = (0, 0);
+        let mut is_first = true;
+        while i < before.points.len() || j < after.points.len() {
+            let old = before.points[i % before.points.len()];
+            let new = after.points[j % after.points.len()];
+            let next = match (i < before.points.len(), j < after.points.len()) {
+                (true, true) => old.position.min(new.position),
+                (true, false) => old.position,
+                _ => new.position,
+            };
+            let mut share = Share(u128::from(next.0.wrapping_sub(swept.0)));
+            if is_first && share == Share::NONE {
+                share = Share::WHOLE;
+            }
+            is_first = false;
+            if share != Share::NONE
+                && before.servers[old.server as usize].name
+                    != after.servers[new.server as usize].name
+            {
+                total += share;
+                *flows.entry((old.server, new.server)).or_default() += share;
+            }
+            swept = next;
+            while before
+                .points
+                .get(i)
+                .is_some_and(|point| point.position <= next)
+            {
+                i += 1;
+            }
+            while after
+                .points
+                .get(j)
+                .is_some_and(|point| point.position <= next)
+            {
+                j += 1;
+            }
+        }
+        Self {
+            total,
+            flows: flows
+                .into_iter()
+                .map(|((from, to), share)| Flow {
+                    from: before.servers[from as usize].name.clone(),
+                    to: after.servers[to as usize].name.clone(),
+                    share,
+                })
+                .collect(),
+        }
+    }
+}
+
+/// Points of all `servers` together.
+fn count_points(virtual_nodes: VirtualNodes, servers: &[RingServer]) -> Result<u32, TooManyPoints> {
+    let points = servers
+        .iter()
+        .map(|server| u64::from(server.weight.number()) * u64::from(virtual_nodes.number()))
+        .sum();
+    u32::try_from(points)
+        .ok()
+        .filter(|&n| n <= POINTS_MAX)
+        .ok_or(TooManyPoints { points })
+}
+
+/// Appends the points `indexes` of one server, unsorted.
+fn push_points(
+    points: &mut Vec<Point>,
+    name: &ServerName,
+    server: Rank,
+    indexes: core::ops::Range<u32>,
+) {
+    let mut hasher = PointHasher::new(name.as_str());
+    points.extend(indexes.map(|i| Point {
+        position: Position(hasher.point(i)),
+        server,
+    }));
+}
+
+/// The points `indexes` of one server, sorted.
+fn sorted_points(name: &ServerName, server: Rank, indexes: core::ops::Range<u32>) -> Vec<Point> {
+    let mut points = Vec::with_capacity(indexes.len());
+    push_points(&mut points, name, server, indexes);
+    points.sort_unstable();
+    points
+}
+
+/// How far to shift a position to get its bucket: two buckets for each of
+/// `n_points`, rounded up to a power of two, and never fewer than two.
+fn shift_for(n_points: usize) -> u32 {
+    let bits = (2 * n_points).next_power_of_two().trailing_zeros().max(1);
+    64 - bits
+}
+
+/// Appends `old[new.len()..upto]` to `new`, each plus `offset` (wrapping, so
+/// that an offset can be negative).
+fn extend_shifted(new: &mut Vec<u32>, old: &[u32], upto: usize, offset: u32) {
+    if upto > new.len() {
+        let from = new.len();
+        new.extend(
+            old[from..upto]
+                .iter()
+                .map(|&first| first.wrapping_add(offset)),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,208 @@
+//! What the ring's own parts must do; the properties of whole rings are in
+//! `tests/it/properties.rs`.
+
+use super::*;
+
+fn name(text: &str) -> ServerName {
+    ServerName::new(text).expect("a good name")
+}
+
+fn weight(n: u64) -> Weight {
+    Weight::new(n).expect("a good weight")
+}
+
+fn ring(virtual_nodes: u64, servers: &[(&str, u64)]) -> Ring {
+    let servers = servers.iter().map(|&(n, w)| (name(n), weight(w))).collect();
+    let virtual_nodes = VirtualNodes::new(virtual_nodes).expect("a good number");
+    Ring::new(virtual_nodes, &servers).expect("few points")
+}
+
+/// A ring with points where the test wants them.
+fn placed(points: &[(u64, Rank)], n_servers: u32) -> Ring {
+    let servers = (0..n_servers)
+        .map(|i| RingServer {
+            name: name(&format!("s{i}")),
+            weight: Weight::ONE,
+        })
+        .collect();
+    let mut points: Vec<Point> = points
+        .iter()
+        .map(|&(position, server)| Point {
+            position: Position(position),
+            server,
+        })
+        .collect();
+    points.sort_unstable();
+    Ring::index(VirtualNodes::DEFAULT, servers, points)
+}
+
+#[test]
+fn the_owner_is_the_first_point_clockwise_and_the_top_wraps() {
+    let ring = placed(&[(10, 0), (1 << 63, 1)], 2);
+    for (position, owner) in [
+        (0, 0),
+        (10, 0),
+        (11, 1),
+        (1 << 63, 1),
+        ((1 << 63) + 1, 0),
+        (u64::MAX, 0),
+    ] {
+        assert_eq!(ring.owner(Position(position)), Some(owner), "at {position}");
+    }
+    assert_eq!(
+        ring.arcs().map(|arc| arc.share).sum::<Share>(),
+        Share::WHOLE
+    );
+}
+
+#[test]
+fn an_empty_ring_owns_nothing() {
+    let ring = ring(100, &[]);
+    assert_eq!(ring.owner(Position(7)), None);
+    assert_eq!(ring.candidates(Position(7)).count(), 0);
+    assert_eq!(ring.arcs().count(), 0);
+    assert_eq!(ring.balance().peak_to_mean, 1.0);
+}
+
+#[test]
+fn equal_positions_belong_to_the_first_name() {
+    let ring = placed(&[(5, 1), (5, 0)], 2);
+    assert_eq!(ring.owner(Position(5)), Some(0));
+    assert_eq!(ring.candidates(Position(0)).collect::<Vec<_>>(), [0, 1]);
+    assert_eq!(ring.shares(), [Share::WHOLE, Share::NONE]);
+}
+
+#[test]
+fn a_crowded_bucket_is_searched_not_scanned_and_answers_the_same() {
+    let points: Vec<(u64, Rank)> = (0..1000).map(|i| (1000 + 3 * i, (i % 7) as Rank)).collect();
+    let ring = placed(&points, 7);
+    for key in 990..4010 {
+        let expected = ring
+            .points()
+            .iter()
+            .find(|point| point.position.0 >= key)
+            .unwrap_or(&ring.points()[0]);
+        assert_eq!(ring.owner(Position(key)), Some(expected.server), "at {key}");
+    }
+}
+
+#[test]
+fn every_lookup_equals_a_plain_binary_search() {
+    for n in [1, 2, 3, 10, 57] {
+        let servers: Vec<String> = (0..n).map(|i| format!("cache-{i}")).collect();
+        let servers: Vec<(&str, u64)> = servers.iter().map(|s| (s.as_str(), 1)).collect();
+        let ring = ring(13, &servers);
+        let edges = ring.points().iter().flat_map(|point| {
+            let at = point.position.0;
+            [at.wrapping_sub(1), at, at.wrapping_add(1)]
+        });
+        for key in edges.chain([0, 1, u64::MAX]) {
+            let i = ring
+                .points()
+                .partition_point(|point| point.position.0 < key);
+            let expected = ring.points()[i % ring.points().len()].server;
+            assert_eq!(ring.owner(Position(key)), Some(expected));
+        }
+    }
+}
+
+#[test]
+fn a_changed_ring_equals_one_built_at_once() {
+    let start = ring(40, &[("b", 3), ("d", 1), ("f", 2)]);
+    let check = |changed: Ring, servers: &[(&str, u64)]| assert_eq!(changed, ring(40, servers));
+    check(
+        start
+            .with_server(&name("a"), weight(2))
+            .expect("few points"),
+        &[("a", 2), ("b", 3), ("d", 1), ("f", 2)],
+    );
+    check(
+        start
+            .with_server(&name("e"), weight(9))
+            .expect("few points"),
+        &[("b", 3), ("d", 1), ("e", 9), ("f", 2)],
+    );
+    check(start.without_server(&name("d")), &[("b", 3), ("f", 2)]);
+    check(
+        start
+            .with_weight(&name("b"), weight(1))
+            .expect("few points"),
+        &[("b", 1), ("d", 1), ("f", 2)],
+    );
+    check(
+        start
+            .with_weight(&name("f"), weight(30))
+            .expect("few points"),
+        &[("b", 3), ("d", 1), ("f", 30)],
+    );
+    check(
+        start.without_server(&name("nobody")),
+        &[("b", 3), ("d", 1), ("f", 2)],
+    );
+    let empty = start
+        .without_server(&name("b"))
+        .without_server(&name("d"))
+        .without_server(&name("f"));
+    check(empty.clone(), &[]);
+    check(
+        empty
+            .with_server(&name("x"), weight(1))
+            .expect("few points"),
+        &[("x", 1)],
+    );
+}
+
+#[test]
+fn a_drop_and_an_add_at_one_position_keep_the_order() {
+    let before = placed(&[(5, 0), (5, 2), (9, 1)], 3);
+    let added = [Point {
+        position: Position(5),
+        server: 1,
+    }];
+    let dropped = [Point {
+        position: Position(5),
+        server: 2,
+    }];
+    let after = before.merge(before.servers.clone(), |rank| rank, &dropped, &added);
+    assert_eq!(after, placed(&[(5, 0), (5, 1), (9, 1)], 3));
+}
+
+#[test]
+fn moved_is_exact_and_names_giver_and_taker() {
+    let before = placed(&[(100, 0), (200, 1)], 2);
+    let after = placed(&[(100, 0), (150, 1), (200, 0)], 2);
+    let moved = Moved::between(&before, &after);
+    assert_eq!(moved.total, Share(50));
+    assert_eq!(
+        moved.flows,
+        [Flow {
+            from: name("s1"),
+            to: name("s0"),
+            share: Share(50)
+        }]
+    );
+    assert_eq!(Moved::between(&before, &before), Moved::default());
+    let empty = placed(&[], 0);
+    assert_eq!(Moved::between(&empty, &before).total, Share::WHOLE);
+    assert_eq!(Moved::between(&empty, &empty).total, Share::NONE);
+}
+
+#[test]
+fn the_whole_ring_moves_when_its_only_server_is_replaced() {
+    let one = ring(1, &[("a", 1)]);
+    let other = ring(1, &[("b", 1)]);
+    assert_eq!(Moved::between(&one, &other).total, Share::WHOLE);
+}
+
+#[test]
+fn too_many_points_are_refused_with_their_number() {
+    let ring = ring(10_000, &[("a", 100)]);
+    let error = ring
+        .with_server(&name("b"), weight(5))
+        .expect_err("1,050,000 points");
+    assert_eq!(error, TooManyPoints { points: 1_050_000 });
+    assert_eq!(
+        ring.with_weight(&name("a"), weight(105)).map(|_| ()),
+        Err(error)
+    );
+}

@@ -1,0 +1,103 @@
+//! Plain views of the state at an instant, for shells to show.
+
+use core::time::Duration;
+
+use super::health::{Health, Standing};
+use super::message::{ProbeOutcome, ServerId};
+use super::metrics::Counters;
+use super::ring::Share;
+use super::server::{AdminState, Server};
+use super::time::Timestamp;
+
+/// The whole state at one instant.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// When.
+    pub at: Timestamp,
+    /// The servers, by name.
+    pub servers: Vec<ServerSnapshot>,
+    /// All requests since the start, those of removed servers and those that
+    /// no server got included.
+    pub total: Counters,
+    /// The same over the last minute.
+    pub last_minute: Counters,
+    /// Whether nobody is eligible and everybody is used.
+    pub fail_open: bool,
+}
+
+/// One server at one instant.
+#[derive(Clone, Debug)]
+pub struct ServerSnapshot {
+    /// Its stay in the fleet.
+    pub id: ServerId,
+    /// The server.
+    pub server: Server,
+    /// What operators say.
+    pub state: AdminState,
+    /// What probes say.
+    pub health: Health,
+    /// What traffic says: ejected until then.
+    pub ejected_until: Option<Timestamp>,
+    /// What follows from the three.
+    pub standing: Standing,
+    /// The fraction of keys its weight entitles it to, among the primary or
+    /// the backup servers.
+    pub share_expected: f64,
+    /// The part of that ring it owns.
+    pub share_actual: Share,
+    /// Requests in flight.
+    pub in_flight: u32,
+    /// Requests since it was added.
+    pub total: Counters,
+    /// Requests over the last minute.
+    pub last_minute: Counters,
+    /// Its last finished probe.
+    pub last_probe: Option<ProbeRecord>,
+}
+
+/// A finished probe.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProbeRecord {
+    /// When its result came in.
+    pub at: Timestamp,
+    /// How it ended.
+    pub outcome: ProbeOutcome,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// The fleet in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FleetHealth {
+    /// Every server is eligible.
+    Healthy,
+    /// Some are.
+    Degraded,
+    /// None is.
+    Unhealthy,
+}
+
+impl Snapshot {
+    /// How many servers are eligible.
+    pub fn n_eligible(&self) -> usize {
+        self.servers
+            .iter()
+            .filter(|server| server.standing == Standing::Eligible)
+            .count()
+    }
+
+    /// The fleet in a word. Draining servers are left out of account: an
+    /// operator's wish is not an illness.
+    pub fn health(&self) -> FleetHealth {
+        let n_wanted = self
+            .servers
+            .iter()
+            .filter(|server| server.standing != Standing::Draining)
+            .count();
+        match self.n_eligible() {
+            0 => FleetHealth::Unhealthy,
+            n if n == n_wanted => FleetHealth::Healthy,
+            _ => FleetHealth::Degraded,
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! What is due when: one queue of deadlines for all servers.
+
+use std::collections::BTreeSet;
+
+use super::message::ServerId;
+use super::time::Timestamp;
+
+/// What happens when a timer fires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Timer {
+    /// The server's next probe is due.
+    Probe,
+    /// The server's ejection ends.
+    Readmit,
+}
+
+/// Deadlines, soonest first. The owner keeps each deadline's time and names it
+/// to take the deadline back.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Timers(BTreeSet<(Timestamp, ServerId, Timer)>);
+
+impl Timers {
+    pub(super) fn set(&mut self, at: Timestamp, server: ServerId, timer: Timer) {
+        self.0.insert((at, server, timer));
+    }
+
+    pub(super) fn cancel(&mut self, at: Timestamp, server: ServerId, timer: Timer) {
+        self.0.remove(&(at, server, timer));
+    }
+
+    /// The soonest deadline.
+    pub(super) fn next(&self) -> Option<Timestamp> {
+        self.0.first().map(|&(at, _, _)| at)
+    }
+
+    /// Takes out the soonest timer that is due at `now`.
+    pub(super) fn pop_due(&mut self, now: Timestamp) -> Option<(ServerId, Timer)> {
+        let &(at, _, _) = self.0.first()?;
+        if at > now {
+            return None;
+        }
+        self.0.pop_first().map(|(_, server, timer)| (server, timer))
+    }
+}
