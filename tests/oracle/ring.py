@@ -32,7 +32,7 @@ def candidates(points, position):
 
 def arcs(points, boundaries):
     """The owner of each stretch between two neighbouring boundaries, and its length."""
-    last, at = boundaries[-1], 0
+    last, at = max(boundaries, default=0), 0
     for end in boundaries:
         while at < len(points) and points[at][0] < end:
             at += 1
