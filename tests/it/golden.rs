@@ -29,9 +29,7 @@ use crate::support::Idle;
 /// What the test of each file does: answers the file's questions again and
 /// compares the two line by line, or writes the file.
 fn check(file: &str, answer: impl Fn(&str) -> String) {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/data/golden")
-        .join(file);
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(file);
     let text = std::fs::read_to_string(&path).expect("the file is there");
     let answered = answer(&text);
     if std::env::var_os("UPDATE").is_some() {
@@ -121,7 +119,7 @@ const CANDIDATES: usize = 8;
 
 #[test]
 fn every_golden_route_is_answered_as_written() {
-    check("routes.json", |text| {
+    check("tests/data/golden/routes.json", |text| {
         let mut routes: Routes = serde_json::from_str(text).expect("valid vectors");
         let tables: Vec<Arc<RoutingTable>> = routes.fleets.iter().map(table_of).collect();
         for (fleet, table) in routes.fleets.iter_mut().zip(&tables) {
@@ -153,9 +151,13 @@ fn answer_fleet(fleet: &mut Fleet, table: &RoutingTable) {
     let name = |rank: u32| ring.servers()[rank as usize].name.to_string();
     fleet.fingerprint = format!("{:016x}", table.fingerprint());
     fleet.n_points = ring.points().len();
-    let mut indexes = vec![0, 1, fleet.n_points / 2, fleet.n_points.saturating_sub(1)];
-    indexes.retain(|&index| index < fleet.n_points);
-    indexes.dedup();
+    let mut indexes: Vec<usize> = fleet.points.iter().map(|point| point.index).collect();
+    if indexes.is_empty() {
+        let last = fleet.n_points.saturating_sub(1);
+        indexes = vec![0, 1, fleet.n_points / 2, last];
+        indexes.retain(|&index| index < fleet.n_points);
+        indexes.dedup();
+    }
     let point = |index: usize| PlacedPoint {
         index,
         position: ring.points()[index].position.to_string(),
@@ -208,34 +210,63 @@ fn bytes_of(hex: &str) -> Vec<u8> {
 
 /// The document, one question on a line.
 fn written(routes: &Routes) -> String {
-    let list = |out: &mut String, indent: &str, lines: Vec<String>| {
-        let separator = format!(",\n{indent}");
-        let lines = lines.join(&separator);
-        let _ = write!(out, "\n{indent}{lines}");
-    };
     let mut out = format!("{{\"format\":{},\n\"fleets\":[", line(&routes.format));
-    for (i, fleet) in routes.fleets.iter().enumerate() {
-        let comma = if i > 0 { "," } else { "" };
-        let _ = write!(out, "{comma}\n{{\"about\":{},", line(&fleet.about));
-        let _ = write!(out, "\n \"config\":{},", line(&fleet.config));
-        let _ = write!(out, "\n \"fingerprint\":{},", line(&fleet.fingerprint));
-        let _ = write!(out, "\n \"n_points\":{},", line(&fleet.n_points));
-        let _ = write!(out, "\n \"points\":{},", line(&fleet.points));
-        let _ = write!(out, "\n \"shares\":{},", line(&fleet.shares));
-        out.push_str("\n \"routes\":[");
-        let routes = fleet.routes.iter().map(|keyed| line(keyed)).collect();
-        list(&mut out, "  ", routes);
-        out.push_str("]}");
-    }
+    let fleets: Vec<String> = routes.fleets.iter().map(written_fleet).collect();
+    let _ = write!(out, "\n{}", fleets.join(",\n"));
     out.push_str("],\n\"changes\":[");
-    let changes = routes.changes.iter().map(|change| line(change)).collect();
-    list(&mut out, " ", changes);
+    let changes: Vec<String> = routes.changes.iter().map(line).collect();
+    let _ = write!(out, "\n {}", changes.join(",\n "));
     out.push_str("]}\n");
     out
 }
 
+fn written_fleet(fleet: &Fleet) -> String {
+    let routes: Vec<String> = fleet.routes.iter().map(line).collect();
+    [
+        format!("{{\"about\":{},", line(&fleet.about)),
+        format!(" \"config\":{},", line(&fleet.config)),
+        format!(" \"fingerprint\":{},", line(&fleet.fingerprint)),
+        format!(" \"n_points\":{},", line(&fleet.n_points)),
+        format!(" \"points\":{},", line(&fleet.points)),
+        format!(" \"shares\":{},", line(&fleet.shares)),
+        format!(" \"routes\":[\n  {}]}}", routes.join(",\n  ")),
+    ]
+    .join("\n")
+}
+
 fn line(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("a plain value")
+}
+
+// === docs/ring-format.md ===
+
+#[test]
+fn the_test_vectors_of_the_published_format_are_right() {
+    check("docs/ring-format.md", |text| {
+        let (before, rest) = text.split_once("```json\n").expect("a fleet");
+        let (fleet, after) = rest.split_once("\n```").expect("an end of the fleet");
+        let mut fleet: Fleet = serde_json::from_str(fleet).expect("valid vectors");
+        let table = table_of(&fleet);
+        answer_fleet(&mut fleet, &table);
+        let before: String = before.split_inclusive('\n').map(hashed_row).collect();
+        format!("{before}```json\n{}\n```{after}", written_fleet(&fleet))
+    });
+}
+
+/// A row `| of what | bytes | hash |` with the hash of the bytes; other lines
+/// as they are.
+fn hashed_row(line: &str) -> String {
+    let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+    let [_, what, bytes, hash, _] = cells[..] else {
+        return line.to_owned();
+    };
+    let is_hash = hash.len() == 18 && hash.starts_with('`');
+    if !is_hash {
+        return line.to_owned();
+    }
+    let hex = bytes.trim_matches('`').replace(' ', "");
+    let position = Position::of_key(&bytes_of(&hex));
+    format!("| {what} | {bytes} | `{position}` |\n").replace("|  |", "| |")
 }
 
 // === trace.jsonl ===
@@ -281,7 +312,7 @@ struct Finished {
 
 #[test]
 fn every_line_of_the_golden_trace_comes_out_as_written() {
-    check("trace.jsonl", |text| {
+    check("tests/data/golden/trace.jsonl", |text| {
         let mut lines = text.lines().map(|text| {
             let mut line: Line = serde_json::from_str(text).expect(text);
             line.came.clear();
