@@ -11,3 +11,6 @@ mod golden;
 mod properties;
 /// A fleet in random trouble beside a shadow model; one seed, one history.
 mod simulation;
+/// The arrows between modules, the bans on what differs between targets, the
+/// files that documents name.
+mod tidy;
