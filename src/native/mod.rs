@@ -16,6 +16,8 @@ pub mod health;
 
 pub mod telemetry;
 
+pub mod admin;
+
 pub mod offline;
 
 use std::ffi::OsString;

@@ -5,6 +5,8 @@
 /// «a server», «a ring».
 mod support;
 
+/// The REST API over real sockets: every call, every refusal, every example.
+mod api;
 /// What must hold for all rings: statements checked on generated fleets.
 mod properties;
 /// A fleet in random trouble beside a shadow model; one seed, one history.

@@ -2,6 +2,8 @@
 
 pub mod events;
 
+pub mod prometheus;
+
 use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;

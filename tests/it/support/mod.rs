@@ -1,6 +1,7 @@
 //! What several test modules need. Nothing here makes a judgement: a check
 //! belongs beside the statement it proves.
 
+pub(crate) mod api;
 pub(crate) mod rng;
 
 use std::collections::BTreeMap;
