@@ -47,7 +47,7 @@ macro_rules! shape {
 }
 
 mod decision;
-pub use decision::{ForwardView, HeaderView, RouteSpec, RouteView, TookView};
+pub use decision::{ForwardView, GivenHeaders, HeaderView, RouteSpec, RouteView, TookView};
 
 // === In ===
 

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use deserr::Deserr;
+use deserr::{Deserr, IntoValue, Map, Value, ValuePointerRef};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::RequestPath;
+use super::{Faults, RequestPath};
 use crate::engine::{Position, RoutingTable, ServerIndex, TableServer};
 
 shape! { in
@@ -33,13 +33,53 @@ shape! { in
         /// server's own unless given here.
         #[deserr(default)]
         #[schemars(default)]
-        #[cfg_attr(test, ts(optional))]
-        pub headers: Option<BTreeMap<String, String>>,
+        #[cfg_attr(test, ts(optional, type = "Record<string, string>"))]
+        pub headers: Option<GivenHeaders>,
         /// With `forward`: the body of that request.
         #[deserr(default)]
         #[schemars(default)]
         #[cfg_attr(test, ts(optional))]
         pub body: Option<String>,
+    }
+}
+
+/// Names and values of header fields, as an object has them.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(transparent)]
+pub struct GivenHeaders(BTreeMap<String, String>);
+
+impl GivenHeaders {
+    /// The fields by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+}
+
+// deserr has this for maps, but takes no notice of faults inside of them.
+impl Deserr<Faults> for GivenHeaders {
+    fn deserialize_from_value<V: IntoValue>(
+        value: Value<V>,
+        location: ValuePointerRef<'_>,
+    ) -> Result<Self, Faults> {
+        let Value::Map(map) = value else {
+            return Err(Faults::at(location, "give an object of texts"));
+        };
+        let mut faults = Vec::new();
+        let mut fields = BTreeMap::new();
+        for (name, value) in map.into_iter() {
+            match String::deserialize_from_value(value.into_value(), location.push_key(&name)) {
+                Ok(value) => {
+                    fields.insert(name, value);
+                }
+                Err(found) => {
+                    let found: Faults = found;
+                    faults.extend_from_slice(found.as_slice());
+                }
+            }
+        }
+        Faults::check(faults).map(|()| Self(fields))
     }
 }
 

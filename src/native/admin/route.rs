@@ -6,7 +6,7 @@ use super::call::{Answer, Call, json};
 use super::forward::{self, Outgoing};
 use super::problem::Problem;
 use crate::engine::Position;
-use crate::wire::{ExplainView, Fault, Faults, RouteSpec, RouteView};
+use crate::wire::{ExplainView, Fault, Faults, GivenHeaders, RouteSpec, RouteView};
 
 pub(super) fn explain(call: &Call) -> Answer {
     let Some(key) = call.parameter("key") else {
@@ -80,7 +80,7 @@ fn outgoing(spec: &RouteSpec) -> Result<Option<Outgoing>, Problem> {
         fault("method".to_owned(), allowed);
     }
     let mut headers = HeaderMap::new();
-    for (name, value) in spec.headers.iter().flatten() {
+    for (name, value) in spec.headers.iter().flat_map(GivenHeaders::iter) {
         let path = format!("headers.{name}");
         match (
             HeaderName::from_bytes(name.as_bytes()),

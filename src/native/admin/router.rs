@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, State};
 use axum::routing::{MethodFilter, on};
 use bytes::{Bytes, BytesMut};
@@ -52,11 +53,11 @@ fn filter(method: &Method) -> MethodFilter {
 async fn enter(
     entry: &'static Entry,
     admin: Arc<Admin>,
-    names: RawPathParams,
+    names: Result<RawPathParams, RawPathParamsRejection>,
     request: Request<Body>,
 ) -> Response<Body> {
     let (parts, body) = request.into_parts();
-    let result = match call(entry, admin, &names, parts, body).await {
+    let result = match call(entry, admin, names, parts, body).await {
         Ok(call) => match entry.run {
             Run::Now(run) => run(&call),
             Run::Later(run) => run(call).await,
@@ -70,10 +71,12 @@ async fn enter(
 async fn call(
     entry: &Entry,
     admin: Arc<Admin>,
-    names: &RawPathParams,
+    names: Result<RawPathParams, RawPathParamsRejection>,
     parts: Parts,
     body: Body,
 ) -> Result<Call, Problem> {
+    let not_text = |_| Faults::new(NAME, "give the name's UTF-8 bytes, percent-encoded");
+    let names = names.map_err(not_text)?;
     let name = names.iter().find(|(name, _)| *name == NAME);
     let query = query(entry, parts.uri.query().unwrap_or_default())?;
     let local = parts.extensions.get().copied();

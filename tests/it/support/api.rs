@@ -129,7 +129,7 @@ impl Api {
     /// Sends a request as clients do. `extra` are further header fields.
     pub(crate) async fn send(&self, method: &str, target: &str, extra: &str, body: &[u8]) -> Reply {
         let mut head = format!("{method} {target} HTTP/1.1\r\nconnection: close\r\n");
-        if !extra.to_ascii_lowercase().contains("host:") {
+        if !extra.lines().any(|line| line.starts_with("host:")) {
             head += "host: localhost:9090\r\n";
         }
         if !body.is_empty() {

@@ -2,6 +2,7 @@
 //! belongs beside the statement it proves.
 
 pub(crate) mod api;
+pub(crate) mod echo;
 pub(crate) mod rng;
 
 use std::collections::BTreeMap;
