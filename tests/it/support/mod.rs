@@ -4,6 +4,7 @@
 pub(crate) mod api;
 pub(crate) mod echo;
 pub(crate) mod rng;
+pub(crate) mod schema;
 
 use std::collections::BTreeMap;
 
