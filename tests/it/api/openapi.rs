@@ -8,7 +8,7 @@ use crate::support::schema::{faults, resolve};
 const METHODS: [&str; 6] = ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"];
 
 /// Everything that can be called; a line more here is a line more in docs/api.md.
-const CALLS: [&str; 18] = [
+pub(super) const CALLS: [&str; 18] = [
     "DELETE /api/servers/{name}",
     "GET /",
     "GET /api/config",

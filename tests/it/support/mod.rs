@@ -3,6 +3,7 @@
 
 pub(crate) mod api;
 pub(crate) mod echo;
+pub(crate) mod json_text;
 pub(crate) mod rng;
 pub(crate) mod schema;
 
