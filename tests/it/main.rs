@@ -9,3 +9,10 @@ mod support;
 mod properties;
 /// A fleet in random trouble beside a shadow model; one seed, one history.
 mod simulation;
+
+/// The program as a user starts it.
+mod cli;
+/// Whole configurations, good and bad.
+mod config;
+/// What the documentation must not forget.
+mod docs;
