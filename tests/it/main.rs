@@ -5,6 +5,8 @@
 /// «a server», «a ring».
 mod support;
 
+/// The golden vectors, which other languages replay too.
+mod golden;
 /// What must hold for all rings: statements checked on generated fleets.
 mod properties;
 /// A fleet in random trouble beside a shadow model; one seed, one history.
@@ -16,3 +18,6 @@ mod cli;
 mod config;
 /// What the documentation must not forget.
 mod docs;
+/// The arrows between modules, the bans on what differs between targets, the
+/// files that documents name.
+mod tidy;
