@@ -100,7 +100,7 @@ def _ringway(binary: str, setup: Setup) -> list[str]:
                     for number, port in enumerate(setup.server_ports, 1)
                 ],
                 "listen": {"host": "127.0.0.1", "port": setup.port},
-                "workers": 1,
+                "process": {"workers": 1},
                 "routing": {"hash_key": ["path"]},
                 "api": {"host": "127.0.0.1", "port": api_port},
             },

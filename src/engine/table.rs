@@ -315,7 +315,7 @@ impl RoutingTable {
     fn why_none(&self, tried: &[ServerIndex]) -> NoServer {
         if self.servers.is_empty() {
             NoServer::Empty
-        } else if tried.is_empty() {
+        } else if tried.is_empty() || self.usable.iter().all(Option::is_none) {
             NoServer::NoneEligible
         } else {
             NoServer::AllTried

@@ -1,0 +1,3 @@
+//! What the proxy tells about itself.
+
+pub mod events;
