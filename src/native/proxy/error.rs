@@ -17,6 +17,8 @@ use crate::engine::NoServer;
 pub(super) enum ProxyError {
     /// The request is not one that may be forwarded; the text says why.
     BadRequest(&'static str),
+    /// The request's body stopped coming.
+    BodyTimeout,
     /// `CONNECT`: this is no forward proxy.
     Connect,
     /// There was nowhere to send it.
@@ -38,6 +40,7 @@ impl ProxyError {
     pub(super) const fn status(self) -> StatusCode {
         match self {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::Connect => StatusCode::METHOD_NOT_ALLOWED,
             Self::NoServer(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::ConnectFailed | Self::Broken | Self::BadAnswer => StatusCode::BAD_GATEWAY,
@@ -76,6 +79,7 @@ impl fmt::Display for ProxyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::BadRequest(why) => return write!(f, "bad request: {why}"),
+            Self::BodyTimeout => "request timeout: the body stopped coming",
             Self::Connect => "CONNECT is not offered here",
             Self::NoServer(why) => return write!(f, "service unavailable: {why}"),
             Self::ConnectFailed => "bad gateway: the server could not be connected to",
@@ -95,6 +99,7 @@ mod tests {
     fn a_clients_fault_is_never_a_5xx_and_ours_is_never_a_4xx() {
         for (error, status) in [
             (ProxyError::BadRequest("x"), 400),
+            (ProxyError::BodyTimeout, 408),
             (ProxyError::Connect, 405),
             (ProxyError::NoServer(NoServer::Empty), 503),
             (ProxyError::ConnectFailed, 502),

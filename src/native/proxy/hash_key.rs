@@ -127,10 +127,7 @@ fn parameter<'a>(query: &'a str, name: &[u8]) -> Option<&'a [u8]> {
 }
 
 /// The first value of `name` that is not empty, out of `name=value` pairs.
-fn first_named<'a>(
-    mut pairs: impl Iterator<Item = &'a [u8]>,
-    name: &[u8],
-) -> Option<&'a [u8]> {
+fn first_named<'a>(mut pairs: impl Iterator<Item = &'a [u8]>, name: &[u8]) -> Option<&'a [u8]> {
     pairs.find_map(|pair| {
         let value = pair.trim_ascii().strip_prefix(name)?.strip_prefix(b"=")?;
         (!value.is_empty()).then_some(value)
@@ -172,15 +169,40 @@ mod tests {
     #[test]
     fn each_source_takes_its_bytes_as_they_were_sent() {
         for (chain, target, fields, expected) in [
-            (r#"[{"header": "X-User"}]"#, "/", &[("x-user", "Ann")][..], Some("Ann")),
-            (r#"[{"header": "x-user"}]"#, "/", &[("x-user", "a"), ("x-user", "b")], Some("a\0b")),
+            (
+                r#"[{"header": "X-User"}]"#,
+                "/",
+                &[("x-user", "Ann")][..],
+                Some("Ann"),
+            ),
+            (
+                r#"[{"header": "x-user"}]"#,
+                "/",
+                &[("x-user", "a"), ("x-user", "b")],
+                Some("a\0b"),
+            ),
             (r#"[{"header": "x-user"}]"#, "/", &[("x-user", "")], None),
             (r#"[{"header": "x-user"}]"#, "/", &[], None),
-            (r#"[{"cookie": "s"}]"#, "/", &[("cookie", "ss=0; s=1; s=2")], Some("1")),
-            (r#"[{"cookie": "s"}]"#, "/", &[("cookie", "a=b"), ("cookie", "s=\"q\"")], Some("\"q\"")),
+            (
+                r#"[{"cookie": "s"}]"#,
+                "/",
+                &[("cookie", "ss=0; s=1; s=2")],
+                Some("1"),
+            ),
+            (
+                r#"[{"cookie": "s"}]"#,
+                "/",
+                &[("cookie", "a=b"), ("cookie", "s=\"q\"")],
+                Some("\"q\""),
+            ),
             (r#"[{"cookie": "s"}]"#, "/", &[("cookie", "s=; S=1")], None),
             (r#"[{"cookie": "s"}]"#, "/", &[("cookie", "s; s")], None),
-            (r#"[{"query": "id"}]"#, "/a?xid=0&id=a%20b&id=2", &[], Some("a%20b")),
+            (
+                r#"[{"query": "id"}]"#,
+                "/a?xid=0&id=a%20b&id=2",
+                &[],
+                Some("a%20b"),
+            ),
             (r#"[{"query": "id"}]"#, "/a?id", &[], None),
             (r#"[{"query": "id"}]"#, "/id=1", &[], None),
             (r#"["path"]"#, "/a/b?c=d", &[], Some("/a/b")),

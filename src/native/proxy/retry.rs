@@ -7,7 +7,7 @@
 use http::Method;
 
 use super::error::ProxyError;
-use crate::engine::{Outcome, Verdict};
+use crate::engine::Outcome;
 
 /// How an attempt ended that brought no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,23 +29,21 @@ pub(super) enum Failure {
     Broken,
     /// The head of the answer did not come in time.
     AnswerTimeout,
+    /// The client's body was malformed, or broke off.
+    BadBody,
+    /// The client's body stopped coming.
+    BodyTimeout,
 }
 
 impl Failure {
-    /// What it says of the server, if anything.
-    pub(super) const fn verdict(self) -> Option<Verdict> {
+    /// How it is counted and what it says of the server; `None` when it says
+    /// nothing, because another attempt at the same server follows or because
+    /// the client is at fault.
+    pub(super) const fn outcome(self) -> Option<Outcome> {
         match self {
-            Self::Connect | Self::ConnectTimeout => Some(Verdict::ConnectError),
-            Self::Unsent | Self::Stale => None,
-            Self::Broken | Self::AnswerTimeout => Some(Verdict::Failed),
-        }
-    }
-
-    /// How it is counted.
-    pub(super) const fn outcome(self) -> Outcome {
-        match self {
-            Self::Connect | Self::ConnectTimeout => Outcome::ConnectError,
-            _ => Outcome::NoAnswer,
+            Self::Connect | Self::ConnectTimeout => Some(Outcome::ConnectError),
+            Self::Broken | Self::AnswerTimeout => Some(Outcome::NoAnswer),
+            Self::Unsent | Self::Stale | Self::BadBody | Self::BodyTimeout => None,
         }
     }
 
@@ -56,6 +54,8 @@ impl Failure {
             Self::ConnectTimeout => ProxyError::ConnectTimeout,
             Self::Unsent | Self::Stale | Self::Broken => ProxyError::Broken,
             Self::AnswerTimeout => ProxyError::AnswerTimeout,
+            Self::BadBody => ProxyError::BadRequest("bad body"),
+            Self::BodyTimeout => ProxyError::BodyTimeout,
         }
     }
 
@@ -74,7 +74,7 @@ impl Failure {
             Self::Connect | Self::ConnectTimeout | Self::Unsent => true,
             Self::Stale | Self::Broken => method.is_idempotent(),
             // The client has waited for as long as it was allowed to.
-            Self::AnswerTimeout => false,
+            Self::AnswerTimeout | Self::BadBody | Self::BodyTimeout => false,
         }
     }
 }

@@ -18,7 +18,7 @@ use std::rc::Rc;
 use tokio::sync::Notify;
 
 use crate::engine::Timestamp;
-use crate::native::clock::Clock;
+use crate::native::clock;
 
 /// How far the coarse clock moves at a time. The shortest default timeout is
 /// 3 s; a fiftieth of a second more does not matter there, and twenty wake-ups
@@ -30,7 +30,6 @@ const NEVER: Timestamp = Timestamp::from_nanos(u64::MAX);
 
 /// The queue and the coarse clock of one worker.
 pub(super) struct Timers {
-    clock: Clock,
     now: Cell<Timestamp>,
     /// Whether the clock is kept moving; it rests while nothing is queued.
     is_ticking: Cell<bool>,
@@ -55,10 +54,9 @@ pub(super) struct Timer {
 }
 
 impl Timers {
-    pub(super) fn new(clock: Clock) -> Rc<Self> {
+    pub(super) fn new() -> Rc<Self> {
         Rc::new(Self {
-            now: Cell::new(clock.now()),
-            clock,
+            now: Cell::new(clock::now()),
             is_ticking: Cell::new(false),
             queue: RefCell::default(),
             next_id: Cell::new(0),
@@ -81,7 +79,7 @@ impl Timers {
     /// The coarse time: at most about a tick old while anything is timed.
     pub(super) fn now(&self) -> Timestamp {
         if !self.is_ticking.get() {
-            self.now.set(self.clock.now());
+            self.now.set(clock::now());
         }
         self.now.get()
     }
@@ -95,7 +93,7 @@ impl Timers {
 
     /// Wakes whose deadline has come.
     fn turn(&self) {
-        let now = self.clock.now();
+        let now = clock::now();
         self.now.set(now);
         let mut queue = self.queue.borrow_mut();
         while let Some(first) = queue.first_entry() {

@@ -1,3 +1,4 @@
 //! What the proxy tells about itself.
 
+pub mod access_log;
 pub mod events;
