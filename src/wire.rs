@@ -6,6 +6,8 @@
 //! positions go out as sixteen hexadecimal digits, since a JavaScript number
 //! is exact only to 2^53.
 
+use std::borrow::Cow;
+
 use deserr::Deserr;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -496,6 +498,29 @@ shape! { out
         Draining,
         /// It is a backup, and a primary server can be used.
         Backup,
+    }
+}
+
+shape! { out
+    /// Where one key goes: a line of `ringway route`.
+    pub struct RoutedView<'a> {
+        /// The key, as text (bytes that are not UTF-8 replaced).
+        pub key: Cow<'a, str>,
+        /// The server; null when there is none.
+        pub server: Option<&'a str>,
+        /// Where the key stands: sixteen hexadecimal digits.
+        pub position: String,
+    }
+}
+
+impl<'a> RoutedView<'a> {
+    /// Where `key`, which stands at `position`, goes.
+    pub fn new(key: &'a [u8], position: Position, server: Option<&'a str>) -> Self {
+        Self {
+            key: String::from_utf8_lossy(key),
+            server,
+            position: position.to_string(),
+        }
     }
 }
 

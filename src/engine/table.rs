@@ -322,3 +322,6 @@ impl RoutingTable {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

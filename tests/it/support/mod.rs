@@ -1,7 +1,7 @@
 //! What several test modules need. Nothing here makes a judgement: a check
 //! belongs beside the statement it proves.
 
-pub mod rng;
+pub(crate) mod rng;
 
 use std::collections::BTreeMap;
 
@@ -10,22 +10,22 @@ use ringway::engine::{
 };
 
 /// A valid name, or the test is wrong.
-pub fn name(text: &str) -> ServerName {
+pub(crate) fn name(text: &str) -> ServerName {
     ServerName::new(text).expect("the test gives a valid name")
 }
 
 /// A valid weight, or the test is wrong.
-pub fn weight(n: u64) -> Weight {
+pub(crate) fn weight(n: u64) -> Weight {
     Weight::new(n).expect("the test gives a valid weight")
 }
 
 /// A valid number of virtual nodes, or the test is wrong.
-pub fn virtual_nodes(n: u64) -> VirtualNodes {
+pub(crate) fn virtual_nodes(n: u64) -> VirtualNodes {
     VirtualNodes::new(n).expect("the test gives a valid number of virtual nodes")
 }
 
 /// A primary server of this name and weight; its address does not matter.
-pub fn server(text: &str, n: u64) -> Server {
+pub(crate) fn server(text: &str, n: u64) -> Server {
     Server {
         name: name(text),
         address: Address::new("127.0.0.1").expect("a valid address"),
@@ -36,10 +36,10 @@ pub fn server(text: &str, n: u64) -> Server {
 }
 
 /// Names and weights, as [`Ring::new`] takes them.
-pub type Fleet = BTreeMap<ServerName, Weight>;
+pub(crate) type Fleet = BTreeMap<ServerName, Weight>;
 
 /// The fleet of these names and weights.
-pub fn fleet<'a>(servers: impl IntoIterator<Item = (&'a str, u64)>) -> Fleet {
+pub(crate) fn fleet<'a>(servers: impl IntoIterator<Item = (&'a str, u64)>) -> Fleet {
     servers
         .into_iter()
         .map(|(text, n)| (name(text), weight(n)))
@@ -47,12 +47,12 @@ pub fn fleet<'a>(servers: impl IntoIterator<Item = (&'a str, u64)>) -> Fleet {
 }
 
 /// The ring of a fleet small enough to have one.
-pub fn ring(n_virtual_nodes: u64, fleet: &Fleet) -> Ring {
+pub(crate) fn ring(n_virtual_nodes: u64, fleet: &Fleet) -> Ring {
     Ring::new(virtual_nodes(n_virtual_nodes), fleet).expect("few enough points")
 }
 
 /// Loads of a fleet that does nothing.
-pub struct Idle;
+pub(crate) struct Idle;
 
 impl Loads for Idle {
     fn in_flight(&self, _: ServerIndex) -> u32 {

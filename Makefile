@@ -1,0 +1,122 @@
+# Everything that can be done here, from nothing: `make help` lists it.
+#
+# Each step prints one line: what it does, and how long it took. Its output is in build/log/, and
+# on the screen when it fails (or always, with V=1). What a step needs and this machine lacks is
+# installed, or named in one sentence: tests/scripts/need.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+
+STEP := @tests/scripts/step
+NEED := @tests/scripts/need
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
+PACKAGE := build/package/ringway-$(VERSION).tgz
+WASM := build/wasm/lb_bg.wasm
+WASM_SOURCES := Cargo.toml Cargo.lock tests/scripts/wasm-cargo \
+	$(shell find src -name '*.rs' -not -path 'src/native/*' -not -name main.rs -not -name tests.rs)
+TEMPLATE := $(wildcard pkg-template/*) LICENSE
+# Of the package the page loads one door: what its index.js imports.
+PAGE_FILES := index.js core.js glue.js wasm-inline.js
+
+# Steps build once and are then left alone; what incremental builds keep would only cost time.
+export CARGO_INCREMENTAL ?= 0
+
+##@ To use it
+
+run: www/pkg/index.js  ## Build all that is needed, then run the demo: proxy on 8080, page on 9090
+	$(NEED) rust
+	$(NEED) cc
+	$(STEP) binary "building the release binary, with the page in it" cargo build --release --bin ringway
+	target/release/ringway demo
+
+package: $(PACKAGE)  ## Build the npm package: build/package/ringway-VERSION.tgz
+	@echo "The package: $(PACKAGE)"
+
+##@ To test it
+
+test: start fmt lint test-native package test-wasm test-package test-page docs  ## Run all checks, in the order in which a failing one should be seen
+	@tests/scripts/summary
+
+start:
+	@rm -rf build/log
+
+fmt:  ## Check that the Rust sources are formatted
+	$(NEED) rust
+	$(STEP) fmt "the Rust sources are formatted" cargo fmt --check
+
+lint:  ## Check with clippy, warnings denied, on both targets
+	$(NEED) cc
+	$(NEED) wasm-toolchain
+	$(STEP) lint "clippy has no warning" cargo clippy --all-targets --quiet -- -D warnings
+	$(STEP) lint-wasm "clippy has no warning about what is built for wasm32" \
+		tests/scripts/wasm-cargo clippy --lib --test wasm --quiet -- -D warnings
+
+test-native:  ## Test the engine, the wire, the proxy and the binary natively
+	$(NEED) cc
+	$(STEP) native-build "building the native tests" cargo test --no-run
+	$(STEP) --show native "the native tests" cargo test --quiet
+
+test-wasm:  ## Test the engine on wasm32, in Node
+	$(NEED) node
+	$(NEED) wasm-bindgen
+	$(STEP) wasm-build "building the tests for wasm32" tests/scripts/wasm-cargo test --test wasm --no-run
+	$(STEP) --show wasm "the engine on wasm32" tests/scripts/wasm-cargo test --test wasm --quiet
+
+test-package: $(PACKAGE)  ## Test the packed npm package, installed in a fresh folder, and its size
+	$(NEED) node-modules
+	$(STEP) --show package "the npm package" node --test --test-reporter=spec tests/js/
+
+test-page: www/pkg/index.js  ## Test the page in Chromium
+	$(NEED) node-modules
+	$(NEED) chromium
+	$(STEP) --show page "the page in Chromium" node --test --test-reporter=spec tests/page/
+
+docs:  ## Check the documentation's links
+	$(NEED) node
+	$(STEP) docs "no link in the Rust documentation is broken" \
+		env RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items --quiet
+	$(STEP) links "no link in the Markdown files is broken" node tests/scripts/links.mjs
+
+test-long: test  ## All checks, then the simulation with many more seeds (about ten minutes)
+	$(STEP) --show long "the simulation with 4096 seeds" env SEEDS=4096 cargo test --release --quiet simulation
+
+bench: $(PACKAGE)  ## Measure: ring, routing, and the package in Node
+	$(NEED) cc
+	cargo bench
+	node tests/js/speed.mjs
+
+##@ Else
+
+clean:  ## Remove everything that was built, but not what was installed
+	cargo clean
+	rm -rf target-wasm build/wasm build/package build/log www/pkg
+
+help:  ## Say what there is
+	@awk 'BEGIN { FS = ":.*  ## " } \
+		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*  ## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run package test start fmt lint test-native test-wasm test-package test-page docs test-long bench clean help
+
+# The engine for JavaScript: compiled, given its glue, optimised.
+$(WASM): $(WASM_SOURCES)
+	$(NEED) rust
+	$(NEED) wasm-toolchain
+	$(NEED) wasm-bindgen
+	$(NEED) node-modules
+	$(STEP) wasm-library "building the engine for wasm32" \
+		tests/scripts/wasm-cargo rustc --release --lib --crate-type cdylib
+	$(STEP) wasm-glue "writing its JavaScript side" \
+		build/tools/bin/wasm-bindgen target-wasm/wasm32-unknown-unknown/release/ringway.wasm \
+		--target bundler --no-typescript --remove-name-section --remove-producers-section \
+		--out-dir build/wasm --out-name lb
+	$(STEP) wasm-opt "optimising it" tests/node_modules/.bin/wasm-opt -O3 $@ -o $@
+
+$(PACKAGE): $(WASM) $(TEMPLATE)
+	$(STEP) pack "packing the npm package" node pkg-template/build.mjs build/wasm build/package
+
+www/pkg/index.js: $(PACKAGE)
+	@rm -rf www/pkg && mkdir -p www/pkg
+	@cp $(addprefix build/package/ringway/dist/,$(PAGE_FILES)) www/pkg/

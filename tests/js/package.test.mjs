@@ -1,0 +1,89 @@
+// The package as it is found and loaded: by `import`, by `require`, by TypeScript, by a bundler.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+
+import { buildSync } from 'esbuild';
+
+import { folder, importThere, require, root, runThere, tarball } from './installed.mjs';
+
+const tool = (name, ...args) =>
+  execFileSync(process.execPath, [join(root, 'tests/node_modules', name), ...args], { cwd: folder, encoding: 'utf8', env: { ...process.env, NO_COLOR: '1' } });
+
+const program = `
+  const lb = new LoadBalancer({ servers: [{ name: 'a', address: '10.0.0.1', port: 80 }] });
+  console.log(lb.route('user:42').name);
+`;
+
+test('import', () => {
+  assert.equal(runThere('import.mjs', `import { LoadBalancer } from 'ringway';${program}`), 'a\n');
+});
+
+test('require', () => {
+  assert.equal(runThere('require.cjs', `const { LoadBalancer } = require('ringway');${program}`), 'a\n');
+});
+
+test('require where a module cannot be required: the CommonJS file', () => {
+  const file = join(folder, 'node_modules/ringway/dist/index.cjs');
+  assert.equal(runThere('file.cjs', `const { LoadBalancer } = require(${JSON.stringify(file)});${program}`), 'a\n');
+});
+
+test('import and require give the same class', async () => {
+  const { LoadBalancer } = await importThere("export { LoadBalancer } from 'ringway';", 'same.mjs');
+  assert.equal(require('ringway').LoadBalancer, LoadBalancer);
+  assert.deepEqual(Object.keys(require('ringway')), ['LoadBalancer']);
+});
+
+test('loading prints nothing, and needs no right to read files beyond the modules themselves', () => {
+  assert.equal(runThere('quiet.mjs', "import 'ringway'; process.on('warning', (w) => console.log(w));"), '');
+  for (const file of ['index.js', 'core.js', 'glue.js', 'index.cjs']) {
+    const text = readFileSync(join(folder, 'node_modules/ringway/dist', file), 'utf8');
+    assert.doesNotMatch(text, /node:|require\(["']fs|fetch\(|import\.meta|eval\(|new Function/, file);
+  }
+});
+
+test('a program bundled into one file works without the package', () => {
+  for (const [format, name] of [['esm', 'bundled.mjs'], ['cjs', 'bundled.cjs'], ['iife', 'bundled-script.cjs']]) {
+    buildSync({
+      stdin: { contents: `import { LoadBalancer } from 'ringway';${program}`, resolveDir: folder },
+      bundle: true,
+      format,
+      platform: 'neutral',
+      mainFields: ['module', 'main'],
+      outfile: join(folder, 'bundled', name),
+    });
+    assert.equal(execFileSync(process.execPath, [join(folder, 'bundled', name)], { encoding: 'utf8' }), 'a\n', format);
+  }
+});
+
+test('TypeScript, strict, sees every method through both doors', () => {
+  const source = readFileSync(join(root, 'tests/js/types.test.ts'), 'utf8');
+  const options = { strict: true, noEmit: true, exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true, skipLibCheck: false, target: 'es2022', lib: ['es2022'], types: [] };
+  for (const [name, compilerOptions] of [
+    ['node16.mts', { module: 'node16', moduleResolution: 'node16' }],
+    ['node16.cts', { module: 'node16', moduleResolution: 'node16' }],
+    ['nodenext.mts', { module: 'nodenext', moduleResolution: 'nodenext' }],
+    ['nodenext.cts', { module: 'nodenext', moduleResolution: 'nodenext' }],
+    ['bundler.ts', { module: 'preserve', moduleResolution: 'bundler' }],
+  ]) {
+    writeFileSync(join(folder, name), source);
+    writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions: { ...options, ...compilerOptions }, files: [name] }));
+    try {
+      tool('typescript/bin/tsc', '-p', '.');
+    } catch (error) {
+      assert.fail(`${name}:\n${error.stdout}`);
+    }
+  }
+});
+
+test('publint and arethetypeswrong find nothing', () => {
+  tool('publint/src/cli.js', 'node_modules/ringway', '--strict');
+  // It wants the tarball beside no other file of the same name.
+  mkdirSync(join(folder, 'attw'), { recursive: true });
+  cpSync(tarball, join(folder, 'attw/package.tgz'));
+  // `node10` knows no `exports`; it is not a Node that this package supports.
+  tool('@arethetypeswrong/cli/dist/index.js', 'attw/package.tgz', '--profile', 'node16');
+  assert.ok(existsSync(join(folder, 'attw/package.tgz')));
+});
