@@ -2,7 +2,7 @@
 //! cheap. They are no secret and carry no meaning.
 
 use std::cell::{Cell, RefCell};
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 
 use bytes::BytesMut;
 use http::HeaderValue;
@@ -22,9 +22,13 @@ pub(super) struct RequestIds {
 }
 
 impl RequestIds {
+    #[expect(
+        clippy::disallowed_types,
+        reason = "randomness is wanted here, and nothing is routed by it"
+    )]
     pub(super) fn new() -> Self {
-        // The standard library's hasher is keyed by the system's randomness.
-        let random = RandomState::new().hash_one("request ids");
+        // The standard library keys its hasher by the system's randomness.
+        let random = std::hash::RandomState::new().hash_one("request ids");
         Self {
             prefix: hex(random),
             next: Cell::new(0),
