@@ -732,7 +732,7 @@ fn the_access_log_has_a_line_for_each_request() {
     let servers = [("a", origin.address)];
     let mut proxy = Proxy::start_with(&servers, BY_PATH, 1, Some(&log));
     let mut client = Client::connect(proxy.address);
-    client.get("/x?y=\"z\"");
+    client.get("/\"x\"?y=z");
     client.send("GET / HTTP/1.1\r\n\r\n");
     client.answer();
     proxy.stop();
@@ -745,7 +745,7 @@ fn the_access_log_has_a_line_for_each_request() {
         .map(|line| serde_json::from_str(line).expect("JSON"))
         .collect();
     assert_eq!(lines.len(), 2);
-    assert_eq!(lines[0]["path"], "/x?y=\"z\"");
+    assert_eq!(lines[0]["path"], "/\"x\"?y=z");
     assert_eq!(lines[0]["status"], 200);
     assert_eq!(lines[0]["server"], "a");
     assert_eq!(lines[0]["bytes"], 6);

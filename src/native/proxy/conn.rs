@@ -19,6 +19,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::framing::HeadBytes;
 use super::handler;
 use super::headers::ClientFields;
 use super::timer::Timer;
@@ -35,6 +36,8 @@ pub(super) struct Client {
     pub(super) fields: ClientFields,
     /// The connection's one deadline.
     pub(super) timer: Timer,
+    /// The head of the request in hand, as it came.
+    pub(super) head_bytes: HeadBytes,
     turn: Cell<Turn>,
     /// Whether the last thing the upload waited for was the client.
     awaits_body: Cell<bool>,
@@ -113,6 +116,7 @@ impl Client {
             },
             ip,
             timer,
+            head_bytes: HeadBytes::default(),
             turn: Cell::new(Turn::Head),
             awaits_body: Cell::new(false),
             worker,
@@ -166,15 +170,17 @@ impl Client {
         matches!(self.turn.get(), Turn::Idle | Turn::Head | Turn::Answer)
     }
 
-    fn has_read(&self) {
+    fn has_read(&self, bytes: &[u8]) {
         let timeouts = &self.worker.config.timeouts;
         match self.turn.get() {
             Turn::Idle => {
                 self.turn.set(Turn::Head);
                 self.timer.set(timeouts.client_header.duration());
+                self.head_bytes.begin();
+                self.head_bytes.push(bytes);
             }
+            Turn::Head | Turn::Server => self.head_bytes.push(bytes),
             Turn::Upload | Turn::Answer => self.timer.set(timeouts.stream_idle.duration()),
-            Turn::Head | Turn::Server => {}
         }
     }
 
@@ -202,8 +208,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let result = Pin::new(&mut self.io).poll_read(cx, buf);
-        if buf.filled().len() > before {
-            self.client.has_read();
+        let read = &buf.filled()[before..];
+        if !read.is_empty() {
+            self.client.has_read(read);
         }
         result
     }

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::rc::Rc;
 
+use http::header::HOST;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Version};
 use hyper::body::{Body, Incoming};
 
@@ -57,13 +58,11 @@ async fn forward(
         uri: &head.uri,
         client_ip: &client.ip,
     });
-    headers::prepare_request(
-        &head.method,
-        &mut head.uri,
-        head.version,
-        &mut head.headers,
+    let has_host = headers::prepare_request(
+        &mut head,
         &client.fields,
         || worker.request_ids.next(),
+        || client.head_bytes.is_framed_twice(),
     )?;
     if let Some(entry) = &mut entry {
         entry.request_id = head.headers.get(&headers::X_REQUEST_ID).cloned();
@@ -92,6 +91,9 @@ async fn forward(
             // no other.
             Err(why) => return Err(failed.unwrap_or_else(|| no_server(client, why))),
         };
+        if let (false, Some(request)) = (has_host, &mut request) {
+            request.headers_mut().insert(HOST, server.authority.clone());
+        }
         client.asks_server(has_body);
         let in_flight = InFlight::new(server);
         let sent = clock::now();

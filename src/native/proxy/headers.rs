@@ -10,7 +10,7 @@ use http::header::{
     TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::uri::{Parts, PathAndQuery};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, request};
 
 use super::error::ProxyError;
 
@@ -47,18 +47,26 @@ pub(super) struct ClientFields {
 }
 
 /// Checks the head of a client's request and makes it the head that a server
-/// gets, in place. `new_id` is asked for an id when the request has none.
+/// gets, in place. `new_id` is asked for an id when the request has none, and
+/// `is_framed_twice` whether a chunked body has a length besides. Returns
+/// whether the request says which host it is for; an HTTP/1.0 one need not.
 ///
 /// # Errors
 /// When it is not a request that may be forwarded.
 pub(super) fn prepare_request(
-    method: &Method,
-    uri: &mut Uri,
-    version: Version,
-    headers: &mut HeaderMap,
+    head: &mut request::Parts,
     client: &ClientFields,
     new_id: impl FnOnce() -> HeaderValue,
-) -> Result<(), ProxyError> {
+    is_framed_twice: impl FnOnce() -> bool,
+) -> Result<bool, ProxyError> {
+    let request::Parts {
+        method,
+        uri,
+        version,
+        headers,
+        ..
+    } = head;
+    let version = *version;
     let found = survey(headers);
     let names_host = check_target(method, uri)?;
     match found.n_hosts {
@@ -69,21 +77,26 @@ pub(super) fn prepare_request(
     }
     if found.n_transfer_encodings > 0 {
         check_transfer_encoding(headers)?;
+        if is_framed_twice() {
+            return Err(ProxyError::BadRequest("two lengths of one body"));
+        }
     }
     drop_connection_fields(headers, &found);
     if names_host {
         let authority = to_origin_form(uri)?;
         headers.insert(HOST, authority);
     }
-    if let Some(host) = headers.get(HOST) {
+    let has_host = if let Some(host) = headers.get(HOST) {
         if !is_host(host.as_bytes()) {
             return Err(ProxyError::BadRequest("bad Host"));
         }
         let host = host.clone();
         headers.insert(&X_FORWARDED_HOST, host);
+        true
     } else {
         headers.remove(&X_FORWARDED_HOST);
-    }
+        false
+    };
     headers.insert(&X_FORWARDED_FOR, client.forwarded_for.clone());
     headers.insert(&X_FORWARDED_PROTO, client.forwarded_proto.clone());
     let via = if version < Version::HTTP_11 {
@@ -95,7 +108,7 @@ pub(super) fn prepare_request(
     if let Entry::Vacant(vacant) = headers.entry(&X_REQUEST_ID) {
         vacant.insert(new_id());
     }
-    Ok(())
+    Ok(has_host)
 }
 
 /// Drops from a server's answer what concerned its connection alone.

@@ -10,7 +10,8 @@
 //! - `timer`: the thread's deadlines;
 //! - `conn`: one client's connection, and how long it may do nothing;
 //! - `handler`: one request, from its key over its attempts to its answer;
-//! - `hash_key`, `headers`, `retry`, `error`: the rules of that, pure;
+//! - `hash_key`, `framing`, `headers`, `retry`, `error`, `request_id`: the rules
+//!   of that, pure;
 //! - `body`: bodies on their way, and what ends with them;
 //! - `upstream`: the leg to the servers, behind one trait.
 //!
@@ -21,6 +22,7 @@
 mod body;
 mod conn;
 mod error;
+mod framing;
 mod handler;
 pub(crate) mod hash_key;
 mod headers;

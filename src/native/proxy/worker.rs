@@ -126,6 +126,8 @@ pub(super) struct WorkerFleet {
 pub(super) struct WorkerServer {
     pub(super) runtime: Arc<ServerRuntime>,
     pub(super) pool: Rc<Pool>,
+    /// What `Host` says when the client does not.
+    pub(super) authority: HeaderValue,
     /// Its name, for the debug header.
     pub(super) name: HeaderValue,
     worker: usize,
@@ -287,7 +289,11 @@ impl WorkerServer {
         worker: usize,
     ) -> Self {
         let server = &runtime.server;
+        let (address, port) = (server.address.in_authority(), server.port.number());
         Self {
+            // Addresses have only characters that a header may have.
+            authority: HeaderValue::from_str(&format!("{address}:{port}"))
+                .unwrap_or(HeaderValue::from_static("")),
             pool: Pool::new(server, &config.pool, timers),
             // Names have no control characters, which is all a header forbids.
             name: HeaderValue::from_str(server.name.as_str())

@@ -135,7 +135,10 @@ fn converse(
     record: &Mutex<Vec<Got>>,
     script: &Arc<Script>,
 ) {
-    let mut reader = BufReader::new(stream.try_clone().expect("a second handle"));
+    // One byte at a time where the script reads on, so that nothing is left here.
+    let capacity = if reads_bodies { 8192 } else { 1 };
+    let second = stream.try_clone().expect("a second handle");
+    let mut reader = BufReader::with_capacity(capacity, second);
     while let Some(mut got) = read_head(&mut reader, connection) {
         if reads_bodies && read_body(&mut reader, &mut got).is_none() {
             return;
