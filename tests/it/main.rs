@@ -9,6 +9,8 @@ mod support;
 mod golden;
 /// What must hold for all rings: statements checked on generated fleets.
 mod properties;
+/// The proxy between a scripted client and scripted servers, on real sockets.
+mod proxy;
 /// A fleet in random trouble beside a shadow model; one seed, one history.
 mod simulation;
 
