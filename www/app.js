@@ -54,7 +54,7 @@ document.addEventListener('keydown', (event) => {
 darkness.addEventListener('change', applyTheme);
 stillness.addEventListener('change', show);
 
-createServers({ list: at('servers'), tools: at('servers-tools') }, store);
+createServers({ list: at('servers'), tools: at('servers-tools'), form: at('servers-add') }, store);
 store.subscribe(() => {
   if (isDue) return;
   isDue = true;

@@ -6,6 +6,8 @@ import { PALETTES, colourOf, isHatched } from './palette.js';
 
 const RATIO_MAX = 3;
 const WALK_MS = 700;
+// So many servers, each at its true place, are still a picture where points share pixels.
+const DRAWN_WHOLE_MAX = 6;
 // So far apart are things that are not on the ring, in CSS pixels.
 const MARGIN = 24;
 const GAP = 5;
@@ -144,27 +146,21 @@ export class RingView {
     context.globalAlpha = 1;
   }
 
-  // Several points share a pixel. A cell of the circle is filled from the inside by how much of it
-  // each coloured server gets; the rest stays neutral. Below it, how dense the points are.
+  // Several points share a pixel. Few coloured servers are drawn over a neutral ring at their true
+  // width, which may be less than a pixel and then faint. With many, a cell of the circle is filled
+  // from the inside by how much of it each gets. Below, how dense the points are.
   #drawCells(context, { band, points: [inner, outer] }, palette) {
-    const { points, keys, slots } = this.#model;
+    const { points, keys, slots, selected } = this.#model;
     const n = Math.round(2 * Math.PI * band[1] * this.#ratio);
-    this.#ring(context, band, palette.neutral, 0, 1);
-    const filled = new Float32Array(n);
-    for (const [label] of slots) {
-      const cells = coverage(stretchesOf(keys.turns, keys.labels, label), n);
-      context.globalAlpha = this.#strength(label);
-      context.fillStyle = this.#colour(label, palette);
-      context.beginPath();
-      for (let i = 0; i < n; i++) {
-        if (cells[i] === 0) continue;
-        const height = band[1] - band[0];
-        this.#cell(context, i / n, (i + 1) / n, band[0] + filled[i] * height, band[0] + Math.min(1, filled[i] + cells[i]) * height);
-        filled[i] += cells[i];
+    // The ring below is all there is to see of the others.
+    const shown = selected === null ? [...slots.keys()] : [selected];
+    if (shown.length <= DRAWN_WHOLE_MAX) {
+      for (const label of shown) {
+        for (const { from, to } of stretchesOf(keys.turns, keys.labels, label)) this.#stretch(context, band, from, to, label, palette);
       }
-      context.fill();
+    } else {
+      this.#drawMosaic(context, band, n, palette);
     }
-    context.globalAlpha = 1;
     const dense = density(points.turns, n);
     const most = dense.reduce((a, b) => Math.max(a, b), 1);
     context.fillStyle = palette.neutral;
@@ -173,16 +169,31 @@ export class RingView {
       if (dense[i] > 0) this.#cell(context, i / n, (i + 1) / n, outer - (outer - inner) * 0.6 * (dense[i] / most), outer);
     }
     context.fill();
-    if (slots.size > 12) return;
+    if (shown.length > DRAWN_WHOLE_MAX) return;
     const out = this.#out();
     context.lineWidth = 1;
     for (let i = 0; i < points.turns.length; i++) {
-      if (!slots.has(points.labels[i])) continue;
+      if (!shown.includes(points.labels[i])) continue;
       context.strokeStyle = out.has(points.labels[i]) ? palette.out : this.#colour(points.labels[i], palette);
-      context.globalAlpha = this.#strength(points.labels[i]);
       this.#tick(context, points.turns[i], inner, outer);
     }
-    context.globalAlpha = 1;
+  }
+
+  #drawMosaic(context, [inner, outer], n, palette) {
+    const { keys, slots } = this.#model;
+    const filled = new Float32Array(n);
+    for (const label of slots.keys()) {
+      const cells = coverage(stretchesOf(keys.turns, keys.labels, label), n);
+      context.fillStyle = this.#colour(label, palette);
+      context.beginPath();
+      for (let i = 0; i < n; i++) {
+        if (cells[i] === 0) continue;
+        const [from, to] = [filled[i], Math.min(1, filled[i] + cells[i])];
+        this.#cell(context, i / n, (i + 1) / n, inner + from * (outer - inner), inner + to * (outer - inner));
+        filled[i] = to;
+      }
+      context.fill();
+    }
   }
 
   // What is looked at, and the way of the key: from where it stands to its owner's point, and on

@@ -17,7 +17,7 @@ const ICONS = {
   draining: svg`<path d="M8 3.8v7M5 8l3 3 3-3"></path>`,
 };
 
-export function createServers({ list, tools }, store) {
+export function createServers({ list, tools, form }, store) {
   let [filter, sort, page] = ['', 'name', 0];
 
   function shown({ servers }) {
@@ -38,9 +38,10 @@ export function createServers({ list, tools }, store) {
     render(html`
       ${found.length === 0
         ? html`<p class="empty">${state.servers.length === 0 ? 'No servers: requests have nowhere to go.' : 'No server matches.'}</p>`
-        : tableView(state, found.slice(page * PAGE, (page + 1) * PAGE), most)}
+        : tableView(state, found.slice(page * PAGE, (page + 1) * PAGE), most)}`, list);
+    render(html`
       ${found.length > PAGE ? pagerView(found.length) : nothing}
-      ${state.mode === 'live' ? nothing : addView(state)}`, list);
+      ${state.mode === 'live' ? html`<p class="hint">This is what the proxy says; nothing can be changed here. To try a change, explore a copy.</p>` : addView(state)}`, form);
   }
 
   function toolsView({ servers }) {
@@ -124,7 +125,7 @@ export function createServers({ list, tools }, store) {
     const heir = (row?.nextElementSibling ?? row?.previousElementSibling)?.dataset.name;
     store.remove(name);
     const target = [...list.querySelectorAll('tr[data-name]')].find(({ dataset }) => dataset.name === heir);
-    (target?.querySelector('.remove') ?? list.querySelector('input[name="name"]'))?.focus();
+    (target?.querySelector('.remove') ?? form.querySelector('input[name="name"]'))?.focus();
   }
 
   const trafficView = ({ in_flight: inFlight, requests, errors }) => html`
@@ -132,7 +133,7 @@ export function createServers({ list, tools }, store) {
 
   function pagerView(n) {
     const last = Math.ceil(n / PAGE) - 1;
-    const go = (to) => () => { page = to; show(); };
+    const go = (to) => () => { page = to; list.scrollTop = 0; show(); };
     return html`
       <nav class="pager" aria-label="Pages of servers">
         <button type="button" ?disabled=${page === 0} @click=${go(page - 1)}>Previous</button>
