@@ -1,2 +1,10 @@
 //! Ringway: consistent hashing, one engine in three places.
+
 pub mod engine;
+
+pub mod wire;
+
+pub mod config;
+
+#[cfg(not(target_arch = "wasm32"))]
+pub mod native;

@@ -26,6 +26,11 @@ use super::timers::{Timer, Timers};
 /// at some time lies after it, so that the shell never spins.
 const TICK: Duration = Duration::from_nanos(1);
 
+/// How far time may run backwards and still stand still: reports from several
+/// threads arrive a little out of order. Anything more is a clock that was set
+/// back, and all deadlines go back with it.
+const DISORDER_MAX: Duration = Duration::from_secs(1);
+
 /// The fleet and everything known about it.
 #[derive(Clone, Debug)]
 pub struct LoadBalancer {
@@ -37,6 +42,8 @@ pub struct LoadBalancer {
     backup: Arc<Ring>,
     table: Arc<RoutingTable>,
     timers: Timers,
+    /// The latest time heard of since the clock was last set back.
+    latest: Timestamp,
     /// Whether any probe has ever finished: before, nobody is held to be
     /// unproven, since nobody can be proven.
     has_probed: bool,
@@ -109,6 +116,7 @@ impl LoadBalancer {
             backup,
             table: Arc::new(table),
             timers: Timers::default(),
+            latest: now,
             has_probed: false,
             traffic: Traffic::default(),
         };
@@ -127,6 +135,7 @@ impl LoadBalancer {
     /// # Errors
     /// When it cannot be done; the state is then as it was.
     pub fn apply(&mut self, command: Command, now: Timestamp) -> Result<Events, CommandError> {
+        self.notice(now);
         let mut events = Events::default();
         match command {
             Command::AddServer(server) => self.add(server, now, &mut events),
@@ -139,6 +148,7 @@ impl LoadBalancer {
 
     /// Takes note of what a shell saw.
     pub fn observe(&mut self, observation: Observation, now: Timestamp) -> Events {
+        self.notice(now);
         let mut events = Events::default();
         match observation {
             Observation::ProbeFinished {
@@ -187,6 +197,7 @@ impl LoadBalancer {
     /// Fires what is due at `now`: probes to send, ejections that end. The next
     /// deadline is later than `now` afterwards.
     pub fn advance(&mut self, now: Timestamp) -> Events {
+        self.notice(now);
         let mut events = Events::default();
         let mut is_changed = false;
         while let Some((id, timer)) = self.timers.pop_due(now) {
@@ -268,6 +279,29 @@ impl LoadBalancer {
             total: self.traffic.total().clone(),
             last_minute: self.traffic.last_minute(now),
             fail_open: self.table.is_fail_open(),
+        }
+    }
+
+    /// Takes note of the time. When the clock was set back, so is every
+    /// deadline: otherwise nothing would be probed or re-admitted until time
+    /// had caught up.
+    fn notice(&mut self, now: Timestamp) {
+        let back = self.latest.since(now);
+        if back <= DISORDER_MAX {
+            self.latest = self.latest.max(now);
+            return;
+        }
+        self.latest = now;
+        self.timers = Timers::default();
+        for member in self.servers.values_mut() {
+            member.probe.set_back(back);
+            member.ejection.set_back(back);
+            if let Some(at) = member.probe.next {
+                self.timers.set(at, member.id, Timer::Probe);
+            }
+            if let Some(at) = member.ejection.until() {
+                self.timers.set(at, member.id, Timer::Readmit);
+            }
         }
     }
 
@@ -534,6 +568,13 @@ impl LoadBalancer {
 
     fn member(&mut self, id: ServerId) -> Option<&mut Member> {
         self.servers.get_mut(self.names.get(&id)?)
+    }
+}
+
+impl ProbeSchedule {
+    fn set_back(&mut self, by: Duration) {
+        self.outstanding_since = self.outstanding_since.map(|at| at.before(by));
+        self.next = self.next.map(|at| at.before(by));
     }
 }
 

@@ -180,13 +180,20 @@ impl EjectionState {
         }
         self.count = self.count.saturating_add(1);
         let length = rules.base.saturating_mul(self.count).min(rules.cap);
-        let jitter_bound = length.as_nanos() as u64 / 100 * u64::from(rules.jitter_percent);
+        let nanos = u64::try_from(length.as_nanos()).unwrap_or(u64::MAX);
+        let jitter_bound = (nanos / 100).saturating_mul(u64::from(rules.jitter_percent));
         let jitter = hash::spread(identity, u64::from(self.count), jitter_bound);
         let until = now.after(length).after(Duration::from_nanos(jitter));
         self.until = Some(until);
         self.failed = 0;
         self.connect_errors = 0;
         until
+    }
+
+    /// Follows a clock that was set back.
+    pub(super) fn set_back(&mut self, by: Duration) {
+        self.until = self.until.map(|at| at.before(by));
+        self.readmitted = self.readmitted.map(|at| at.before(by));
     }
 
     /// Ends the ejection: the server is on trial until its first good answer.

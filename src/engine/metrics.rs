@@ -57,13 +57,14 @@ pub struct Counters {
 impl Counters {
     /// Finished requests.
     pub fn requests(&self) -> u64 {
-        self.by_class.iter().sum()
+        add_up(self.by_class)
     }
 
     /// Counts one finished request. Only answered ones have a response time.
     pub fn record(&mut self, outcome: Outcome, latency: Duration) {
-        self.by_class[outcome.class()] += 1;
-        self.errors += u64::from(outcome.is_error());
+        let n = &mut self.by_class[outcome.class()];
+        *n = n.saturating_add(1);
+        self.errors = self.errors.saturating_add(u64::from(outcome.is_error()));
         if let Outcome::Status(_) = outcome {
             self.latency.record(latency);
         }
@@ -72,9 +73,9 @@ impl Counters {
     /// Adds `other` to these.
     pub fn add(&mut self, other: &Self) {
         for (sum, n) in self.by_class.iter_mut().zip(other.by_class) {
-            *sum += n;
+            *sum = sum.saturating_add(n);
         }
-        self.errors += other.errors;
+        self.errors = self.errors.saturating_add(other.errors);
         self.latency.add(&other.latency);
     }
 
@@ -89,6 +90,12 @@ impl Counters {
         delta.latency.subtract(&earlier.latency);
         delta
     }
+}
+
+/// The sum, which stays at the top instead of wrapping: counters come from
+/// shells, and nothing a shell reports may panic.
+fn add_up<const N: usize>(counts: [u64; N]) -> u64 {
+    counts.into_iter().fold(0, u64::saturating_add)
 }
 
 /// Buckets for each doubling of the time: 2^2.
@@ -142,14 +149,15 @@ pub fn bucket_end_micros(i: usize) -> u64 {
 impl Histogram {
     /// Counts one duration.
     pub fn record(&mut self, duration: Duration) {
-        self.buckets[bucket_of(duration)] += 1;
+        let n = &mut self.buckets[bucket_of(duration)];
+        *n = n.saturating_add(1);
         let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         self.sum_micros = self.sum_micros.saturating_add(micros);
     }
 
     /// How many durations were counted.
     pub fn count(&self) -> u64 {
-        self.buckets.iter().sum()
+        add_up(self.buckets)
     }
 
     /// The mean; zero when nothing was counted.
@@ -161,14 +169,16 @@ impl Histogram {
     /// interpolated inside its bucket; zero when nothing was counted.
     pub fn percentile(&self, percent: u8) -> Duration {
         // The rank of the wanted one, from 1, in hundredths.
-        let wanted = self.count() * u64::from(percent.min(100));
+        let wanted = u128::from(self.count()) * u128::from(percent.min(100));
         let mut below = 0;
         for (i, &n) in self.buckets.iter().enumerate() {
-            if n > 0 && (below + n) * 100 >= wanted {
+            let n = u128::from(n) * 100;
+            if n > 0 && below + n >= wanted {
                 let start = if i == 0 { 0 } else { bucket_end_micros(i - 1) };
                 let width = bucket_end_micros(i) - start;
-                let into = (wanted - below * 100).saturating_mul(width) / (n * 100);
-                return Duration::from_micros(start + into);
+                // At most `width`, so it fits.
+                let into = (wanted - below) * u128::from(width) / n;
+                return Duration::from_micros(start + into as u64);
             }
             below += n;
         }
@@ -177,7 +187,7 @@ impl Histogram {
 
     fn add(&mut self, other: &Self) {
         for (sum, n) in self.buckets.iter_mut().zip(other.buckets) {
-            *sum += n;
+            *sum = sum.saturating_add(n);
         }
         self.sum_micros = self.sum_micros.saturating_add(other.sum_micros);
     }
@@ -320,6 +330,19 @@ mod tests {
         let mut twice = counters.clone();
         twice.add(&counters);
         assert_eq!(twice.since(&counters), counters);
+        let full = Counters {
+            by_class: [u64::MAX; CLASSES],
+            errors: u64::MAX,
+            latency: Histogram {
+                buckets: [u64::MAX; BUCKETS],
+                sum_micros: u64::MAX,
+            },
+        };
+        twice.add(&full);
+        twice.record(Outcome::Status(500), Duration::MAX);
+        assert_eq!(twice, full);
+        assert_eq!(twice.requests(), u64::MAX);
+        assert_eq!(twice.latency.percentile(100).as_micros(), 1);
     }
 
     #[test]

@@ -171,10 +171,11 @@ impl fmt::Display for Address {
     }
 }
 
-/// RFC 1123 host name, and underscores. A last label of digits alone is
-/// refused: `1.2.3.999` is a mistyped IP address, not a name.
+/// RFC 1123 host name, and underscores. A last label that is a number is
+/// refused: `1.2.3.999` is a mistyped IP address, and `0x7f.1` is one that
+/// some resolvers understand and no check of addresses would see.
 fn is_host_name(text: &str) -> bool {
-    let text = text.strip_suffix('.').unwrap_or(text);
+    let text = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
     let label_ok = |label: &str| {
         (1..=63).contains(&label.len())
             && !label.starts_with('-')
@@ -183,10 +184,13 @@ fn is_host_name(text: &str) -> bool {
                 .bytes()
                 .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
     };
-    let last_is_number = text
-        .rsplit('.')
-        .next()
-        .is_some_and(|label| label.bytes().all(|b| b.is_ascii_digit()));
+    let last_is_number =
+        text.rsplit('.')
+            .next()
+            .is_some_and(|label| match label.strip_prefix("0x") {
+                Some(hex) => hex.bytes().all(|b| b.is_ascii_hexdigit()),
+                None => label.bytes().all(|b| b.is_ascii_digit()),
+            });
     text.len() <= Address::BYTES_MAX && text.split('.').all(label_ok) && !last_is_number
 }
 
@@ -213,6 +217,9 @@ impl std::error::Error for AddressError {}
 pub struct Port(core::num::NonZeroU16);
 
 impl Port {
+    /// The range, in words.
+    pub const ALLOWED: &'static str = "1 to 65535";
+
     /// Accepts 1 to 65,535.
     ///
     /// # Errors
@@ -224,7 +231,7 @@ impl Port {
             .map(Self)
             .ok_or(OutOfRange {
                 given: port,
-                allowed: "1 to 65535",
+                allowed: Self::ALLOWED,
             })
     }
 
@@ -244,8 +251,8 @@ pub struct Weight(u16);
 impl Weight {
     /// The weight of a server that names none.
     pub const ONE: Self = Self(1);
-    /// The largest weight.
-    pub const MAX: Self = Self(1000);
+    /// The range, in words.
+    pub const ALLOWED: &'static str = "1 to 1000";
 
     /// Accepts 1 to 1,000.
     ///
@@ -260,7 +267,7 @@ impl Weight {
                 allowed: if weight == 0 {
                     "1 to 1000, or drain the server instead"
                 } else {
-                    "1 to 1000"
+                    Self::ALLOWED
                 },
             }),
         }
@@ -280,6 +287,8 @@ impl VirtualNodes {
     /// 100, as the original system: shares within about 10 % of fair
     /// (one standard deviation) at 24 bytes a point.
     pub const DEFAULT: Self = Self(100);
+    /// The range, in words.
+    pub const ALLOWED: &'static str = "1 to 10000";
 
     /// Accepts 1 to 10,000.
     ///
@@ -290,7 +299,7 @@ impl VirtualNodes {
             Ok(n @ 1..=10_000) => Ok(Self(n)),
             _ => Err(OutOfRange {
                 given: n,
-                allowed: "1 to 10000",
+                allowed: Self::ALLOWED,
             }),
         }
     }
@@ -373,6 +382,9 @@ mod tests {
             "a:80",
             "1.2.3.999",
             "1.2.3",
+            "0x7f.1",
+            "0X7F000001",
+            "2130706433",
             "[::1",
             "[1.2.3.4]",
             "a..b",

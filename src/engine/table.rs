@@ -315,10 +315,13 @@ impl RoutingTable {
     fn why_none(&self, tried: &[ServerIndex]) -> NoServer {
         if self.servers.is_empty() {
             NoServer::Empty
-        } else if tried.is_empty() {
+        } else if tried.is_empty() || self.usable.iter().all(Option::is_none) {
             NoServer::NoneEligible
         } else {
             NoServer::AllTried
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,8 @@ pub struct Timestamp(u64);
 impl Timestamp {
     /// The origin itself.
     pub const ZERO: Self = Self(0);
+    /// The end of time, where [`Self::after`] saturates. It never comes.
+    pub const MAX: Self = Self(u64::MAX);
 
     /// `nanos` nanoseconds after the origin.
     pub const fn from_nanos(nanos: u64) -> Self {
@@ -46,6 +48,12 @@ impl Timestamp {
         let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         Self(self.0.saturating_add(nanos))
     }
+
+    /// `self` moved `duration` into the past; saturates at the origin.
+    pub fn before(self, duration: Duration) -> Self {
+        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_sub(nanos))
+    }
 }
 
 #[cfg(test)]
@@ -58,9 +66,8 @@ mod tests {
         let late = Timestamp::from_millis(9);
         assert_eq!(late.since(early), Duration::from_millis(4));
         assert_eq!(early.since(late), Duration::ZERO);
-        assert_eq!(
-            Timestamp::from_nanos(u64::MAX).after(Duration::MAX),
-            Timestamp::from_nanos(u64::MAX)
-        );
+        assert_eq!(Timestamp::MAX.after(Duration::MAX), Timestamp::MAX);
+        assert_eq!(late.before(Duration::from_millis(4)), early);
+        assert_eq!(late.before(Duration::MAX), Timestamp::ZERO);
     }
 }

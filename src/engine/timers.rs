@@ -20,8 +20,13 @@ pub(super) enum Timer {
 pub(super) struct Timers(BTreeSet<(Timestamp, ServerId, Timer)>);
 
 impl Timers {
+    /// Sets a timer. One at the end of time never fires and is not kept: it
+    /// could not be set later than a `now` that is there already, and firing
+    /// it would never end.
     pub(super) fn set(&mut self, at: Timestamp, server: ServerId, timer: Timer) {
-        self.0.insert((at, server, timer));
+        if at < Timestamp::MAX {
+            self.0.insert((at, server, timer));
+        }
     }
 
     pub(super) fn cancel(&mut self, at: Timestamp, server: ServerId, timer: Timer) {

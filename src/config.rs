@@ -1,0 +1,428 @@
+//! Configuration: parsed once, into a typed and complete [`Config`].
+//!
+//! Every fault is reported at once, each with its JSON path. Each setting
+//! stands here once, with its default and reason; the parser, the JSON Schema
+//! and the TypeScript type are made from that. Rules that join several
+//! settings are in [`Config::parse`] and nowhere else.
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+
+use deserr::Deserr;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::engine::{self, POINTS_MAX, Port, Server, Settings, VirtualNodes};
+use crate::wire::{self, Fault, Faults, ServerSpec};
+
+mod hash_key;
+pub use hash_key::{HashKey, KeySource};
+
+mod section;
+use section::section;
+
+mod values;
+pub use values::{RequestPath, Seconds, Secret, Whole};
+
+/// The whole configuration.
+#[derive(Clone, Debug, PartialEq, Deserr, Serialize, JsonSchema)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[deserr(error = Faults, deny_unknown_fields)]
+#[schemars(deny_unknown_fields)]
+pub struct Config {
+    /// The servers at start; may be empty, they can be added through the API.
+    pub servers: Vec<ServerSpec>,
+    /// Where the proxy listens for clients.
+    #[deserr(default)]
+    #[schemars(default)]
+    #[cfg_attr(test, ts(optional, as = "Option<_>"))]
+    pub listen: Listen,
+    /// How the proxy runs.
+    #[deserr(default)]
+    #[schemars(default)]
+    #[cfg_attr(test, ts(optional, as = "Option<_>"))]
+    pub process: Process,
+    /// Which server a request goes to.
+    #[deserr(default)]
+    #[schemars(default)]
+    #[cfg_attr(test, ts(optional, as = "Option<_>"))]
+    pub routing: Routing,
+    /// Judging servers by probes.
+    #[deserr(default)]
+    #[schemars(default)]
+    #[cfg_attr(test, ts(optional, as = "Option<_>"))]
+    pub health_check: HealthCheck,
+    /// Judging servers by their traffic.
+    #[deserr(default)]
+    #[schemars(default)]
+    #[cfg_attr(test, ts(optional, as = "Option<_>"))]
+    pub ejection: Ejection,
+    /// How often a request is tried.
+    #[deserr(default)]
+    #[schemars(default)]
+    #[cfg_attr(test, ts(optional, as = "Option<_>"))]
+    pub retries: Retries,
+    /// How long the proxy waits for what.
+    #[deserr(default)]
+    #[schemars(default)]
+    #[cfg_attr(test, ts(optional, as = "Option<_>"))]
+    pub timeouts: Timeouts,
+    /// Kept connections to servers.
+    #[deserr(default)]
+    #[schemars(default)]
+    #[cfg_attr(test, ts(optional, as = "Option<_>"))]
+    pub pool: Pool,
+    /// How much the proxy takes from clients.
+    #[deserr(default)]
+    #[schemars(default)]
+    #[cfg_attr(test, ts(optional, as = "Option<_>"))]
+    pub limits: Limits,
+    /// A line for each request.
+    #[deserr(default)]
+    #[schemars(default)]
+    #[cfg_attr(test, ts(optional, as = "Option<_>"))]
+    pub access_log: AccessLog,
+    /// The listener for operators.
+    #[deserr(default)]
+    #[schemars(default)]
+    #[cfg_attr(test, ts(optional, as = "Option<_>"))]
+    pub api: Api,
+}
+
+section! {
+    /// Where the proxy listens for clients.
+    pub struct Listen {
+        /// An IP address or host name of this machine; default 127.0.0.1, so
+        /// that nothing is open to the network by accident.
+        host: engine::Address ["string"] = known_address("127.0.0.1"),
+        /// A TCP port; default 8080.
+        port: Port ["number"] = known_port(8080),
+    }
+}
+
+section! {
+    /// How the proxy runs.
+    pub struct Process {
+        /// Worker threads, each with its own listener and connections; 0, the
+        /// default, is one for each core. At most 256.
+        workers: Whole<0, 256> ["number"] = Whole::new(0),
+        /// On SIGTERM: how long requests in flight may take to end; default 30.
+        shutdown_grace: Seconds ["number"] = Seconds::whole(30),
+    }
+}
+
+section! {
+    /// Which server a request goes to.
+    pub struct Routing {
+        /// Points on the ring for each unit of weight, 1 to 10000; default 100.
+        /// All servers together may have 2^20.
+        virtual_nodes: VirtualNodes ["number"] = VirtualNodes::DEFAULT,
+        /// What is tried as the key of a request; the first that is present
+        /// wins. Default: the header x-ringway-key, then the client's IP
+        /// address. Without any, the server with the fewest requests in flight
+        /// for its weight is taken.
+        hash_key: HashKey ["KeySource[]"] = HashKey::default(),
+        /// When no server is eligible: route by the ring as if all were; default
+        /// true. Otherwise such requests are answered with 503.
+        fail_open: bool ["boolean"] = true,
+        /// Whether answers carry `x-ringway-server` and `x-ringway-attempts`;
+        /// default false, since they tell clients what stands behind.
+        debug_header: bool ["boolean"] = false,
+    }
+}
+
+section! {
+    /// Judging servers by probes: HTTP requests that a healthy server answers
+    /// with a 2xx status.
+    pub struct HealthCheck {
+        /// Whether servers are probed; default true.
+        enabled: bool ["boolean"] = true,
+        /// Seconds from one probe of a server to the next; default 30.
+        interval: Seconds ["number"] = Seconds::whole(30),
+        /// Seconds until a probe has failed; default 5, at most `interval`.
+        timeout: Seconds ["number"] = Seconds::whole(5),
+        /// What is requested; default /health.
+        path: RequestPath ["string"] = RequestPath::known("/health"),
+        /// Seconds between probes while results contradict the health; default
+        /// 1, at most `interval`.
+        fast_interval: Option<Seconds> ["number"] = None,
+        /// How far an interval may differ from its length, in percent, so that
+        /// probes spread out; 0 to 50, default 10.
+        jitter_percent: Whole<0, 50> ["number"] = Whole::new(10),
+        /// Failed probes in a row that make a healthy server unhealthy; 1 to
+        /// 100, default 3. The first probe of a server decides at once.
+        fall: Whole<1, 100> ["number"] = Whole::new(3),
+        /// Good probes in a row that make an unhealthy server healthy; 1 to
+        /// 100, default 2.
+        rise: Whole<1, 100> ["number"] = Whole::new(2),
+    }
+}
+
+section! {
+    /// Judging servers by their traffic: failures in a row take one out for a
+    /// time.
+    pub struct Ejection {
+        /// 5xx answers in a row; 0 switches this off. Default 5.
+        consecutive_5xx: Whole<0, 10_000> ["number"] = Whole::new(5),
+        /// Connect errors in a row; 0 switches this off. Default 3.
+        consecutive_connect_errors: Whole<0, 10_000> ["number"] = Whole::new(3),
+        /// Seconds of a first ejection; the n-th in a row is n times as long.
+        /// Default 30.
+        base: Seconds ["number"] = Seconds::whole(30),
+        /// Seconds of the longest ejection; default 300, at least `base`.
+        cap: Seconds ["number"] = Seconds::whole(300),
+        /// How much longer an ejection may be, in percent, so that servers do
+        /// not come back together; 0 to 100, default 10.
+        jitter_percent: Whole<0, 100> ["number"] = Whole::new(10),
+        /// The most servers ejected at a time, in percent; one may always be,
+        /// but never the last eligible one. 0 to 100, default 50.
+        max_percent: Whole<0, 100> ["number"] = Whole::new(50),
+    }
+}
+
+section! {
+    /// How often a request is tried.
+    pub struct Retries {
+        /// Further attempts after a first one that failed before any answer,
+        /// each at the key's next candidate; 0 to 10, default 2.
+        attempts: Whole<0, 10> ["number"] = Whole::new(2),
+    }
+}
+
+section! {
+    /// How long the proxy waits for what, in seconds.
+    pub struct Timeouts {
+        /// For a connection to a server; default 3.
+        connect: Seconds ["number"] = Seconds::whole(3),
+        /// From sending a request to the head of its answer; default 30.
+        response_header: Seconds ["number"] = Seconds::whole(30),
+        /// Between two pieces of a body, in either direction; default 300.
+        stream_idle: Seconds ["number"] = Seconds::whole(300),
+        /// For the head of a client's request, from its first byte; default 10.
+        client_header: Seconds ["number"] = Seconds::whole(10),
+        /// For the next request on a client's connection; default 60.
+        client_idle: Seconds ["number"] = Seconds::whole(60),
+    }
+}
+
+section! {
+    /// Kept connections to servers.
+    pub struct Pool {
+        /// The most idle connections kept, for each server and worker; 0 to
+        /// 10000, default 32.
+        max_idle: Whole<0, 10_000> ["number"] = Whole::new(32),
+        /// Seconds an idle connection is kept; default 60.
+        idle: Seconds ["number"] = Seconds::whole(60),
+        /// Seconds after which a connection is not used again; default 3600.
+        max_age: Seconds ["number"] = Seconds::whole(3600),
+    }
+}
+
+section! {
+    /// How much the proxy takes from clients. What is over is refused.
+    pub struct Limits {
+        /// Bytes of a request's head; 1024 to 1048576, default 16384.
+        header_bytes: Whole<1024, 1_048_576> ["number"] = Whole::new(16_384),
+        /// Header fields of a request; 1 to 1000, default 100.
+        headers: Whole<1, 1000> ["number"] = Whole::new(100),
+        /// Connections of clients at a time, all workers together; further ones
+        /// wait to be accepted. 1 to 1000000, default 10000.
+        connections: Whole<1, 1_000_000> ["number"] = Whole::new(10_000),
+    }
+}
+
+section! {
+    /// A line of JSON for each request.
+    pub struct AccessLog {
+        /// Where it goes: `stdout`, or the path of a file to append to; default
+        /// nowhere.
+        to: Option<String> ["string"] = None,
+    }
+}
+
+section! {
+    /// The listener for operators: REST API, metrics and page.
+    pub struct Api {
+        /// An IP address or host name of this machine; default localhost. Any
+        /// that is not loopback needs a token.
+        host: engine::Address ["string"] = known_address("localhost"),
+        /// A TCP port; default 9090.
+        port: Port ["number"] = known_port(9090),
+        /// What clients must send as `Authorization: Bearer …`; default none.
+        token: Option<Secret> ["string"] = None,
+        /// A file that holds the token instead.
+        token_file: Option<String> ["string"] = None,
+        /// Further names under which clients may address the API in `Host`,
+        /// besides `host`, localhost and loopback addresses.
+        allowed_hosts: Vec<engine::Address> ["string[]"] = Vec::new(),
+    }
+}
+
+impl Config {
+    /// Parses a JSON document.
+    ///
+    /// # Errors
+    /// Where the text stops being JSON, or every fault of the document.
+    pub fn parse(text: &[u8]) -> Result<Self, Faults> {
+        wire::parse::<Self>(text)?.checked()
+    }
+
+    /// Reads a parsed document.
+    ///
+    /// # Errors
+    /// Every fault of the document.
+    pub fn read(document: serde_json::Value) -> Result<Self, Faults> {
+        wire::read::<Self>(document)?.checked()
+    }
+
+    /// The JSON Schema of the document.
+    pub fn schema() -> serde_json::Value {
+        schemars::schema_for!(Self).into()
+    }
+
+    /// What the engine is made with.
+    pub fn settings(&self) -> Settings {
+        let (check, ejection) = (&self.health_check, &self.ejection);
+        // The ranges of the fields make these lossless.
+        let small = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
+        let percent = |n: u64| u8::try_from(n).unwrap_or(u8::MAX);
+        Settings {
+            virtual_nodes: self.routing.virtual_nodes,
+            fail_open: self.routing.fail_open,
+            health_check: engine::HealthCheck {
+                enabled: check.enabled,
+                interval: check.interval.duration(),
+                fast_interval: check.fast_interval(),
+                jitter_percent: percent(check.jitter_percent.number()),
+                fall: small(check.fall.number()),
+                rise: small(check.rise.number()),
+            },
+            ejection: engine::Ejection {
+                consecutive_5xx: small(ejection.consecutive_5xx.number()),
+                consecutive_connect_errors: small(ejection.consecutive_connect_errors.number()),
+                base: ejection.base.duration(),
+                cap: ejection.cap.duration(),
+                jitter_percent: percent(ejection.jitter_percent.number()),
+                max_percent: percent(ejection.max_percent.number()),
+            },
+        }
+    }
+
+    /// The servers as the engine takes them.
+    pub fn servers(&self) -> Vec<Server> {
+        self.servers.iter().cloned().map(Server::from).collect()
+    }
+
+    /// Checks the rules that join several settings.
+    fn checked(self) -> Result<Self, Faults> {
+        let mut faults = Vec::new();
+        let mut fault = |path: &str, message: String| {
+            faults.push(Fault {
+                path: path.to_owned(),
+                message,
+            });
+        };
+        let mut first: BTreeMap<_, usize> = BTreeMap::new();
+        for (i, server) in self.servers.iter().enumerate() {
+            if let Some(other) = first.insert(&server.name, i) {
+                fault(
+                    &format!("servers[{i}].name"),
+                    format!(
+                        "{:?} is also the name of servers[{other}]; names are unique",
+                        server.name.as_str()
+                    ),
+                );
+            }
+        }
+        let virtual_nodes = u64::from(self.routing.virtual_nodes.number());
+        let weights = self
+            .servers
+            .iter()
+            .map(|server| u64::from(server.weight.number()));
+        let n_points: u64 = weights.sum::<u64>() * virtual_nodes;
+        if n_points > u64::from(POINTS_MAX) {
+            fault(
+                "servers",
+                engine::TooManyPoints { points: n_points }.to_string(),
+            );
+        }
+        let check = &self.health_check;
+        if check.timeout > check.interval {
+            fault(
+                "health_check.timeout",
+                "a probe must end before the next begins; give at most health_check.interval"
+                    .to_owned(),
+            );
+        }
+        if check
+            .fast_interval
+            .is_some_and(|fast| fast > check.interval)
+        {
+            fault(
+                "health_check.fast_interval",
+                "give at most health_check.interval".to_owned(),
+            );
+        }
+        if self.ejection.cap < self.ejection.base {
+            fault("ejection.cap", "give at least ejection.base".to_owned());
+        }
+        if self.listen.port == self.api.port && self.listen.host == self.api.host {
+            fault(
+                "api.port",
+                "listen has the same host and port; give another".to_owned(),
+            );
+        }
+        if self.api.token.is_some() && self.api.token_file.is_some() {
+            fault(
+                "api.token_file",
+                "api.token is given too; give one of them".to_owned(),
+            );
+        }
+        if !self.api.is_loopback() && self.api.token.is_none() && self.api.token_file.is_none() {
+            fault(
+                "api.token",
+                format!(
+                    "api.host {} can be reached from other machines; give a token (or token_file) of at least 16 characters",
+                    self.api.host
+                ),
+            );
+        }
+        Faults::check(faults)?;
+        Ok(self)
+    }
+}
+
+impl HealthCheck {
+    /// The interval while results contradict the health.
+    pub fn fast_interval(&self) -> Duration {
+        let interval = self.interval.duration();
+        match self.fast_interval {
+            Some(fast) => fast.duration(),
+            None => interval.min(Duration::from_secs(1)),
+        }
+    }
+}
+
+impl Api {
+    /// Whether only this machine can reach it.
+    pub fn is_loopback(&self) -> bool {
+        let host = self.host.as_str();
+        host == "localhost"
+            || host
+                .parse()
+                .is_ok_and(|ip: core::net::IpAddr| ip.is_loopback())
+    }
+}
+
+/// A default that is a good address.
+fn known_address(address: &'static str) -> engine::Address {
+    engine::Address::new(address).expect("the default is good")
+}
+
+/// A default that is a good port.
+fn known_port(port: u16) -> Port {
+    Port::new(port.into()).expect("the default is good")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,225 @@
+//! The kinds of value that configuration has besides the engine's own.
+
+use core::fmt;
+use core::time::Duration;
+use std::borrow::Cow;
+
+use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Serialize, Serializer};
+
+use crate::wire::{Faults, schema, shown};
+
+/// A length of time, in seconds in JSON (fractions are allowed): 0.001 to 86400.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Seconds(Duration);
+
+impl Seconds {
+    const MIN: f64 = 0.001;
+    const MAX: f64 = 86_400.0;
+
+    /// `seconds`, which the caller keeps within the range.
+    pub(super) const fn whole(seconds: u64) -> Self {
+        Self(Duration::from_secs(seconds))
+    }
+
+    /// The time as the standard library has it.
+    pub const fn duration(self) -> Duration {
+        self.0
+    }
+}
+
+impl Deserr<Faults> for Seconds {
+    fn deserialize_from_value<V: IntoValue>(
+        value: Value<V>,
+        location: ValuePointerRef<'_>,
+    ) -> Result<Self, Faults> {
+        let seconds = match value {
+            Value::Integer(n) => n as f64,
+            Value::Float(n) => n,
+            _ => f64::NAN,
+        };
+        if (Self::MIN..=Self::MAX).contains(&seconds) {
+            return Ok(Self(Duration::from_secs_f64(seconds)));
+        }
+        Err(Faults::at(
+            location,
+            format_args!(
+                "{} is not allowed; give seconds, {} to {}",
+                shown(&value),
+                Self::MIN,
+                Self::MAX
+            ),
+        ))
+    }
+}
+
+impl Serialize for Seconds {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // Whole seconds stay whole, as they are mostly written.
+        if self.0.subsec_nanos() == 0 {
+            serializer.serialize_u64(self.0.as_secs())
+        } else {
+            serializer.serialize_f64(self.0.as_secs_f64())
+        }
+    }
+}
+
+schema!(Seconds, {
+    "type": "number", "minimum": 0.001, "maximum": 86400,
+    "description": "Seconds; fractions are allowed."
+});
+
+/// A whole number from `MIN` to `MAX`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Whole<const MIN: u64, const MAX: u64>(u64);
+
+impl<const MIN: u64, const MAX: u64> Whole<MIN, MAX> {
+    /// `n`, which the caller keeps within the range.
+    pub(super) const fn new(n: u64) -> Self {
+        assert!(MIN <= n && n <= MAX);
+        Self(n)
+    }
+
+    /// The number.
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+}
+
+impl<const MIN: u64, const MAX: u64> Deserr<Faults> for Whole<MIN, MAX> {
+    fn deserialize_from_value<V: IntoValue>(
+        value: Value<V>,
+        location: ValuePointerRef<'_>,
+    ) -> Result<Self, Faults> {
+        match value {
+            Value::Integer(n) if (MIN..=MAX).contains(&n) => Ok(Self(n)),
+            other => Err(Faults::at(
+                location,
+                format_args!(
+                    "{} is not allowed; give a whole number, {MIN} to {MAX}",
+                    shown(&other)
+                ),
+            )),
+        }
+    }
+}
+
+impl<const MIN: u64, const MAX: u64> Serialize for Whole<MIN, MAX> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(self.0)
+    }
+}
+
+impl<const MIN: u64, const MAX: u64> JsonSchema for Whole<MIN, MAX> {
+    fn schema_name() -> Cow<'static, str> {
+        format!("Whole{MIN}To{MAX}").into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "integer", "minimum": MIN, "maximum": MAX })
+    }
+}
+
+/// A text that is never shown again: not in logs, not by the API.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps `text`.
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text itself, for comparing.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+impl Deserr<Faults> for Secret {
+    fn deserialize_from_value<V: IntoValue>(
+        value: Value<V>,
+        location: ValuePointerRef<'_>,
+    ) -> Result<Self, Faults> {
+        let text = match value {
+            Value::String(text) => text,
+            // Not shown: it may be the secret, wrongly quoted.
+            _ => return Err(Faults::at(location, "give a text")),
+        };
+        if text.len() < 16 || !text.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(Faults::at(
+                location,
+                "give at least 16 printable ASCII characters without spaces",
+            ));
+        }
+        Ok(Self(text))
+    }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str("[redacted]")
+    }
+}
+
+schema!(Secret, {
+    "type": "string", "minLength": 16, "pattern": "^[!-~]+$",
+    "description": "At least 16 printable ASCII characters; never shown again."
+});
+
+/// The path and query of a request target: begins with `/`, printable ASCII.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestPath(String);
+
+impl RequestPath {
+    /// `path`, which the caller knows to be good.
+    pub(super) fn known(path: &str) -> Self {
+        Self(path.to_owned())
+    }
+
+    /// The path as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Deserr<Faults> for RequestPath {
+    fn deserialize_from_value<V: IntoValue>(
+        value: Value<V>,
+        location: ValuePointerRef<'_>,
+    ) -> Result<Self, Faults> {
+        let text = String::deserialize_from_value(value, location)?;
+        let is_good = text.starts_with('/')
+            && text.bytes().all(|b| b.is_ascii_graphic() && b != b'#')
+            && text.len() <= 2048;
+        if is_good {
+            return Ok(Self(text));
+        }
+        Err(Faults::at(
+            location,
+            format_args!(
+                "{} is not allowed; give a path that begins with / and has no spaces",
+                shown::<serde_json::Value>(&Value::String(text))
+            ),
+        ))
+    }
+}
+
+impl Serialize for RequestPath {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+schema!(RequestPath, { "type": "string", "pattern": "^/[!-\"$-~]*$", "maxLength": 2048 });

@@ -1,0 +1,93 @@
+//! The command line: what can be asked, in words. What is done stands in the
+//! files that [`super::run`] calls.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+/// Consistent-hashing HTTP load balancer.
+#[derive(Debug, Parser)]
+#[command(
+    name = "ringway",
+    version,
+    about,
+    long_about = "Consistent-hashing HTTP load balancer: the same key goes to the same server, here, \
+        in the npm package and on the page.",
+    after_help = "Start with `ringway demo`, then open http://localhost:9090/.\n\n\
+        Exit status: 0 done, 1 it could not be done, 2 wrong usage or configuration."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What can be asked.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Say whether a configuration is good, and name every fault
+    #[command(after_help = "Example:\n  ringway check config.json")]
+    Check {
+        /// The configuration file
+        file: PathBuf,
+    },
+    /// Say which server each key goes to while all are healthy
+    #[command(after_help = "Prints a line of JSON for each key.\n\n\
+        Examples:\n  ringway route --config config.json user-1 user-2\n  \
+        cut -d' ' -f1 access.log | ringway route --config config.json")]
+    Route {
+        /// Which configuration.
+        #[command(flatten)]
+        config: ConfigArg,
+        /// The keys; without any, each line of standard input is one
+        keys: Vec<String>,
+    },
+    /// Show how evenly a configuration shares the ring
+    #[command(after_help = "Example:\n  ringway ring --config config.json")]
+    Ring {
+        /// Which configuration.
+        #[command(flatten)]
+        config: ConfigArg,
+        /// Print JSON, with all points, instead of a table
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the JSON Schema of the configuration
+    Schema,
+    /// Print a completion script for a shell
+    #[command(after_help = "Example:\n  ringway completions bash > /etc/bash_completion.d/ringway")]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// Which configuration a command reads.
+#[derive(Debug, Args)]
+pub struct ConfigArg {
+    /// The configuration file; default config.json in the current folder
+    #[arg(long = "config", short, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+}
+
+/// How a running proxy logs, to standard error.
+#[derive(Debug, Args)]
+pub struct LogArgs {
+    /// What to log: error, warn, info, debug, trace or off, or a filter such as
+    /// `info,ringway::native::proxy=debug`
+    #[arg(long, default_value = "info", value_name = "LEVEL")]
+    pub log: String,
+    /// How to log it
+    #[arg(long, default_value = "text", value_name = "FORMAT")]
+    pub log_format: LogFormat,
+}
+
+/// The form of log lines.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum LogFormat {
+    /// For people
+    Text,
+    /// An object a line, for machines
+    Json,
+}

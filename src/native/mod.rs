@@ -1,0 +1,158 @@
+//! The proxy: everything that touches the operating system.
+//!
+//! [`run`] is the whole program. In reading order:
+
+pub mod cli;
+
+pub mod clock;
+
+pub mod counters;
+
+pub mod shared;
+
+pub mod driver;
+
+pub mod health;
+
+pub mod telemetry;
+
+pub mod offline;
+
+use std::ffi::OsString;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use crate::config::Config;
+use cli::{Cli, Command, ConfigArg};
+
+/// The exit status for wrong usage or configuration; clap uses the same.
+const MISUSE: u8 = 2;
+
+/// Why a command ended without success, and what to say about it.
+enum Failure {
+    /// The user can mend it by other arguments or another configuration.
+    Misuse(String),
+    /// It could not be done.
+    Failed(String),
+}
+
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+/// Runs the program with these arguments, the first of which is its own name.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version come this way too, with status 0.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(MISUSE));
+        }
+    };
+    match execute(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Misuse(message)) => {
+            eprintln!("ringway: {message}");
+            ExitCode::from(MISUSE)
+        }
+        Err(Failure::Failed(message)) => {
+            eprintln!("ringway: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Check { file } => {
+            let config = read(&file)?;
+            let n = config.servers.len();
+            let servers = if n == 1 { "server" } else { "servers" };
+            print(|out| writeln!(out, "{} is good: {n} {servers}", file.display()))
+        }
+        Command::Route { config, keys } => {
+            let table = offline::table(&load(&config)?)?;
+            print(|out| {
+                if keys.is_empty() {
+                    offline::route_lines(&table, io::stdin().lock(), out)
+                } else {
+                    offline::route_keys(&table, keys.iter().map(String::as_bytes), out)
+                }
+            })
+        }
+        Command::Ring { config, json } => {
+            let table = offline::table(&load(&config)?)?;
+            print(|out| {
+                if json {
+                    offline::ring_json(&table, out)
+                } else {
+                    offline::balance_table(&table, out)
+                }
+            })
+        }
+        Command::Schema => print(|out| {
+            serde_json::to_writer_pretty(&mut *out, &Config::schema())?;
+            writeln!(out)
+        }),
+        Command::Completions { shell } => print(|out| {
+            clap_complete::generate(shell, &mut Cli::command(), "ringway", out);
+            Ok(())
+        }),
+    }
+}
+
+/// Writes to standard output. A reader that has seen enough (`| head`) is no
+/// failure.
+fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
+    match write(&mut io::stdout().lock()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => Ok(result?),
+    }
+}
+
+/// Reads the configuration that a command names, or the one in the current folder.
+fn load(config: &ConfigArg) -> Result<Config, Failure> {
+    let default = PathBuf::from("config.json");
+    match &config.file {
+        Some(file) => read(file),
+        None if default.exists() => read(&default),
+        None => Err(Failure::Misuse(
+            "there is no config.json in the current folder; \
+             name a file with --config, or try `ringway demo`"
+                .to_owned(),
+        )),
+    }
+}
+
+/// The largest configuration file: one server a line, a hundred thousand servers.
+const CONFIG_BYTES_MAX: u64 = 16 << 20;
+
+fn read(file: &Path) -> Result<Config, Failure> {
+    let shown = file.display();
+    let mut text = Vec::new();
+    std::fs::File::open(file)
+        .and_then(|file| file.take(CONFIG_BYTES_MAX + 1).read_to_end(&mut text))
+        .map_err(|error| Failure::Failed(format!("{shown} cannot be read: {error}")))?;
+    if text.len() as u64 > CONFIG_BYTES_MAX {
+        return Err(Failure::Misuse(format!(
+            "{shown} is larger than {CONFIG_BYTES_MAX} bytes"
+        )));
+    }
+    Config::parse(&text).map_err(|faults| {
+        let lines: Vec<String> = faults
+            .to_string()
+            .lines()
+            .map(|line| format!("  {line}"))
+            .collect();
+        Failure::Misuse(format!(
+            "{shown} is not a good configuration:\n{}",
+            lines.join("\n")
+        ))
+    })
+}

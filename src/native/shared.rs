@@ -1,0 +1,315 @@
+//! What the threads of the proxy share.
+//!
+//! The control half of the engine stands behind a lock that only the control
+//! thread's tasks take (API, driver). Workers read the published [`Fleet`]
+//! without a lock, write counters of their own, and hand failures to the
+//! driver through a bounded queue.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+use tokio::sync::{Notify, mpsc};
+
+use super::clock;
+use super::counters::Shard;
+use super::telemetry::events;
+use crate::config::Config;
+use crate::engine::{
+    Command, CommandError, Counters, Event, Events, LoadBalancer, Loads, Observation, Outcome,
+    RoutingTable, Server, ServerId, ServerIndex, ServerName, Snapshot, Timestamp, Verdict,
+};
+
+/// Verdicts waiting for the driver. It takes them out in batches thousands of
+/// times a second; more only pile up when the machine is drowning, and are
+/// then dropped and counted.
+const REPORTS_MAX: usize = 4096;
+
+/// A routing table with what the proxy keeps for each of its servers.
+#[derive(Debug)]
+pub struct Fleet {
+    /// Where keys go.
+    pub table: Arc<RoutingTable>,
+    /// By [`ServerIndex`].
+    pub servers: Vec<Arc<ServerRuntime>>,
+}
+
+impl Loads for Fleet {
+    fn in_flight(&self, server: ServerIndex) -> u32 {
+        self.servers[server.as_usize()].in_flight.load(Relaxed)
+    }
+}
+
+/// What the proxy keeps for a server during its stay in the fleet.
+#[derive(Debug)]
+pub struct ServerRuntime {
+    /// Its stay.
+    pub id: ServerId,
+    /// Its name and where it listens; its weight here may be out of date.
+    pub server: Server,
+    /// Requests in flight, of all workers.
+    pub in_flight: AtomicU32,
+    /// One for each worker.
+    pub shards: Box<[Shard]>,
+    /// Whether its last reported request failed. While false, successes need
+    /// not be reported.
+    has_failed: AtomicBool,
+}
+
+/// The state of the running proxy.
+#[derive(Debug)]
+pub struct Shared {
+    fleet: ArcSwap<Fleet>,
+    control: Mutex<Control>,
+    /// For each worker, requests that no server got.
+    unrouted: Box<[Shard]>,
+    reports: mpsc::Sender<(ServerId, Verdict)>,
+    reports_dropped: AtomicU64,
+    /// Wakes the driver after a change that may have brought a nearer deadline.
+    pub(super) is_changed: Notify,
+}
+
+/// Verdicts on their way to the driver.
+pub type Reports = mpsc::Receiver<(ServerId, Verdict)>;
+
+#[derive(Debug)]
+struct Control {
+    balancer: LoadBalancer,
+    members: BTreeMap<ServerId, Member>,
+    unrouted: Counted,
+}
+
+/// What the engine has been told of a set of shards.
+#[derive(Debug, Default)]
+struct Counted {
+    counters: Counters,
+    in_flight: u32,
+}
+
+/// A server whose shards are added up; it stays here after its removal until
+/// its last request has ended.
+#[derive(Debug)]
+struct Member {
+    runtime: Arc<ServerRuntime>,
+    counted: Counted,
+}
+
+/// What a command did.
+#[derive(Debug)]
+pub struct Applied {
+    /// The table before it.
+    pub before: Arc<RoutingTable>,
+    /// The table after it.
+    pub after: Arc<RoutingTable>,
+}
+
+impl Shared {
+    /// The state at start, for `n_workers` workers, and the queue for the driver.
+    ///
+    /// # Errors
+    /// When the servers cannot form a fleet; [`Config::parse`] has ruled it out.
+    pub fn new(config: &Config, n_workers: usize) -> Result<(Arc<Self>, Reports), CommandError> {
+        let balancer = LoadBalancer::new(config.settings(), config.servers(), clock::now())?;
+        let mut control = Control {
+            balancer,
+            members: BTreeMap::new(),
+            unrouted: Counted::default(),
+        };
+        let fleet = control.fleet(n_workers);
+        let (reports, queue) = mpsc::channel(REPORTS_MAX);
+        let shared = Self {
+            fleet: ArcSwap::from_pointee(fleet),
+            control: Mutex::new(control),
+            unrouted: (0..n_workers).map(|_| Shard::default()).collect(),
+            reports,
+            reports_dropped: AtomicU64::new(0),
+            is_changed: Notify::new(),
+        };
+        Ok((Arc::new(shared), queue))
+    }
+
+    /// The fleet as published; workers keep a cache over this.
+    pub fn fleet(&self) -> &ArcSwap<Fleet> {
+        &self.fleet
+    }
+
+    /// How many workers there are.
+    pub fn n_workers(&self) -> usize {
+        self.unrouted.len()
+    }
+
+    /// The counters of requests that no server got, for one worker.
+    pub fn unrouted(&self, worker: usize) -> &Shard {
+        &self.unrouted[worker]
+    }
+
+    /// Lets a request speak for or against its server. Free for a success
+    /// after a success; never waits.
+    pub fn report(&self, runtime: &ServerRuntime, outcome: Outcome) {
+        let verdict = Verdict::from(outcome);
+        let is_failure = verdict != Verdict::Good;
+        if !is_failure && !runtime.has_failed.load(Relaxed) {
+            return;
+        }
+        runtime.has_failed.store(is_failure, Relaxed);
+        if self.reports.try_send((runtime.id, verdict)).is_err() {
+            self.reports_dropped.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Verdicts dropped because the driver could not keep up.
+    pub fn reports_dropped(&self) -> u64 {
+        self.reports_dropped.load(Relaxed)
+    }
+
+    /// Carries out an operator's command.
+    ///
+    /// # Errors
+    /// When it cannot be done; nothing has changed then.
+    pub fn apply(&self, command: Command) -> Result<Applied, CommandError> {
+        let mut control = self.lock();
+        let before = Arc::clone(control.balancer.table());
+        // What a server did before it was removed must not be lost.
+        self.collect(&mut control);
+        let now = clock::now();
+        let events = control.balancer.apply(command, now)?;
+        self.settle(&mut control, events, now);
+        self.is_changed.notify_one();
+        Ok(Applied {
+            before,
+            after: Arc::clone(control.balancer.table()),
+        })
+    }
+
+    /// Everything worth showing, up to this moment.
+    pub fn snapshot(&self) -> Snapshot {
+        let mut control = self.lock();
+        self.collect(&mut control);
+        control.balancer.snapshot(clock::now())
+    }
+
+    /// The routing table of this moment.
+    pub fn table(&self) -> Arc<RoutingTable> {
+        Arc::clone(&self.fleet.load().table)
+    }
+
+    /// Takes note of observations; for the driver.
+    pub(super) fn observe(&self, observations: impl IntoIterator<Item = Observation>) {
+        let mut control = self.lock();
+        let now = clock::now();
+        for observation in observations {
+            let events = control.balancer.observe(observation, now);
+            self.settle(&mut control, events, now);
+        }
+    }
+
+    /// Adds up what the workers have counted; for the driver, once in a while.
+    pub(super) fn tick(&self) {
+        self.collect(&mut self.lock());
+    }
+
+    /// Fires what is due; for the driver. Returns the probes to send and when
+    /// to come back.
+    pub(super) fn advance(&self) -> (Vec<Event>, Option<Timestamp>) {
+        let mut control = self.lock();
+        let now = clock::now();
+        let events = control.balancer.advance(now);
+        let probes = self.settle(&mut control, events, now);
+        (probes, control.balancer.next_deadline())
+    }
+
+    /// Tells the log what happened and publishes a new table if there is one.
+    /// Returns the events that ask for a probe.
+    fn settle(&self, control: &mut Control, events: Events, now: Timestamp) -> Vec<Event> {
+        let mut probes = Vec::new();
+        for event in events {
+            if let Event::ProbeDue { .. } = event {
+                probes.push(event);
+            } else {
+                events::log(&event, now);
+            }
+        }
+        if control.balancer.table().version() != self.fleet.load().table.version() {
+            self.fleet.store(Arc::new(control.fleet(self.n_workers())));
+        }
+        probes
+    }
+
+    /// Hands the engine what the workers have counted since the last time.
+    fn collect(&self, control: &mut Control) {
+        let now = clock::now();
+        let Control {
+            balancer,
+            members,
+            unrouted,
+        } = control;
+        let mut count = |server, shards: &[Shard], counted: &mut Counted, in_flight| {
+            let mut sum = Counters::default();
+            shards.iter().for_each(|shard| shard.add_to(&mut sum));
+            if sum == counted.counters && in_flight == counted.in_flight {
+                return;
+            }
+            let counters = Box::new(sum.since(&counted.counters));
+            *counted = Counted {
+                counters: sum,
+                in_flight,
+            };
+            // Counting never makes an event.
+            let _ = balancer.observe(
+                Observation::Counted {
+                    server,
+                    counters,
+                    in_flight,
+                },
+                now,
+            );
+        };
+        count(None, &self.unrouted, unrouted, 0);
+        for (&id, member) in members.iter_mut() {
+            let runtime = &member.runtime;
+            let in_flight = runtime.in_flight.load(Relaxed);
+            count(Some(id), &runtime.shards, &mut member.counted, in_flight);
+        }
+        let stays = |id, name: &ServerName| {
+            let servers = balancer.table().servers();
+            servers
+                .binary_search_by(|entry| entry.server.name.cmp(name))
+                .is_ok_and(|i| servers[i].id == id)
+        };
+        members.retain(|&id, member| {
+            member.counted.in_flight > 0 || stays(id, &member.runtime.server.name)
+        });
+    }
+
+    /// A panic under the lock leaves the engine whole between two calls of
+    /// its, so the next one goes on.
+    fn lock(&self) -> MutexGuard<'_, Control> {
+        self.control.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Control {
+    /// The fleet of the present table; servers that stay keep their runtime.
+    fn fleet(&mut self, n_workers: usize) -> Fleet {
+        let table = Arc::clone(self.balancer.table());
+        let servers = table
+            .servers()
+            .iter()
+            .map(|entry| {
+                let member = self.members.entry(entry.id).or_insert_with(|| Member {
+                    runtime: Arc::new(ServerRuntime {
+                        id: entry.id,
+                        server: entry.server.clone(),
+                        in_flight: AtomicU32::new(0),
+                        shards: (0..n_workers).map(|_| Shard::default()).collect(),
+                        has_failed: AtomicBool::new(false),
+                    }),
+                    counted: Counted::default(),
+                });
+                Arc::clone(&member.runtime)
+            })
+            .collect();
+        Fleet { table, servers }
+    }
+}

@@ -1,0 +1,27 @@
+//! What the proxy tells about itself.
+
+pub mod events;
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+
+use super::cli::{LogArgs, LogFormat};
+
+/// Starts logging to standard error.
+///
+/// # Errors
+/// When the filter is not one, in words.
+pub fn start(args: &LogArgs) -> Result<(), String> {
+    let filter = EnvFilter::try_new(&args.log)
+        .map_err(|error| format!("--log {:?} is not allowed: {error}", args.log))?;
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    match args.log_format {
+        LogFormat::Text => lines.with_target(false).init(),
+        LogFormat::Json => lines.json().flatten_event(true).init(),
+    }
+    Ok(())
+}

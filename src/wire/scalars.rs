@@ -1,0 +1,121 @@
+//! How the engine's own types stand in JSON: a text, or a whole number.
+//!
+//! The engine does not know serde; what it accepts is decided by its own
+//! constructors, and only carried across here.
+
+use std::borrow::Cow;
+
+use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Serialize, Serializer};
+
+use super::faults::{Faults, shown};
+use crate::engine::{Address, AdminState, Port, ServerName, VirtualNodes, Weight};
+
+/// A type made from a text by `new` and shown by `as_str`.
+macro_rules! text {
+    ($type:ident, $schema:tt) => {
+        impl Deserr<Faults> for $type {
+            fn deserialize_from_value<V: IntoValue>(
+                value: Value<V>,
+                location: ValuePointerRef<'_>,
+            ) -> Result<Self, Faults> {
+                let text = String::deserialize_from_value(value, location)?;
+                Self::new(&text).map_err(|error| Faults::at(location, error))
+            }
+        }
+
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+
+        schema!($type, $schema);
+    };
+}
+
+/// A type made from a whole number by `new` and shown by `number`.
+macro_rules! number {
+    ($type:ident, $schema:tt) => {
+        impl Deserr<Faults> for $type {
+            fn deserialize_from_value<V: IntoValue>(
+                value: Value<V>,
+                location: ValuePointerRef<'_>,
+            ) -> Result<Self, Faults> {
+                match value {
+                    Value::Integer(n) => Self::new(n).map_err(|error| Faults::at(location, error)),
+                    other => Err(Faults::at(
+                        location,
+                        format_args!(
+                            "{} is not allowed; give a whole number, {}",
+                            shown(&other),
+                            Self::ALLOWED
+                        ),
+                    )),
+                }
+            }
+        }
+
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_u32(u32::from(self.number()))
+            }
+        }
+
+        schema!($type, $schema);
+    };
+}
+
+macro_rules! schema {
+    ($type:ident, $schema:tt) => {
+        impl JsonSchema for $type {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($type).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!($schema)
+            }
+        }
+    };
+}
+pub(crate) use schema;
+
+text!(ServerName, {
+    "type": "string", "minLength": 1, "maxLength": 255,
+    "description": "A unique name: 1 to 255 bytes of UTF-8 without control characters. It decides where the server stands on the ring."
+});
+text!(Address, {
+    "type": "string", "minLength": 1, "maxLength": 253,
+    "description": "An IP address or a host name, without scheme and port."
+});
+number!(Port, { "type": "integer", "minimum": 1, "maximum": 65535 });
+number!(Weight, {
+    "type": "integer", "minimum": 1, "maximum": 1000,
+    "description": "Relative capacity."
+});
+number!(VirtualNodes, { "type": "integer", "minimum": 1, "maximum": 10000 });
+
+const STATES: [(&str, AdminState); 2] = [
+    ("active", AdminState::Active),
+    ("draining", AdminState::Draining),
+];
+
+impl Deserr<Faults> for AdminState {
+    fn deserialize_from_value<V: IntoValue>(
+        value: Value<V>,
+        location: ValuePointerRef<'_>,
+    ) -> Result<Self, Faults> {
+        let text = String::deserialize_from_value(value, location)?;
+        super::named(&STATES, &text).map_err(|message| Faults::at(location, message))
+    }
+}
+
+impl Serialize for AdminState {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(super::name_in(&STATES, self))
+    }
+}
+
+schema!(AdminState, { "type": "string", "enum": ["active", "draining"] });

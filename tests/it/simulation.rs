@@ -1,0 +1,739 @@
+//! A fleet in random trouble, beside a shadow model that is told the same and
+//! computes everything the slow and obvious way.
+//!
+//! One seed is one history of commands, observations and clock steps. After
+//! each of them:
+//!
+//! - (a) a route goes where the shadow says: to the first eligible server
+//!   clockwise, and to another one only when nobody is eligible;
+//! - (b) requests in flight are those started less those finished;
+//! - (c) the arcs of each ring add up to exactly the whole ring;
+//! - (d) adding a server moves keys only to it, removing one only from it, and
+//!   a new weight only in the direction of the change;
+//! - (e) a ring made step by step equals one built at once;
+//! - (f) after `advance(now)` the next deadline is later than `now`;
+//! - (g) the events folded together give the snapshot.
+//!
+//! A failing seed is printed; `RINGWAY_SEED=17` plays that one alone and
+//! `RINGWAY_SEEDS=100000` the first hundred thousand.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{catch_unwind, resume_unwind};
+use std::time::Duration;
+
+use ringway::engine::{
+    AdminState, Command, CommandError, Counters, Event, Events, Health, LoadBalancer, Moved,
+    NoServer, Observation, Outcome, Position, ProbeId, ProbeOutcome, Reason, Ring, Server,
+    ServerId, ServerIndex, ServerName, Settings, Share, Standing, Timestamp, Verdict,
+};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::support::rng::Rng;
+use crate::support::{Idle, name, server, virtual_nodes, weight};
+
+/// How many histories the normal run plays.
+const SEEDS: u64 = 256;
+/// How long each of them is.
+const STEPS: u64 = 150;
+/// Names are drawn from so few that adding, removing and adding again happens.
+const NAMES: u64 = 12;
+/// Weights are 1 to this.
+const WEIGHTS: u64 = 5;
+/// Virtual nodes are 1 to this: few, so that arcs differ much.
+const VIRTUAL_NODES: u64 = 12;
+
+#[test]
+fn every_seed_keeps_the_invariants() {
+    let number = |variable: &str| {
+        let text = std::env::var(variable).ok()?;
+        Some(text.parse::<u64>().expect("a number in the environment"))
+    };
+    let seeds = match number("RINGWAY_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("RINGWAY_SEEDS").unwrap_or(SEEDS),
+    };
+    for seed in seeds {
+        if let Err(panic) = catch_unwind(|| play(seed)) {
+            eprintln!("seed {seed} failed; `RINGWAY_SEED={seed}` plays it alone");
+            resume_unwind(panic);
+        }
+    }
+}
+
+#[test]
+fn the_same_seed_is_the_same_history() {
+    for seed in [0, 1, 2, 3] {
+        assert_eq!(play(seed), play(seed), "seed {seed}");
+    }
+    assert_ne!(play(0), play(1), "seeds differ");
+}
+
+/// Plays one history; returns a digest of everything that was routed and announced.
+fn play(seed: u64) -> u64 {
+    let mut world = World::new(seed);
+    for _ in 0..STEPS {
+        world.step();
+        world.check();
+    }
+    world.digest
+}
+
+/// What the shadow knows of one server: facts, each kept in the plainest way.
+struct Shadow {
+    id: ServerId,
+    server: Server,
+    state: AdminState,
+    was_first: bool,
+    /// As many as it could have.
+    points: Vec<u64>,
+    /// Every accepted probe result.
+    results: Vec<bool>,
+    health: Health,
+    is_ejected: bool,
+    in_flight: u32,
+    /// Its last probe, while that is unanswered.
+    asked: Option<ProbeId>,
+}
+
+struct World {
+    rng: Rng,
+    lb: LoadBalancer,
+    now: Timestamp,
+    shadows: BTreeMap<ServerName, Shadow>,
+    has_probed: bool,
+    fail_open: bool,
+    finished: u64,
+    /// Probes that were asked for, answered or not, of servers there or gone.
+    probes: Vec<ProbeId>,
+    /// Requests sent and not ended, to servers there or gone.
+    requests: Vec<ServerId>,
+    /// Of everything that was routed and announced.
+    digest: u64,
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let mut rng = Rng::new(seed);
+        let mut settings = Settings {
+            virtual_nodes: virtual_nodes(1 + rng.below(VIRTUAL_NODES)),
+            fail_open: rng.chance(70),
+            ..Settings::default()
+        };
+        settings.health_check.enabled = rng.chance(85);
+        settings.health_check.fall = 1 + rng.below(4) as u32;
+        settings.health_check.rise = 1 + rng.below(3) as u32;
+        settings.health_check.jitter_percent = rng.below(120) as u8;
+        settings.ejection.consecutive_5xx = rng.below(6) as u32;
+        settings.ejection.consecutive_connect_errors = rng.below(4) as u32;
+        settings.ejection.max_percent = rng.below(130) as u8;
+        let now = Timestamp::from_millis(rng.below(1 << 40));
+        let n_servers = rng.below(6);
+        let servers: BTreeMap<ServerName, Server> = (0..n_servers)
+            .map(|_| random_server(&mut rng))
+            .map(|server| (server.name.clone(), server))
+            .collect();
+        let servers: Vec<Server> = servers.into_values().collect();
+        let lb = LoadBalancer::new(settings, servers, now).expect("a small fleet");
+        let shadows = lb
+            .table()
+            .servers()
+            .iter()
+            .map(|entry| {
+                let shadow = Shadow::new(entry.id, entry.server.clone(), true);
+                (entry.server.name.clone(), shadow)
+            })
+            .collect();
+        Self {
+            rng,
+            lb,
+            now,
+            shadows,
+            has_probed: false,
+            fail_open: false,
+            finished: 0,
+            probes: Vec::new(),
+            requests: Vec::new(),
+            digest: seed,
+        }
+    }
+
+    /// One random thing happens.
+    fn step(&mut self) {
+        match self.rng.below(100) {
+            0..4 => self.add(),
+            4..7 => self.remove(),
+            7..11 => self.reweigh(),
+            11..17 => self.drain_or_resume(),
+            17..40 => self.answer_probe(),
+            40..43 => self.answer_nonsense(),
+            43..58 => self.start_request(),
+            58..76 => self.end_request(),
+            76..78 => self.vanish(),
+            78..80 => self.count_elsewhere(),
+            80..97 => self.pass_time(),
+            97..99 => self.jump(),
+            _ => self.step_back(),
+        }
+    }
+
+    fn add(&mut self) {
+        let server = random_server(&mut self.rng);
+        let before = self.rings();
+        let result = self.lb.apply(Command::AddServer(server.clone()), self.now);
+        if self.shadows.contains_key(&server.name) {
+            assert_eq!(result, Err(CommandError::DuplicateName(server.name)));
+            return;
+        }
+        let events = result.expect("the name is free and the ring is small");
+        let name = server.name.clone();
+        self.fold(events);
+        assert_eq!(self.shadows[&name].server, server);
+        self.check_moved(&before, &name, true, false);
+    }
+
+    fn remove(&mut self) {
+        let name = self.any_name();
+        let before = self.rings();
+        let result = self.lb.apply(Command::RemoveServer(name.clone()), self.now);
+        if !self.shadows.contains_key(&name) {
+            assert_eq!(result, Err(CommandError::UnknownServer(name)));
+            return;
+        }
+        let events = result.expect("the server is there");
+        self.fold(events);
+        assert!(!self.shadows.contains_key(&name));
+        self.check_moved(&before, &name, false, true);
+    }
+
+    fn reweigh(&mut self) {
+        let name = self.any_name();
+        let weight = weight(1 + self.rng.below(WEIGHTS));
+        let before = self.rings();
+        let result = self
+            .lb
+            .apply(Command::SetWeight(name.clone(), weight), self.now);
+        let Some(shadow) = self.shadows.get(&name) else {
+            assert_eq!(result, Err(CommandError::UnknownServer(name)));
+            return;
+        };
+        let was = shadow.server.weight;
+        let events = result.expect("the server is there and the ring is small");
+        self.fold(events);
+        assert_eq!(self.shadows[&name].server.weight, weight);
+        self.check_moved(&before, &name, weight > was, weight < was);
+    }
+
+    fn drain_or_resume(&mut self) {
+        let name = self.any_name();
+        // More resuming than draining, or the fleet ends up drained.
+        let state = if self.rng.chance(40) {
+            AdminState::Draining
+        } else {
+            AdminState::Active
+        };
+        let before = self.rings();
+        let result = self
+            .lb
+            .apply(Command::SetState(name.clone(), state), self.now);
+        match result {
+            Ok(events) => self.fold(events),
+            Err(error) => {
+                assert_eq!(error, CommandError::UnknownServer(name));
+                return;
+            }
+        }
+        assert_eq!(self.shadows[&name].state, state);
+        self.check_moved(&before, &name, false, false);
+    }
+
+    /// A probe that was asked for some time is answered, perhaps too late,
+    /// perhaps again.
+    fn answer_probe(&mut self) {
+        let last = self.probes.len().saturating_sub(8);
+        // Mostly one of the last, so that results count.
+        let from = if self.rng.chance(80) { last } else { 0 };
+        let Some(&probe) = self.rng.pick(&self.probes[from..]) else {
+            return;
+        };
+        // Some servers are good and some are bad, or nothing would fall or rise.
+        let is_good = self.rng.chance(20 + 60 * (probe.server.number() % 2));
+        let outcome = if is_good {
+            ProbeOutcome::Good
+        } else {
+            ProbeOutcome::Failed("refused".into())
+        };
+        self.finish_probe(probe, outcome);
+    }
+
+    fn answer_nonsense(&mut self) {
+        let probe = ProbeId {
+            server: ServerId::from_number(self.rng.next() >> self.rng.below(64)),
+            round: self.rng.next() >> self.rng.below(64),
+        };
+        self.finish_probe(probe, ProbeOutcome::Good);
+        let verdict = Verdict::ConnectError;
+        let server = ServerId::from_number(u64::MAX - self.rng.below(5));
+        let judged = Observation::Judged { server, verdict };
+        let started = Observation::RequestStarted { server };
+        for observation in [judged, started] {
+            let events = self.lb.observe(observation, self.now);
+            assert_eq!(events, Events::default());
+        }
+    }
+
+    fn finish_probe(&mut self, probe: ProbeId, outcome: ProbeOutcome) {
+        let is_good = outcome == ProbeOutcome::Good;
+        let took = Duration::from_nanos(self.rng.next());
+        let observation = Observation::ProbeFinished {
+            probe,
+            outcome,
+            took,
+        };
+        let check = self.lb.settings().health_check.clone();
+        let events = self.lb.observe(observation, self.now);
+        let asked = self
+            .shadows
+            .values_mut()
+            .find(|shadow| shadow.asked == Some(probe));
+        let Some(shadow) = asked else {
+            assert_eq!(events, Events::default(), "a late answer does nothing");
+            return;
+        };
+        shadow.asked = None;
+        shadow.results.push(is_good);
+        self.has_probed = true;
+        // Health changes when the last few results all speak against it.
+        let against = |n: u32, results: &[bool]| {
+            let last = results.len().checked_sub(n as usize);
+            last.is_some_and(|from| results[from..].iter().all(|&good| good == is_good))
+        };
+        let (needed, is_news) = match (shadow.health, is_good) {
+            (Health::Unknown, _) => (1, true),
+            (Health::Healthy, false) => (check.fall, true),
+            (Health::Unhealthy, true) => (check.rise, true),
+            _ => (0, false),
+        };
+        let mut expected = shadow.health;
+        if is_news && against(needed, &shadow.results) {
+            expected = if is_good {
+                Health::Healthy
+            } else {
+                Health::Unhealthy
+            };
+        }
+        let name = shadow.server.name.clone();
+        self.fold(events);
+        assert_eq!(self.shadows[&name].health, expected);
+    }
+
+    fn start_request(&mut self) {
+        let server = match self.rng.pick(self.lb.table().servers()) {
+            Some(entry) => entry.id,
+            None => return,
+        };
+        self.requests.push(server);
+        let events = self
+            .lb
+            .observe(Observation::RequestStarted { server }, self.now);
+        assert_eq!(events, Events::default());
+        if let Some(shadow) = self.by_id(server) {
+            shadow.in_flight += 1;
+        }
+    }
+
+    fn end_request(&mut self) {
+        let Some(server) = self.take_request() else {
+            return;
+        };
+        // The same servers fail that fail their probes, and some others.
+        let outcome = match self.rng.below(10 + 20 * (server.number() % 2)) {
+            0..4 => Outcome::Status(500 + self.rng.below(5) as u16),
+            4..7 => Outcome::ConnectError,
+            7 => Outcome::NoAnswer,
+            8 => Outcome::Status(self.rng.next() as u16),
+            _ => Outcome::Status(200),
+        };
+        let latency = Duration::from_nanos(self.rng.next() >> self.rng.below(64));
+        self.finished += 1;
+        if let Some(shadow) = self.by_id(server) {
+            shadow.in_flight -= 1;
+        }
+        let events = self.lb.observe(
+            Observation::RequestFinished {
+                server,
+                outcome,
+                latency,
+            },
+            self.now,
+        );
+        self.check_ejections(&events, server);
+        self.fold(events);
+    }
+
+    /// A client goes away: the shell still ends the request, without a verdict.
+    fn vanish(&mut self) {
+        let Some(server) = self.take_request() else {
+            return;
+        };
+        let Some(shadow) = self.by_id(server) else {
+            return;
+        };
+        shadow.in_flight -= 1;
+        let in_flight = shadow.in_flight;
+        let counted = Observation::Counted {
+            server: Some(server),
+            counters: Box::default(),
+            in_flight,
+        };
+        let events = self.lb.observe(counted, self.now);
+        assert_eq!(events, Events::default());
+    }
+
+    /// A shell that counts itself hands in its sums.
+    fn count_elsewhere(&mut self) {
+        let mut counters = Counters::default();
+        counters.record(Outcome::Status(200), Duration::from_millis(3));
+        self.finished += 1;
+        let counted = Observation::Counted {
+            server: None,
+            counters: Box::new(counters),
+            in_flight: 0,
+        };
+        let events = self.lb.observe(counted, self.now);
+        assert_eq!(events, Events::default());
+    }
+
+    fn pass_time(&mut self) {
+        let millis = self.rng.below(20_000);
+        self.advance(self.now.after(Duration::from_millis(millis)));
+    }
+
+    /// The machine slept for a day, or the time is nonsense.
+    fn jump(&mut self) {
+        let now = if self.rng.chance(90) {
+            self.now.after(Duration::from_secs(86_400))
+        } else {
+            Timestamp::MAX
+        };
+        self.advance(now);
+    }
+
+    fn step_back(&mut self) {
+        let back = Duration::from_millis(self.rng.below(100_000_000) >> self.rng.below(27));
+        self.advance(self.now.before(back));
+        // However far it went back, nothing waits longer than it always would.
+        let settings = self.lb.settings();
+        let longest = settings.ejection.cap.max(settings.health_check.interval) * 4;
+        let next = self.lb.next_deadline().unwrap_or(self.now);
+        assert!(next.since(self.now) <= longest, "stuck after a step back");
+    }
+
+    fn advance(&mut self, now: Timestamp) {
+        self.now = now;
+        let events = self.lb.advance(now);
+        self.fold(events);
+        if let Some(deadline) = self.lb.next_deadline() {
+            assert!(deadline > now, "(f) {deadline:?} at {now:?}");
+        }
+    }
+
+    /// (g) The shadow believes what is announced.
+    fn fold(&mut self, events: Events) {
+        for event in events {
+            self.digest_in(format!("{event:?}").as_bytes());
+            match event {
+                Event::ServerAdded { id, server } => {
+                    let shadow = Shadow::new(id, server.clone(), false);
+                    assert!(self.shadows.insert(server.name, shadow).is_none());
+                }
+                Event::ServerRemoved { name } => {
+                    self.shadows.remove(&name).expect("it was there");
+                }
+                Event::WeightChanged { name, weight } => {
+                    let server = &mut self.shadow(&name).server;
+                    assert_ne!(server.weight, weight);
+                    server.weight = weight;
+                }
+                Event::StateChanged { name, state } => {
+                    let shadow = self.shadow(&name);
+                    assert_ne!(shadow.state, state);
+                    shadow.state = state;
+                }
+                Event::HealthChanged { name, health, .. } => {
+                    let shadow = self.shadow(&name);
+                    assert_ne!(shadow.health, health);
+                    shadow.health = health;
+                }
+                Event::Ejected { name, until, .. } => {
+                    assert!(until > self.now || until == Timestamp::MAX);
+                    let shadow = self.shadow(&name);
+                    assert!(!shadow.is_ejected);
+                    shadow.is_ejected = true;
+                }
+                Event::Readmitted { name } => {
+                    let shadow = self.shadow(&name);
+                    assert!(shadow.is_ejected);
+                    shadow.is_ejected = false;
+                }
+                Event::FailOpen(fail_open) => {
+                    assert_ne!(self.fail_open, fail_open);
+                    self.fail_open = fail_open;
+                }
+                Event::ProbeDue { probe, server } => {
+                    assert!(self.lb.settings().health_check.enabled);
+                    assert!(!self.probes.contains(&probe), "each has a number");
+                    let shadow = self.shadow(&server.name);
+                    assert_eq!(shadow.server, server);
+                    assert_eq!(shadow.id, probe.server);
+                    shadow.asked = Some(probe);
+                    self.probes.push(probe);
+                }
+            }
+        }
+    }
+
+    /// An ejection leaves somebody eligible and stays within the permitted part.
+    fn check_ejections(&mut self, events: &Events, id: ServerId) {
+        let n_ejected = self.shadows.values().filter(|s| s.is_ejected).count();
+        let percent = usize::from(self.lb.settings().ejection.max_percent);
+        for event in events.as_slice() {
+            if let Event::Ejected { name, .. } = event {
+                assert_eq!(self.shadows[name].id, id);
+                assert!(n_ejected < (self.shadows.len() * percent / 100).max(1));
+                assert!(!self.fail_open);
+                let mut eligible = self.lb.table().servers().iter();
+                assert!(eligible.any(|entry| entry.standing == Standing::Eligible));
+            }
+        }
+    }
+
+    /// (d) What moved between the rings of before and those of now.
+    fn check_moved(&self, before: &[Ring; 2], name: &ServerName, may_gain: bool, may_lose: bool) {
+        for (before, after) in before.iter().zip(self.rings()) {
+            let moved = Moved::between(before, &after);
+            let sum: Share = moved.flows.iter().map(|flow| flow.share).sum();
+            for flow in &moved.flows {
+                assert!(
+                    may_gain && flow.to == *name || may_lose && flow.from == *name,
+                    "(d) {flow:?} when {name:?} changed"
+                );
+            }
+            let is_whole = before.points().is_empty() != after.points().is_empty();
+            assert_eq!(moved.total, if is_whole { Share::WHOLE } else { sum });
+        }
+        self.check_rings();
+    }
+
+    fn check(&mut self) {
+        self.check_snapshot();
+        self.check_routes();
+    }
+
+    /// (c) and (e).
+    fn check_rings(&self) {
+        for (ring, is_backup) in self.rings().iter().zip([false, true]) {
+            let servers = self
+                .shadows
+                .values()
+                .filter(|shadow| shadow.server.backup == is_backup)
+                .map(|shadow| (shadow.server.name.clone(), shadow.server.weight))
+                .collect();
+            let at_once = Ring::new(ring.virtual_nodes(), &servers).expect("a small ring");
+            assert_eq!(*ring, at_once, "(e)");
+            let whole = if servers.is_empty() {
+                Share::NONE
+            } else {
+                Share::WHOLE
+            };
+            assert_eq!(ring.shares().into_iter().sum::<Share>(), whole, "(c)");
+            assert_eq!(
+                ring.arcs().map(|arc| arc.share).sum::<Share>(),
+                whole,
+                "(c)"
+            );
+        }
+    }
+
+    /// (b) and (g).
+    fn check_snapshot(&self) {
+        let snapshot = self.lb.snapshot(self.now);
+        assert_eq!(snapshot.servers.len(), self.shadows.len());
+        for (seen, shadow) in snapshot.servers.iter().zip(self.shadows.values()) {
+            assert_eq!(seen.id, shadow.id);
+            assert_eq!(seen.server, shadow.server);
+            assert_eq!(seen.state, shadow.state);
+            assert_eq!(seen.health, shadow.health);
+            assert_eq!(seen.ejected_until.is_some(), shadow.is_ejected);
+            assert_eq!(seen.standing, self.standing(shadow));
+            assert_eq!(seen.in_flight, shadow.in_flight, "(b)");
+            assert_eq!(seen.last_probe.is_some(), !shadow.results.is_empty());
+        }
+        assert_eq!(snapshot.total.requests(), self.finished);
+        assert_eq!(snapshot.fail_open, self.fail_open);
+    }
+
+    /// (a) Some keys, and where they go.
+    fn check_routes(&mut self) {
+        let tiers = self.tiers();
+        for _ in 0..4 {
+            let key = self.rng.next().to_le_bytes();
+            let key = &key[..self.rng.below(9) as usize];
+            let position = xxh3_64(key);
+            assert_eq!(Position::of_key(key).bits(), position);
+            let table = self.lb.table();
+            let route = table.route(Some(Position::from_bits(position)), &Idle, &[]);
+            let expected = self.expected(&tiers, position);
+            let name_of = |index: ServerIndex| table.server(index).server.name.clone();
+            match route {
+                Ok(route) => {
+                    assert_eq!(Some(&name_of(route.server)), expected.first(), "(a)");
+                    assert_eq!(route.fail_open, self.fail_open);
+                    let standing = table.server(route.server).standing;
+                    let is_anybody = self.is_anybody(Standing::Eligible);
+                    assert_eq!(standing == Standing::Eligible, is_anybody, "(a)");
+                }
+                Err(NoServer::Empty) => assert!(self.shadows.is_empty()),
+                Err(NoServer::NoneEligible) => {
+                    assert!(expected.is_empty() && !self.shadows.is_empty());
+                }
+                Err(NoServer::AllTried) => panic!("nobody was tried"),
+            }
+            // One attempt after the other goes down the same list to its end.
+            let mut tried = Vec::new();
+            while let Ok(route) = table.route(Some(Position::from_bits(position)), &Idle, &tried) {
+                tried.push(route.server);
+            }
+            let tried: Vec<ServerName> = tried.into_iter().map(name_of).collect();
+            assert_eq!(tried, expected);
+            let explained: Vec<ServerName> = table
+                .explain(Position::from_bits(position))
+                .into_iter()
+                .filter(|c| matches!(c.reason, Reason::Chosen | Reason::Next))
+                .map(|candidate| name_of(candidate.server))
+                .collect();
+            assert_eq!(explained, expected);
+            let text = format!("{tried:?}");
+            self.digest_in(text.as_bytes());
+        }
+    }
+
+    /// The servers that may be used now, as the specification says it.
+    fn tiers(&self) -> BTreeSet<ServerName> {
+        let with = |is_backup: bool, wanted: &dyn Fn(Standing) -> bool| -> BTreeSet<ServerName> {
+            self.shadows
+                .values()
+                .filter(|s| s.server.backup == is_backup && wanted(self.standing(s)))
+                .map(|s| s.server.name.clone())
+                .collect()
+        };
+        let is_eligible = |s| s == Standing::Eligible;
+        let is_unproven = |s| s == Standing::Unproven;
+        let mut tiers = vec![
+            with(false, &is_eligible),
+            with(true, &is_eligible),
+            with(false, &is_unproven),
+            with(true, &is_unproven),
+        ];
+        if self.lb.settings().fail_open {
+            tiers.push(with(false, &|s| s != Standing::Draining));
+            tiers.push(with(true, &|s| s != Standing::Draining));
+        }
+        let found = tiers.iter().position(|tier| !tier.is_empty());
+        assert_eq!(self.fail_open, found.is_some_and(|i| i >= 4));
+        found.map(|i| tiers.swap_remove(i)).unwrap_or_default()
+    }
+
+    /// Those of `tier` clockwise from `position`: by how far on their nearest
+    /// point is. (A walk past the others is a walk without them.)
+    fn expected(&self, tier: &BTreeSet<ServerName>, position: u64) -> Vec<ServerName> {
+        let n = self.lb.settings().virtual_nodes.number();
+        let mut first: Vec<(u64, &ServerName)> = tier
+            .iter()
+            .map(|name| {
+                let weight = self.shadows[name].server.weight.number();
+                let points = &self.shadows[name].points[..(weight * n) as usize];
+                let distances = points.iter().map(|point| point.wrapping_sub(position));
+                let distance = distances.min().expect("at least one point");
+                (distance, name)
+            })
+            .collect();
+        first.sort();
+        first.into_iter().map(|(_, name)| name.clone()).collect()
+    }
+
+    fn standing(&self, shadow: &Shadow) -> Standing {
+        if shadow.state == AdminState::Draining {
+            Standing::Draining
+        } else if shadow.is_ejected {
+            Standing::Ejected
+        } else if shadow.health == Health::Unhealthy {
+            Standing::Unhealthy
+        } else if shadow.health == Health::Unknown && self.has_probed && !shadow.was_first {
+            Standing::Unproven
+        } else {
+            Standing::Eligible
+        }
+    }
+
+    fn is_anybody(&self, standing: Standing) -> bool {
+        self.shadows.values().any(|s| self.standing(s) == standing)
+    }
+
+    fn rings(&self) -> [Ring; 2] {
+        let table = self.lb.table();
+        [Ring::clone(table.primary()), Ring::clone(table.backup())]
+    }
+
+    fn take_request(&mut self) -> Option<ServerId> {
+        let n = self.requests.len() as u64;
+        (n > 0).then(|| self.requests.swap_remove(self.rng.below(n) as usize))
+    }
+
+    fn any_name(&mut self) -> ServerName {
+        name(&format!("server-{}", self.rng.below(NAMES)))
+    }
+
+    fn shadow(&mut self, name: &ServerName) -> &mut Shadow {
+        self.shadows
+            .get_mut(name)
+            .expect("an event names a server that is there")
+    }
+
+    fn by_id(&mut self, id: ServerId) -> Option<&mut Shadow> {
+        self.shadows.values_mut().find(|shadow| shadow.id == id)
+    }
+
+    fn digest_in(&mut self, bytes: &[u8]) {
+        self.digest = self.digest.rotate_left(7) ^ xxh3_64(bytes);
+    }
+}
+
+impl Shadow {
+    fn new(id: ServerId, server: Server, was_first: bool) -> Self {
+        let point = |i: u64| {
+            let mut bytes = server.name.as_str().as_bytes().to_vec();
+            bytes.push(0);
+            bytes.extend((i as u32).to_le_bytes());
+            xxh3_64(&bytes)
+        };
+        Self {
+            points: (0..WEIGHTS * VIRTUAL_NODES).map(point).collect(),
+            id,
+            server,
+            state: AdminState::Active,
+            was_first,
+            results: Vec::new(),
+            health: Health::Unknown,
+            is_ejected: false,
+            in_flight: 0,
+            asked: None,
+        }
+    }
+}
+
+fn random_server(rng: &mut Rng) -> Server {
+    let text = format!("server-{}", rng.below(NAMES));
+    let mut server = server(&text, 1 + rng.below(WEIGHTS));
+    server.backup = rng.chance(25);
+    server
+}

@@ -1,0 +1,61 @@
+//! What several test modules need. Nothing here makes a judgement: a check
+//! belongs beside the statement it proves.
+
+pub(crate) mod rng;
+
+use std::collections::BTreeMap;
+
+use ringway::engine::{
+    Address, Loads, Port, Ring, Server, ServerIndex, ServerName, VirtualNodes, Weight,
+};
+
+/// A valid name, or the test is wrong.
+pub(crate) fn name(text: &str) -> ServerName {
+    ServerName::new(text).expect("the test gives a valid name")
+}
+
+/// A valid weight, or the test is wrong.
+pub(crate) fn weight(n: u64) -> Weight {
+    Weight::new(n).expect("the test gives a valid weight")
+}
+
+/// A valid number of virtual nodes, or the test is wrong.
+pub(crate) fn virtual_nodes(n: u64) -> VirtualNodes {
+    VirtualNodes::new(n).expect("the test gives a valid number of virtual nodes")
+}
+
+/// A primary server of this name and weight; its address does not matter.
+pub(crate) fn server(text: &str, n: u64) -> Server {
+    Server {
+        name: name(text),
+        address: Address::new("127.0.0.1").expect("a valid address"),
+        port: Port::new(8080).expect("a valid port"),
+        weight: weight(n),
+        backup: false,
+    }
+}
+
+/// Names and weights, as [`Ring::new`] takes them.
+pub(crate) type Fleet = BTreeMap<ServerName, Weight>;
+
+/// The fleet of these names and weights.
+pub(crate) fn fleet<'a>(servers: impl IntoIterator<Item = (&'a str, u64)>) -> Fleet {
+    servers
+        .into_iter()
+        .map(|(text, n)| (name(text), weight(n)))
+        .collect()
+}
+
+/// The ring of a fleet small enough to have one.
+pub(crate) fn ring(n_virtual_nodes: u64, fleet: &Fleet) -> Ring {
+    Ring::new(virtual_nodes(n_virtual_nodes), fleet).expect("few enough points")
+}
+
+/// Loads of a fleet that does nothing.
+pub(crate) struct Idle;
+
+impl Loads for Idle {
+    fn in_flight(&self, _: ServerIndex) -> u32 {
+        0
+    }
+}
