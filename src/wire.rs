@@ -27,6 +27,7 @@ pub(crate) use faults::shown;
 pub use faults::{Fault, Faults};
 
 mod scalars;
+pub use scalars::RequestPath;
 pub(crate) use scalars::schema;
 
 /// Derives what a shape needs: in for what users write, out for what they read.
@@ -47,6 +48,9 @@ macro_rules! shape {
         pub $kind $($rest)*
     };
 }
+
+mod decision;
+pub use decision::{ForwardView, GivenHeaders, HeaderView, RouteSpec, RouteView, TookView};
 
 // === In ===
 
