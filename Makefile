@@ -62,7 +62,7 @@ test-wasm:  ## Test the engine on wasm32, in Node
 	$(NEED) node
 	$(NEED) wasm-bindgen
 	$(STEP) wasm-build "building the tests for wasm32" tests/scripts/wasm-cargo test --test wasm --no-run
-	$(STEP) --show wasm "the engine on wasm32" tests/scripts/wasm-cargo test --test wasm --quiet
+	$(STEP) --show wasm "the engine on wasm32" tests/scripts/wasm-cargo test --test wasm
 
 test-package: $(PACKAGE)  ## Test the packed npm package, installed in a fresh folder, and its size
 	$(NEED) node-modules
