@@ -18,6 +18,9 @@ use crate::engine::{
     ServerSnapshot, Share, Snapshot, Standing, Timestamp, Verdict, Weight,
 };
 
+mod access_log;
+pub use access_log::{AccessLogLine, rfc3339};
+
 mod faults;
 use faults::one_of;
 pub(crate) use faults::shown;

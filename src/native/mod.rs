@@ -14,6 +14,8 @@ pub mod driver;
 
 pub mod health;
 
+pub mod proxy;
+
 pub mod telemetry;
 
 pub mod offline;
