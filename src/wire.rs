@@ -1028,3 +1028,6 @@ pub(crate) fn name_in<T: PartialEq>(table: &[(&'static str, T)], value: &T) -> &
         .find(|(_, other)| other == value)
         .map_or("", |&(name, _)| name)
 }
+
+#[cfg(test)]
+mod typescript;
