@@ -18,6 +18,9 @@ use crate::engine::{
     ServerSnapshot, Share, Snapshot, Standing, Timestamp, Verdict, Weight,
 };
 
+mod access_log;
+pub use access_log::{AccessLogLine, rfc3339};
+
 mod faults;
 use faults::one_of;
 pub(crate) use faults::shown;
@@ -1029,3 +1032,6 @@ pub(crate) fn name_in<T: PartialEq>(table: &[(&'static str, T)], value: &T) -> &
         .find(|(_, other)| other == value)
         .map_or("", |&(name, _)| name)
 }
+
+#[cfg(test)]
+mod typescript;

@@ -274,6 +274,11 @@ fn names_that_crowd_one_place_of_the_ring_change_nothing_but_the_time() {
     }
 }
 
+/// The name of a server of a fleet, both by number.
+type NameOf = fn(u64, u64) -> String;
+/// A key by number.
+type KeyOf = fn(u64) -> String;
+
 /// The mean of a ring's coefficient of variation over fleets of `n_servers`
 /// whose names `name_of(fleet, server)` gives.
 fn mean_cv(n_fleets: u64, n_servers: u64, v: u64, name_of: impl Fn(u64, u64) -> String) -> f64 {
@@ -312,7 +317,7 @@ fn shares_vary_as_random_points_would() {
 
 #[test]
 fn names_as_people_give_them_are_spread_as_well_as_any() {
-    let kinds: [(&str, fn(u64, u64) -> String); 6] = [
+    let kinds: [(&str, NameOf); 6] = [
         ("IPv4 addresses", |f, s| format!("10.{f}.0.{s}")),
         ("IPv4 addresses and ports", |f, s| {
             format!("192.168.{f}.{s}:8080")
@@ -350,7 +355,7 @@ fn keys_as_people_give_them_are_spread_as_the_shares_say() {
     // Counted keys against exact shares: for N keys a share p is met within
     // sqrt(p (1 - p) / N), and six of those are never reached by chance.
     let ring = ring(100, &fleet(NAMES.map(|text| (text, 1))));
-    let kinds: [(&str, fn(u64) -> String); 4] = [
+    let kinds: [(&str, KeyOf); 4] = [
         ("sequential ids", |i| format!("{i}")),
         ("users", |i| format!("user:{i}")),
         ("IPv4 addresses", |i| {

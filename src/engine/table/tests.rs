@@ -55,6 +55,9 @@ fn table(servers: &[(&str, Standing)], may_fail_open: bool) -> RoutingTable {
     RoutingTable::new(1, entries, primary, backup, may_fail_open)
 }
 
+/// Expected names, in order.
+type Names = &'static [&'static str];
+
 /// The names tried one after the other, and why there is no further one.
 fn attempts(table: &RoutingTable, key: Option<Position>) -> (Vec<String>, NoServer) {
     let mut tried = Vec::new();
@@ -78,7 +81,7 @@ use Standing::{Draining, Ejected, Eligible, Unhealthy, Unproven};
 
 #[test]
 fn the_first_tier_with_anybody_in_it_is_used() {
-    let cases: [(&[(&str, Standing)], &[&str]); 6] = [
+    let cases: [(&[(&str, Standing)], Names); 6] = [
         (
             &[("a", Eligible), ("b", Unproven), ("x!", Eligible)],
             &["a"],

@@ -1,5 +1,6 @@
 //! What the proxy tells about itself.
 
+pub mod access_log;
 pub mod events;
 
 pub mod prometheus;
