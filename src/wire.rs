@@ -27,6 +27,7 @@ pub(crate) use faults::shown;
 pub use faults::{Fault, Faults};
 
 mod scalars;
+pub use scalars::RequestPath;
 pub(crate) use scalars::schema;
 
 /// Derives what a shape needs: in for what users write, out for what they read.
@@ -47,6 +48,9 @@ macro_rules! shape {
         pub $kind $($rest)*
     };
 }
+
+mod decision;
+pub use decision::{ForwardView, GivenHeaders, HeaderView, RouteSpec, RouteView, TookView};
 
 // === In ===
 
@@ -1028,3 +1032,6 @@ pub(crate) fn name_in<T: PartialEq>(table: &[(&'static str, T)], value: &T) -> &
         .find(|(_, other)| other == value)
         .map_or("", |&(name, _)| name)
 }
+
+#[cfg(test)]
+mod typescript;

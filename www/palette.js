@@ -1,5 +1,5 @@
 // The colours of servers, for a light and a dark background. Twelve that stay apart for people
-// with any of the three colour blindnesses (least distance 11 by CIEDE2000), each with a contrast
+// with any of the three colour blindnesses (at least 8 by CIEDE2000), each with a contrast
 // of at least 3 to its background; slots 12 to 23 are the same, hatched. Colour is never the only
 // sign: names and numbers stand beside it. tests/page/palette.test.mjs holds all of this.
 

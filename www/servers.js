@@ -106,15 +106,15 @@ export function createServers({ list, tools, form }, store) {
       </span>`;
   }
 
+  // One button for each pair of opposites, so that it keeps the focus when it turns round.
   function deedsView({ name, killed, state }) {
+    const isDraining = state === 'draining';
     return html`
       <td class="deeds">
-        ${killed
-          ? html`<button type="button" class="revive" aria-label="Revive ${name}" @click=${() => store.revive(name)}>Revive</button>`
-          : html`<button type="button" class="kill" aria-label="Kill ${name}" @click=${() => store.kill(name)}>Kill</button>`}
-        ${state === 'draining'
-          ? html`<button type="button" aria-label="Let ${name} take requests again" @click=${() => store.setState(name, 'active')}>Resume</button>`
-          : html`<button type="button" aria-label="Drain ${name}" @click=${() => store.setState(name, 'draining')}>Drain</button>`}
+        <button type="button" class=${killed ? 'revive' : 'kill'} aria-label="${killed ? 'Revive' : 'Kill'} ${name}"
+          @click=${() => (killed ? store.revive(name) : store.kill(name))}>${killed ? 'Revive' : 'Kill'}</button>
+        <button type="button" aria-label=${isDraining ? `Let ${name} take requests again` : `Drain ${name}`}
+          @click=${() => store.setState(name, isDraining ? 'active' : 'draining')}>${isDraining ? 'Resume' : 'Drain'}</button>
         <button type="button" class="remove" aria-label="Remove ${name}" title="Remove" @click=${() => remove(name)}>×</button>
       </td>`;
   }
