@@ -62,16 +62,16 @@ test-wasm:  ## Test the engine on wasm32, in Node
 	$(NEED) node
 	$(NEED) wasm-bindgen
 	$(STEP) wasm-build "building the tests for wasm32" tests/scripts/wasm-cargo test --test wasm --no-run
-	$(STEP) --show wasm "the engine on wasm32" tests/scripts/wasm-cargo test --test wasm --quiet
+	$(STEP) --show wasm "the engine on wasm32" tests/scripts/wasm-cargo test --test wasm
 
 test-package: $(PACKAGE)  ## Test the packed npm package, installed in a fresh folder, and its size
 	$(NEED) node-modules
-	$(STEP) --show package "the npm package" node --test --test-reporter=spec tests/js/
+	$(STEP) --show package "the npm package" node --test --test-reporter=spec tests/js/*.test.mjs
 
 test-page: www/pkg/index.js  ## Test the page in Chromium
 	$(NEED) node-modules
 	$(NEED) chromium
-	$(STEP) --show page "the page in Chromium" node --test --test-reporter=spec tests/page/
+	$(STEP) --show page "the page in Chromium" node --test --test-reporter=spec tests/page/*.test.mjs
 
 docs:  ## Check the documentation's links
 	$(NEED) node
@@ -107,9 +107,9 @@ $(WASM): $(WASM_SOURCES)
 	$(NEED) wasm-bindgen
 	$(NEED) node-modules
 	$(STEP) wasm-library "building the engine for wasm32" \
-		tests/scripts/wasm-cargo rustc --release --lib --crate-type cdylib
+		tests/scripts/wasm-cargo rustc --profile wasm --lib --crate-type cdylib
 	$(STEP) wasm-glue "writing its JavaScript side" \
-		build/tools/bin/wasm-bindgen target-wasm/wasm32-unknown-unknown/release/ringway.wasm \
+		build/tools/bin/wasm-bindgen target-wasm/wasm32-unknown-unknown/wasm/ringway.wasm \
 		--target bundler --no-typescript --remove-name-section --remove-producers-section \
 		--out-dir build/wasm --out-name lb
 	$(STEP) wasm-opt "optimising it" tests/node_modules/.bin/wasm-opt -O3 $@ -o $@

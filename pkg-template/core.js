@@ -10,6 +10,12 @@ const LOOP_CHARS_MAX = 20;
 // The keys of a batch share one call of the encoder; keys longer than this gain nothing by that.
 const BATCH_KEYS_MAX = 1024;
 const BATCH_KEY_CHARS_MAX = 100;
+// What the engine is given besides keys, in characters: memory once taken is never given back.
+const JSON_CHARS_MAX = 33_554_432;
+const NAME_CHARS_MAX = 255;
+const REASON_CHARS_MAX = 1000;
+// A ring has no more points than this.
+const POINTS_MAX = 1_048_576;
 // UTF-8 needs at most three bytes for each UTF-16 unit.
 const BYTES_PER_CHAR_MAX = 3;
 // Room for the keys there usually are; more is made when a longer one comes.
@@ -19,6 +25,8 @@ const NO_SERVERS = [undefined];
 const NO_BYTES = new Uint8Array(0);
 
 const encoder = new TextEncoder();
+// What a typed array says it is, true also for one of another realm, where `instanceof` fails.
+const typedArrayName = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag).get;
 let wasm;
 
 /** Starts the engine. Each door calls this once, with the module as its runtime can have it. */
@@ -56,7 +64,7 @@ export class LoadBalancer {
 
   routeMany(keys) {
     this.#alive();
-    if (!Array.isArray(keys)) throw fault('invalid_argument', `keys must be an array, not ${kind(keys)}`);
+    if (!Array.isArray(keys)) throw fault('invalid-argument', `keys must be an array, not ${kind(keys)}`);
     const servers = [];
     for (let from = 0; from < keys.length; from += BATCH_KEYS_MAX) {
       const batch = keys.slice(from, from + BATCH_KEYS_MAX);
@@ -69,86 +77,87 @@ export class LoadBalancer {
 
   candidates(key, n) {
     const length = this.#write(key);
-    if (!Number.isInteger(n) || n < 0) throw fault('invalid_argument', `n must be a whole number from 0, not ${show(n)}`);
-    const numbers = this.#engine.candidates(length, Math.min(n, this.#servers.length));
+    if (!Number.isInteger(n) || n < 0) throw fault('invalid-argument', `n must be a whole number from 0, not ${show(n)}`);
+    const numbers = this.#engine.candidates(length, Math.min(n, this.#servers.length - 1));
     return Array.from(numbers, (number) => this.#servers[number]);
   }
 
   explain(key) {
     const length = this.#write(key);
-    return JSON.parse(this.#engine.explain(length));
+    return this.#engine.explain(length);
   }
 
   addServer(spec) {
     const json = toJson(spec);
-    this.#change((engine) => engine.add_server(json));
+    return this.#change((engine) => engine.add_server(json));
   }
 
   removeServer(name) {
-    this.#change((engine) => engine.remove_server(toName(name)));
+    return this.#change((engine) => engine.remove_server(toName(name)));
   }
 
   setWeight(name, weight) {
     const json = toJson({ weight });
-    this.#change((engine) => engine.set_weight(toName(name), json));
+    return this.#change((engine) => engine.set_weight(toName(name), json));
   }
 
   setState(name, state) {
     const json = toJson({ state });
-    this.#change((engine) => engine.set_state(toName(name), json));
+    return this.#change((engine) => engine.set_state(toName(name), json));
   }
 
   servers() {
-    return JSON.parse(this.#alive().servers());
+    return this.#alive().servers();
   }
 
   health() {
-    return JSON.parse(this.#alive().health());
+    return this.#alive().health();
   }
 
   metrics() {
-    return JSON.parse(this.#alive().metrics());
+    return this.#alive().metrics();
   }
 
-  ring() {
-    return JSON.parse(this.#alive().ring());
+  ring(page) {
+    const engine = this.#alive();
+    const { after, limit } = toPage(page);
+    return engine.ring(after, limit);
   }
 
   toJSON() {
-    return JSON.parse(this.#alive().config());
+    return this.#alive().config();
   }
 
   begin(key) {
     const length = this.#write(key);
     const number = wasm.engine_route(this.#pointer, length);
     const server = this.#servers[number];
-    if (server === undefined) return { server, finish() {} };
+    if (server === undefined) return { server, finish: () => [] };
     const id = this.#ids[number];
     this.#engine.request_started(id);
     let isRunning = true;
     const finish = (result) => {
       const { ok, latencyMs } = toResult(result);
-      if (!isRunning || this.#pointer === 0) return;
+      if (!isRunning || this.#pointer === 0) return [];
       isRunning = false;
-      this.#change((engine) => engine.request_finished(id, ok, latencyMs));
+      return this.#events((engine) => engine.request_finished(id, ok, latencyMs));
     };
     return { server, finish };
   }
 
   probesDue() {
-    return JSON.parse(this.#alive().probes_due());
+    return this.#alive().probes_due();
   }
 
   recordProbe(probe, result) {
+    this.#alive();
     const { ok, latencyMs, error } = toResult(result);
-    const id = probe?.id;
-    if (typeof id !== 'string') throw fault('invalid_argument', 'probe must be one of those that probesDue() gave');
-    this.#change((engine) => engine.probe_finished(id, ok, latencyMs, error));
+    const id = toProbeId(probe);
+    return this.#events((engine) => engine.probe_finished(id, ok, latencyMs, error));
   }
 
   advance(nowMs) {
-    if (!isTime(nowMs)) throw fault('invalid_argument', `nowMs must be a number of milliseconds from 0, not ${show(nowMs)}`);
-    this.#change((engine) => engine.advance(nowMs));
+    return this.#events((engine) => engine.advance(toTime(nowMs, 'nowMs')));
   }
 
   nextDeadlineMs() {
@@ -174,11 +183,16 @@ export class LoadBalancer {
     return answer;
   }
 
+  // What came of it; most often nothing, for which nothing is made.
+  #events(call) {
+    return this.#change(call) ?? [];
+  }
+
   // Asks for the servers by number; those that did not change keep their objects.
   #refresh() {
     const known = new Map();
     for (const server of this.#servers) if (server) known.set(JSON.stringify(server), server);
-    const { ids, servers } = JSON.parse(this.#engine.directory());
+    const { ids, servers } = this.#engine.directory();
     this.#servers = [undefined, ...servers.map((server) => known.get(JSON.stringify(server)) ?? Object.freeze(server))];
     this.#ids = [undefined, ...ids];
     this.#version = this.#engine.version();
@@ -209,7 +223,7 @@ export class LoadBalancer {
       if (written > KEY_BYTES_MAX) throw tooLong(`${written} bytes`);
       return written;
     }
-    if (!(key instanceof Uint8Array)) throw fault('invalid_key', `a key must be a string or a Uint8Array, not ${kind(key)}`);
+    if (typedArrayName.call(key) !== 'Uint8Array') throw fault('invalid-key', `a key must be a string or a Uint8Array, not ${kind(key)}`);
     const length = key.length;
     if (length > KEY_BYTES_MAX) throw tooLong(`${length} bytes`);
     this.#reserve(length);
@@ -254,7 +268,7 @@ function fault(code, message) {
 }
 
 function tooLong(size) {
-  return fault('key_too_long', `a key of ${size} is too long; ${KEY_BYTES_MAX} bytes are allowed`);
+  return fault('key-too-long', `a key of ${size} is too long; ${KEY_BYTES_MAX} bytes are allowed`);
 }
 
 function kind(value) {
@@ -266,32 +280,56 @@ function show(value) {
 }
 
 function toJson(value) {
+  let text;
   try {
-    return JSON.stringify(value) ?? 'null';
+    text = JSON.stringify(value) ?? 'null';
   } catch (error) {
-    throw fault('invalid_argument', `not to be written as JSON: ${error?.message}`);
+    throw fault('invalid-argument', `this cannot be written as JSON: ${error instanceof Error ? error.message : kind(error)}`);
   }
+  if (text.length > JSON_CHARS_MAX) throw fault('invalid-argument', `${text.length} characters of JSON are too many; ${JSON_CHARS_MAX} are allowed`);
+  return text;
 }
 
 function toName(name) {
-  if (typeof name !== 'string') throw fault('invalid_argument', `a name must be a string, not ${kind(name)}`);
+  if (typeof name !== 'string') throw fault('invalid-argument', `a name must be a string, not ${kind(name)}`);
+  if (name.length > NAME_CHARS_MAX) throw fault('unknown-server', `there is no server with a name of ${name.length} characters`);
   return name;
 }
 
-function isTime(ms) {
-  return typeof ms === 'number' && ms >= 0 && ms <= Number.MAX_SAFE_INTEGER;
+function toTime(ms, name) {
+  if (typeof ms === 'number' && ms >= 0 && ms <= Number.MAX_SAFE_INTEGER) return ms;
+  throw fault('invalid-argument', `${name} must be a number of milliseconds from 0, not ${show(ms)}`);
+}
+
+function toPage(page = {}) {
+  const { after, limit = POINTS_MAX } = fields(page, 'a page');
+  if (after !== undefined && (typeof after !== 'string' || !/^[0-9a-f]{16}$/.test(after))) {
+    throw fault('invalid-argument', 'after must be the position of a point: sixteen hexadecimal digits');
+  }
+  if (!Number.isInteger(limit) || limit < 0) throw fault('invalid-argument', `limit must be a whole number from 0, not ${show(limit)}`);
+  return { after, limit: Math.min(limit, POINTS_MAX) };
 }
 
 // How a request or a probe went.
 function toResult(result) {
-  let ok, latencyMs, error;
+  const { ok, latencyMs, error } = fields(result, 'a result');
+  if (typeof ok !== 'boolean') throw fault('invalid-argument', `ok must be true or false, not ${show(ok)}`);
+  if (error !== undefined && typeof error !== 'string') throw fault('invalid-argument', `error must be a string, not ${kind(error)}`);
+  return { ok, latencyMs: toTime(latencyMs, 'latencyMs'), error: error?.slice(0, REASON_CHARS_MAX) };
+}
+
+function toProbeId(probe) {
+  const { id } = fields(probe, 'a probe');
+  if (typeof id === 'string' && id.length <= NAME_CHARS_MAX) return id;
+  throw fault('invalid-argument', 'a probe must be one that probesDue() gave');
+}
+
+// A copy of the caller's object: its code (getters, proxies) runs here and not later.
+function fields(value, what) {
   try {
-    ({ ok, latencyMs, error } = result);
+    if (typeof value === 'object' && value !== null) return { ...value };
   } catch {
-    throw fault('invalid_argument', `a result must be an object, not ${kind(result)}`);
+    // A getter threw.
   }
-  if (typeof ok !== 'boolean') throw fault('invalid_argument', `ok must be true or false, not ${show(ok)}`);
-  if (!isTime(latencyMs)) throw fault('invalid_argument', `latencyMs must be a number of milliseconds from 0, not ${show(latencyMs)}`);
-  if (error !== undefined && typeof error !== 'string') throw fault('invalid_argument', `error must be a string, not ${kind(error)}`);
-  return { ok, latencyMs, error };
+  throw fault('invalid-argument', `${what} must be a plain object, not ${kind(value)}`);
 }

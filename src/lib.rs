@@ -8,3 +8,6 @@ pub mod config;
 
 #[cfg(not(target_arch = "wasm32"))]
 pub mod native;
+
+#[cfg(target_arch = "wasm32")]
+mod wasm;

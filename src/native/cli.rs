@@ -26,6 +26,43 @@ pub struct Cli {
 /// What can be asked.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run the proxy and the API
+    #[command(
+        after_help = "Examples:\n  ringway serve\n  ringway serve --config /etc/ringway.json --log debug"
+    )]
+    Serve {
+        /// Which configuration.
+        #[command(flatten)]
+        config: ConfigArg,
+        /// How to log.
+        #[command(flatten)]
+        log: LogArgs,
+    },
+    /// Try it: three small servers, the proxy in front of them, and the page
+    #[command(after_help = "Examples:\n  ringway demo\n  ringway demo --port 8000 --api-port 9000")]
+    Demo {
+        /// The port of the proxy
+        #[arg(long, default_value_t = 8080, value_parser = clap::value_parser!(u16).range(1..))]
+        port: u16,
+        /// The port of the API and the page
+        #[arg(long, default_value_t = 9090, value_parser = clap::value_parser!(u16).range(1..))]
+        api_port: u16,
+        /// How to log.
+        #[command(flatten)]
+        log: LogArgs,
+    },
+    /// Run one of the demo's small servers (the demo does, and says how to do it again)
+    DemoServer {
+        /// The name it answers with
+        #[arg(long)]
+        name: String,
+        /// Its port; 0 picks a free one, which is printed
+        #[arg(long, default_value_t = 0)]
+        port: u16,
+        /// End when standard input ends
+        #[arg(long, hide = true)]
+        until_stdin_ends: bool,
+    },
     /// Say whether a configuration is good, and name every fault
     #[command(after_help = "Example:\n  ringway check config.json")]
     Check {

@@ -14,7 +14,15 @@ pub mod driver;
 
 pub mod health;
 
+pub mod proxy;
+
 pub mod telemetry;
+
+pub mod admin;
+
+pub mod serve;
+
+pub mod demo;
 
 pub mod offline;
 
@@ -27,6 +35,7 @@ use clap::{CommandFactory, Parser};
 
 use crate::config::Config;
 use cli::{Cli, Command, ConfigArg};
+use demo::DemoFleet;
 
 /// The exit status for wrong usage or configuration; clap uses the same.
 const MISUSE: u8 = 2;
@@ -70,6 +79,30 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn execute(command: Command) -> Result<(), Failure> {
     match command {
+        Command::Serve { config, log } => {
+            let config = load(&config)?;
+            telemetry::start(&log).map_err(Failure::Misuse)?;
+            Ok(serve::serve(config, || Ok(()))?)
+        }
+        Command::Demo {
+            port,
+            api_port,
+            log,
+        } => {
+            telemetry::start(&log).map_err(Failure::Misuse)?;
+            let fleet = DemoFleet::start()?;
+            let config = fleet
+                .config(port, api_port)
+                .map_err(|faults| Failure::Misuse(faults.to_string()))?;
+            Ok(serve::serve(config, || {
+                fleet.next_steps(port, api_port, io::stdout())
+            })?)
+        }
+        Command::DemoServer {
+            name,
+            port,
+            until_stdin_ends,
+        } => Ok(demo::serve_one(&name, port, until_stdin_ends)?),
         Command::Check { file } => {
             let config = read(&file)?;
             let n = config.servers.len();

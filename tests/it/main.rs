@@ -5,12 +5,23 @@
 /// «a server», «a ring».
 mod support;
 
+/// The REST API over real sockets: every call, every refusal, every example.
+mod api;
 /// The golden vectors, which other languages replay too.
 mod golden;
 /// What must hold for all rings: statements checked on generated fleets.
 mod properties;
+/// The proxy between a scripted client and scripted servers, on real sockets.
+mod proxy;
 /// A fleet in random trouble beside a shadow model; one seed, one history.
 mod simulation;
+
+/// The program as a user starts it.
+mod cli;
+/// Whole configurations, good and bad.
+mod config;
+/// What the documentation must not forget.
+mod docs;
 /// The arrows between modules, the bans on what differs between targets, the
 /// files that documents name.
 mod tidy;

@@ -5,7 +5,7 @@ import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import { test } from 'node:test';
 
-import { buildSync } from 'esbuild';
+import { buildSync, transformSync } from 'esbuild';
 
 import { folder, importThere, require, root, runThere, tarball } from './installed.mjs';
 
@@ -76,6 +76,12 @@ test('TypeScript, strict, sees every method through both doors', () => {
       assert.fail(`${name}:\n${error.stdout}`);
     }
   }
+});
+
+test('that TypeScript program does what it expects', async () => {
+  const { code } = transformSync(readFileSync(join(root, 'tests/js/types.test.ts'), 'utf8'), { loader: 'ts', format: 'esm' });
+  const { seen } = await importThere(code, 'types.mjs');
+  assert.deepEqual(seen, Object.fromEntries(Object.keys(seen).map((name) => [name, true])));
 });
 
 test('publint and arethetypeswrong find nothing', () => {

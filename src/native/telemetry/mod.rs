@@ -1,6 +1,9 @@
 //! What the proxy tells about itself.
 
+pub mod access_log;
 pub mod events;
+
+pub mod prometheus;
 
 use std::io::IsTerminal;
 

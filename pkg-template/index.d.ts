@@ -1,0 +1,140 @@
+/// <reference lib="esnext.disposable" />
+import type {
+  ChangeView,
+  Config,
+  EventView,
+  ExplainView,
+  HealthView,
+  MetricsView,
+  RingView,
+  ServerSpec,
+  ServerView,
+} from './wire.js';
+
+export type * from './wire.js';
+
+/** What is routed: text counts as its UTF-8 bytes. At most 1,048,576 bytes. */
+export type Key = string | Uint8Array;
+
+/** A server as `route` answers it: the same frozen object for the same server each time. */
+export type Server = Readonly<Required<ServerSpec>>;
+
+/** How a request or a probe went. */
+export interface Result {
+  /** Whether it went well. */
+  ok: boolean;
+  /** How long it took. */
+  latencyMs: number;
+}
+
+/** A request that was begun. */
+export interface Attempt {
+  /** Where to send it; `undefined` when there is nowhere. */
+  readonly server: Server | undefined;
+  /**
+   * Says how it went, once; further calls do nothing. Failures in a row eject a server for a time.
+   * Answers with what came of it.
+   */
+  finish(result: Result): EventView[];
+}
+
+/** A probe to send to a server. */
+export interface Probe {
+  /** For `recordProbe`. */
+  readonly id: string;
+  /** Whom to probe. */
+  readonly server: Server;
+}
+
+/** What every method throws when it cannot do what it is asked. */
+export interface LoadBalancerError extends Error {
+  code:
+    | 'invalid-config'
+    | 'invalid-argument'
+    | 'invalid-key'
+    | 'key-too-long'
+    | 'duplicate-name'
+    | 'unknown-server'
+    | 'too-many-points'
+    | 'freed';
+  /** Each fault of a configuration or a server, with its place: `servers[2].weight`. */
+  errors?: { path: string; message: string }[];
+}
+
+/**
+ * Routes keys to servers by consistent hashing, as the Ringway proxy does: the same configuration
+ * and the same key give the same server.
+ *
+ * It reads no clock and sends nothing. Time passes when `advance` says so; probes are sent by the
+ * caller, who records how they went.
+ */
+export class LoadBalancer {
+  /** Takes what the proxy's configuration file has; only `servers` is required. */
+  constructor(config: Config);
+
+  /** Equal for two fleets just when they route alike while every server is eligible. */
+  readonly fingerprint: string;
+
+  /** The server for a key; `undefined` when there is none. */
+  route(key: Key): Server | undefined;
+
+  /** The servers for many keys, in their order; faster than asking one by one. */
+  routeMany(keys: readonly Key[]): (Server | undefined)[];
+
+  /** The first `n` servers in the order the key prefers them, the sick ones too: for copies. */
+  candidates(key: Key, n: number): Server[];
+
+  /** Why a key goes where it goes. */
+  explain(key: Key): ExplainView;
+
+  /** Adds a server; answers with what moved. */
+  addServer(spec: ServerSpec): ChangeView;
+
+  /** Removes a server; answers with what moved. */
+  removeServer(name: string): ChangeView;
+
+  /** Changes a server's weight, 1 to 1000; answers with what moved. */
+  setWeight(name: string, weight: number): ChangeView;
+
+  /** Drains a server, which then gets no new keys, or lets it have them again. */
+  setState(name: string, state: 'active' | 'draining'): ChangeView;
+
+  /** The servers and everything known about them. */
+  servers(): ServerView[];
+
+  /** Which servers are well. */
+  health(): HealthView;
+
+  /** What was counted of the requests that `begin` began. */
+  metrics(): MetricsView;
+
+  /** The ring and its points; a part of them with `limit`, and `after` a point's position. */
+  ring(page?: { after?: string; limit?: number }): RingView;
+
+  /** The configuration, with the servers there are now. */
+  toJSON(): Config;
+
+  /** Routes a request and counts it as in flight until it is finished. */
+  begin(key: Key): Attempt;
+
+  /** The probes that are due and were not handed out before. */
+  probesDue(): Probe[];
+
+  /** Says how a probe went, and why it failed; answers with what came of it. */
+  recordProbe(probe: Probe, result: Result & { error?: string }): EventView[];
+
+  /**
+   * Lets time pass until `nowMs`, a number of milliseconds from 0 of any clock; answers with what
+   * came of it: probes that are due, servers that are let back in.
+   */
+  advance(nowMs: number): EventView[];
+
+  /** When `advance` has something to do next; `undefined` when never. */
+  nextDeadlineMs(): number | undefined;
+
+  /** Gives the memory back at once; every other call throws then. */
+  free(): void;
+
+  /** The same, for `using`. */
+  [Symbol.dispose](): void;
+}

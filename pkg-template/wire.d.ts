@@ -1,0 +1,614 @@
+// Every JSON shape: of configuration, of the REST API's bodies, of what the package takes and gives.
+// Made from src/wire.rs and src/config.rs by `UPDATE=1 cargo test typescript`; not to be edited.
+
+/** A line of JSON for each request. */
+export type AccessLog = {
+  /**
+   * Where it goes: `stdout`, or the path of a file to append to; default
+   * nowhere.
+   */
+  to?: string,
+};
+
+/** The listener for operators: REST API, metrics and page. */
+export type Api = {
+  /**
+   * An IP address or host name of this machine; default localhost. Any
+   * that is not loopback needs a token.
+   */
+  host?: string,
+  /** A TCP port; default 9090. */
+  port?: number,
+  /** What clients must send as `Authorization: Bearer …`; default none. */
+  token?: string,
+  /** A file that holds the token instead. */
+  token_file?: string,
+  /**
+   * Further names under which clients may address the API in `Host`,
+   * besides `host`, localhost and loopback addresses.
+   */
+  allowed_hosts?: string[],
+};
+
+/** How evenly the ring is shared, relative to the weights. */
+export type BalanceView = {
+  /** The largest ratio of a server's share to its fair one; 1 is even. */
+  peak_to_mean: number,
+  /** The standard deviation of these ratios. */
+  cv: number,
+};
+
+/** A server in the order a key prefers them. */
+export type CandidateView = {
+  /** Its name. */
+  server: string,
+  /** Why it is the answer, or why not. */
+  reason: ReasonWord,
+};
+
+/** The answer to a write: the server, and what it moved. */
+export type ChangeView = {
+  /** The server after the change; null when it was removed. */
+  server: ServerView | null,
+  /**
+   * What changed hands on the ring. Health and admin state move keys
+   * too, but leave the ring as it is.
+   */
+  moved: MovedView,
+};
+
+/** Requests by the class of their answer. */
+export type ClassesView = {
+  /** 100 to 199. */
+  "1xx": number,
+  /** 200 to 299. */
+  "2xx": number,
+  /** 300 to 399. */
+  "3xx": number,
+  /** 400 to 499. */
+  "4xx": number,
+  /** 500 to 599. */
+  "5xx": number,
+  /** No answer, or one of another status. */
+  none: number,
+};
+
+/** The whole configuration. */
+export type Config = {
+  /** The servers at start; may be empty, they can be added through the API. */
+  servers: Array<ServerSpec>,
+  /** Where the proxy listens for clients. */
+  listen?: Listen,
+  /** How the proxy runs. */
+  process?: Process,
+  /** Which server a request goes to. */
+  routing?: Routing,
+  /** Judging servers by probes. */
+  health_check?: HealthCheck,
+  /** Judging servers by their traffic. */
+  ejection?: Ejection,
+  /** How often a request is tried. */
+  retries?: Retries,
+  /** How long the proxy waits for what. */
+  timeouts?: Timeouts,
+  /** Kept connections to servers. */
+  pool?: Pool,
+  /** How much the proxy takes from clients. */
+  limits?: Limits,
+  /** A line for each request. */
+  access_log?: AccessLog,
+  /** The listener for operators. */
+  api?: Api,
+};
+
+/**
+ * Judging servers by their traffic: failures in a row take one out for a
+ * time.
+ */
+export type Ejection = {
+  /** 5xx answers in a row; 0 switches this off. Default 5. */
+  consecutive_5xx?: number,
+  /** Connect errors in a row; 0 switches this off. Default 3. */
+  consecutive_connect_errors?: number,
+  /**
+   * Seconds of a first ejection; the n-th in a row is n times as long.
+   * Default 30.
+   */
+  base?: number,
+  /** Seconds of the longest ejection; default 300, at least `base`. */
+  cap?: number,
+  /**
+   * How much longer an ejection may be, in percent, so that servers do
+   * not come back together; 0 to 100, default 10.
+   */
+  jitter_percent?: number,
+  /**
+   * The most servers ejected at a time, in percent; one may always be,
+   * but never the last eligible one. 0 to 100, default 50.
+   */
+  max_percent?: number,
+};
+
+/** Something that happened to the fleet. */
+export type EventView = {
+  "event": "server-added",
+  /** Its name. */
+  server: string,
+} | {
+  "event": "server-removed",
+  /** Its name. */
+  server: string,
+} | {
+  "event": "weight-changed",
+  /** Its name. */
+  server: string,
+  /** The new weight. */
+  weight: number,
+} | {
+  "event": "state-changed",
+  /** Its name. */
+  server: string,
+  /** The new state. */
+  state: 'active' | 'draining',
+} | {
+  "event": "health-changed",
+  /** Its name. */
+  server: string,
+  /** The new health. */
+  health: HealthWord,
+  /** What the last probe found wrong; null when it was good. */
+  why: string | null,
+} | {
+  "event": "ejected",
+  /** Its name. */
+  server: string,
+  /** For how many seconds. */
+  for_s: number,
+  /** What the last request met. */
+  why: string,
+} | {
+  "event": "readmitted",
+  /** Its name. */
+  server: string,
+} | {
+  "event": "fail-open",
+  /** Which of the two. */
+  on: boolean,
+} | {
+  "event": "probe-due",
+  /** Whom to probe. */
+  server: string,
+  /** The number of the probe among that server's. */
+  round: number,
+};
+
+/** `GET /api/explain`: why a key goes where it goes. */
+export type ExplainView = {
+  /** The key, as text (bytes that are not UTF-8 replaced). */
+  key: string,
+  /** Where it stands: sixteen hexadecimal digits. */
+  position: string,
+  /** The same as a fraction of the ring, for drawing. */
+  turn: number,
+  /** The first server clockwise, health ignored; null without servers. */
+  owner: string | null,
+  /** Where it goes now; null when it can go nowhere. */
+  server: string | null,
+  /** Whether nobody is eligible and the answer is a guess. */
+  fail_open: boolean,
+  /** All servers in the order the key prefers them. */
+  candidates: Array<CandidateView>,
+};
+
+/** One fault of an input. */
+export type FaultView = {
+  /** Where: `servers[2].weight`. */
+  path: string,
+  /** What was given and what is allowed. */
+  message: string,
+};
+
+/** The fleet in a word; draining servers are left out of account. */
+export type FleetWord = "healthy" | "degraded" | "unhealthy";
+
+/** A part of the ring that changed hands. */
+export type FlowView = {
+  /** Who owned it before. */
+  from: string,
+  /** Who owns it now. */
+  to: string,
+  /** How much, as a fraction of the ring. */
+  fraction: number,
+};
+
+/**
+ * Judging servers by probes: HTTP requests that a healthy server answers
+ * with a 2xx status.
+ */
+export type HealthCheck = {
+  /** Whether servers are probed; default true. */
+  enabled?: boolean,
+  /** Seconds from one probe of a server to the next; default 30. */
+  interval?: number,
+  /** Seconds until a probe has failed; default 5, at most `interval`. */
+  timeout?: number,
+  /** What is requested; default /health. */
+  path?: string,
+  /**
+   * Seconds between probes while results contradict the health; default
+   * 1, at most `interval`.
+   */
+  fast_interval?: number,
+  /**
+   * How far an interval may differ from its length, in percent, so that
+   * probes spread out; 0 to 50, default 10.
+   */
+  jitter_percent?: number,
+  /**
+   * Failed probes in a row that make a healthy server unhealthy; 1 to
+   * 100, default 3. The first probe of a server decides at once.
+   */
+  fall?: number,
+  /**
+   * Good probes in a row that make an unhealthy server healthy; 1 to
+   * 100, default 2.
+   */
+  rise?: number,
+};
+
+/** `GET /api/health`. */
+export type HealthView = {
+  /** The fleet in a word. */
+  status: FleetWord,
+  /** Whether nobody is eligible and requests are routed by the ring all the same. */
+  fail_open: boolean,
+  /** How many servers there are. */
+  n_servers: number,
+  /** How many of them may get new requests. */
+  n_eligible: number,
+  /** The servers, by name. */
+  servers: Array<ServerHealthView>,
+};
+
+/** What probes say of a server. */
+export type HealthWord = "unknown" | "healthy" | "unhealthy";
+
+/**
+ * One part of a request that can be its key.
+ */
+export type KeySource =
+  | 'path'
+  | 'uri'
+  | 'client_ip'
+  | { header: string }
+  | { cookie: string }
+  | { query: string }
+  | { join: KeySource[] };
+
+/** How much the proxy takes from clients. What is over is refused. */
+export type Limits = {
+  /** Bytes of a request's head; 1024 to 1048576, default 16384. */
+  header_bytes?: number,
+  /** Header fields of a request; 1 to 1000, default 100. */
+  headers?: number,
+  /**
+   * Connections of clients at a time, all workers together; further ones
+   * wait to be accepted. 1 to 1000000, default 10000.
+   */
+  connections?: number,
+};
+
+/** Where the proxy listens for clients. */
+export type Listen = {
+  /**
+   * An IP address or host name of this machine; default 127.0.0.1, so
+   * that nothing is open to the network by accident.
+   */
+  host?: string,
+  /** A TCP port; default 8080. */
+  port?: number,
+};
+
+/** Requests now, since the start and over the last minute. */
+export type LoadView = {
+  /** Requests sent whose answer has not ended. */
+  in_flight: number,
+  /** Since the start (of the server, for a server). */
+  since_start: TrafficView,
+  /** Over the last 55 to 60 seconds. */
+  last_minute: TrafficView,
+};
+
+/** `GET /api/metrics`. */
+export type MetricsView = {
+  /** All requests, those that no server got included. */
+  total: LoadView,
+  /** The servers, by name. */
+  servers: Array<ServerMetricsView>,
+};
+
+/** The part of the ring whose owner changed. */
+export type MovedView = {
+  /** How much of it, as a fraction. */
+  fraction: number,
+  /** The same by giver and taker. */
+  flows: Array<FlowView>,
+};
+
+/** A point, and the arc that ends in it. */
+export type PointView = {
+  /** Where it stands: sixteen hexadecimal digits. */
+  position: string,
+  /** The same as a fraction of the ring, for drawing. */
+  turn: number,
+  /** Whose it is. */
+  server: string,
+  /** The position of the point before it, where its arc begins. */
+  after: string,
+  /** The length of the arc, as a fraction of the ring. */
+  share: number,
+};
+
+/** Kept connections to servers. */
+export type Pool = {
+  /**
+   * The most idle connections kept, for each server and worker; 0 to
+   * 10000, default 32.
+   */
+  max_idle?: number,
+  /** Seconds an idle connection is kept; default 60. */
+  idle?: number,
+  /** Seconds after which a connection is not used again; default 3600. */
+  max_age?: number,
+};
+
+/** A finished probe. */
+export type ProbeView = {
+  /** Whether it was as expected. */
+  ok: boolean,
+  /** What was wrong; null when nothing was. */
+  why: string | null,
+  /** How long ago its result came in, in seconds. */
+  ago_s: number,
+  /** How long it took, in milliseconds. */
+  took_ms: number,
+};
+
+/** `application/problem+json` (RFC 9457). */
+export type ProblemView = {
+  /** A name for the kind of problem. */
+  type: string,
+  /** The kind in words. */
+  title: string,
+  /** The HTTP status. */
+  status: number,
+  /** What went wrong this time. */
+  detail: string,
+  /** Every fault of the input, if that was it. */
+  errors: Array<FaultView>,
+};
+
+/** How the proxy runs. */
+export type Process = {
+  /**
+   * Worker threads, each with its own listener and connections; 0, the
+   * default, is one for each core. At most 256.
+   */
+  workers?: number,
+  /** On SIGTERM: how long requests in flight may take to end; default 30. */
+  shutdown_grace?: number,
+};
+
+/** Why a candidate is the answer, or why it is not. */
+export type ReasonWord = "chosen" | "next" | "unproven" | "unhealthy" | "ejected" | "draining" | "backup";
+
+/** How often a request is tried. */
+export type Retries = {
+  /**
+   * Further attempts after a first one that failed before any answer,
+   * each at the key's next candidate; 0 to 10, default 2.
+   */
+  attempts?: number,
+};
+
+/** A server on the ring. */
+export type RingServerView = {
+  /** Its name. */
+  name: string,
+  /** Relative capacity. */
+  weight: number,
+  /** How many points it has. */
+  n_points: number,
+  /** Fractions of the ring. */
+  share: ShareView,
+};
+
+/** `GET /api/ring`: the ring of the primary servers. */
+export type RingView = {
+  /**
+   * Equal for two fleets just when they route alike while everybody is
+   * eligible: sixteen hexadecimal digits.
+   */
+  fingerprint: string,
+  /** Points for each unit of weight. */
+  virtual_nodes: number,
+  /** How many points there are in all. */
+  n_points: number,
+  /** How even the shares are. */
+  balance: BalanceView,
+  /** The servers on it, by name. */
+  servers: Array<RingServerView>,
+  /** One page of points, in order of position. */
+  points: Array<PointView>,
+  /** The position to ask for the points `after`, if there are more; else null. */
+  next: string | null,
+};
+
+/** Which server a request goes to. */
+export type Routing = {
+  /**
+   * Points on the ring for each unit of weight, 1 to 10000; default 100.
+   * All servers together may have 2^20.
+   */
+  virtual_nodes?: number,
+  /**
+   * What is tried as the key of a request; the first that is present
+   * wins. Default: the header x-ringway-key, then the client's IP
+   * address. Without any, the server with the fewest requests in flight
+   * for its weight is taken.
+   */
+  hash_key?: KeySource[],
+  /**
+   * When no server is eligible: route by the ring as if all were; default
+   * true. Otherwise such requests are answered with 503.
+   */
+  fail_open?: boolean,
+  /**
+   * Whether answers carry `x-ringway-server` and `x-ringway-attempts`;
+   * default false, since they tell clients what stands behind.
+   */
+  debug_header?: boolean,
+};
+
+/** One server's part of [`HealthView`]. */
+export type ServerHealthView = {
+  /** Its name. */
+  name: string,
+  /** What probes say. */
+  health: HealthWord,
+  /** May it get a new request, and why not? */
+  standing: StandingWord,
+  /** The last finished probe; null before. */
+  last_probe: ProbeView | null,
+};
+
+/** One server's part of [`MetricsView`]. */
+export type ServerMetricsView = {
+  /** Its name. */
+  name: string,
+  /** Requests sent whose answer has not ended. */
+  in_flight: number,
+  /** Since the start (of the server, for a server). */
+  since_start: TrafficView,
+  /** Over the last 55 to 60 seconds. */
+  last_minute: TrafficView,
+};
+
+/** A server as configuration, `POST /api/servers` and `addServer` take it. */
+export type ServerSpec = {
+  /** Its unique name, which decides where it stands on the ring. */
+  name: string,
+  /** An IP address or a host name. */
+  address: string,
+  /** Its TCP port, 1 to 65535. */
+  port: number,
+  /** Relative capacity, 1 to 1000; default 1. */
+  weight?: number,
+  /** Whether it gets keys only when no other server is eligible; default false. */
+  backup?: boolean,
+};
+
+/** A server and everything known about it. */
+export type ServerView = {
+  /** Its unique name. */
+  name: string,
+  /** An IP address or a host name. */
+  address: string,
+  /** Its TCP port. */
+  port: number,
+  /** Relative capacity. */
+  weight: number,
+  /** Whether it gets keys only when no primary server is eligible. */
+  backup: boolean,
+  /** What operators say. */
+  state: 'active' | 'draining',
+  /** What probes say. */
+  health: HealthWord,
+  /** Whether traffic took it out. */
+  ejected: boolean,
+  /** Seconds until it is re-admitted, when ejected. */
+  ejected_for_s: number | null,
+  /** What follows from the three: may it get a new request? */
+  eligible: boolean,
+  /** The same with the reason. */
+  standing: StandingWord,
+  /** Fractions of all keys. */
+  share: ShareView,
+  /** Requests sent to it whose answer has not ended. */
+  in_flight: number,
+  /** Finished requests since it was added. */
+  requests: number,
+  /** Those that ended with a 5xx or without an answer. */
+  errors: number,
+  /** The last finished probe; null before. */
+  last_probe: ProbeView | null,
+};
+
+/** `GET /api/servers`. */
+export type ServersView = {
+  /** The servers, by name. */
+  servers: Array<ServerView>,
+};
+
+/** A server's part of the ring, as fractions of it. */
+export type ShareView = {
+  /** What its weight entitles it to. */
+  expected: number,
+  /** What its points own. */
+  actual: number,
+};
+
+/** Whether a server may get a new request, and if not, why. */
+export type StandingWord = "eligible" | "unproven" | "unhealthy" | "ejected" | "draining";
+
+/** The body of `PUT /api/servers/{name}/state`. */
+export type StateSpec = {
+  /** `active`, or `draining`: no new requests. */
+  state: 'active' | 'draining',
+};
+
+/** How long the proxy waits for what, in seconds. */
+export type Timeouts = {
+  /** For a connection to a server; default 3. */
+  connect?: number,
+  /** From sending a request to the head of its answer; default 30. */
+  response_header?: number,
+  /** Between two pieces of a body, in either direction; default 300. */
+  stream_idle?: number,
+  /** For the head of a client's request, from its first byte; default 10. */
+  client_header?: number,
+  /** For the next request on a client's connection; default 60. */
+  client_idle?: number,
+};
+
+/** Response times in milliseconds; all 0 without answers. */
+export type TimesView = {
+  /** The mean. */
+  mean: number,
+  /** Half of the answers were as fast. */
+  p50: number,
+  /** 90 % were. */
+  p90: number,
+  /** 99 % were. */
+  p99: number,
+};
+
+/** Sums over finished requests. */
+export type TrafficView = {
+  /** How many. */
+  requests: number,
+  /** Those that ended with a 5xx or without an answer. */
+  errors: number,
+  /** `errors / requests`; 0 without requests. */
+  error_rate: number,
+  /** From sending a request to the head of its answer. */
+  response_time_ms: TimesView,
+  /** Requests by the class of their answer. */
+  by_class: ClassesView,
+};
+
+/** The body of `PUT /api/servers/{name}/weight`. */
+export type WeightSpec = {
+  /** The new weight, 1 to 1000. */
+  weight: number,
+};

@@ -1,0 +1,285 @@
+//! One client's connection: what is known of the client, and how long the
+//! connection may do nothing, depending on whose turn it is.
+//!
+//! hyper parses and writes HTTP/1.1; what it does not do by itself (time
+//! limits, ending gracefully on demand) is done around it.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::net::{IpAddr, SocketAddr};
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use http::HeaderValue;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use super::framing::HeadBytes;
+use super::handler;
+use super::headers::ClientFields;
+use super::timer::Timer;
+use super::worker::Worker;
+
+/// The client at the other end of a connection.
+pub(super) struct Client {
+    /// The thread that serves it.
+    pub(super) worker: Rc<Worker>,
+    /// Its IP address in the canonical text form; an IPv4 address that came in
+    /// an IPv6 one is given as IPv4.
+    pub(super) ip: Box<str>,
+    /// What every request of it is given.
+    pub(super) fields: ClientFields,
+    /// The connection's one deadline.
+    pub(super) timer: Timer,
+    /// The head of the request in hand, as it came.
+    pub(super) head_bytes: HeadBytes,
+    turn: Cell<Turn>,
+    /// Whether the last thing the upload waited for was the client.
+    awaits_body: Cell<bool>,
+    /// Whether it has sent more than the request in hand.
+    has_sent_more: Cell<bool>,
+}
+
+/// What is being waited for, and so which limit holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    /// The client may send a request, or not.
+    Idle,
+    /// The client is sending the head of a request.
+    Head,
+    /// The client's body is on its way to a server.
+    Upload,
+    /// A server is to be connected to, or to answer.
+    Server,
+    /// The answer is on its way to the client.
+    Answer,
+}
+
+/// Serves one client until it leaves, times out, or the worker stops.
+pub(super) async fn serve(stream: TcpStream, address: SocketAddr, worker: Rc<Worker>) {
+    let client = Rc::new(Client::new(address.ip(), Rc::clone(&worker)));
+    let stream = Rc::new(RefCell::new(stream));
+    let io = TokioIo::new(Watched {
+        io: Rc::clone(&stream),
+        client: Rc::clone(&client),
+    });
+    let service = service_fn(|request| handler::handle(Rc::clone(&client), request));
+    let mut connection = pin!(worker.http1.serve_connection(io, service));
+    let mut is_told_to_stop = false;
+    poll_fn(|cx| {
+        client.timer.watch(cx);
+        if client.timer.is_due() && client.ends_when_due() {
+            return Poll::Ready(());
+        }
+        if worker.is_stopping() && !is_told_to_stop {
+            is_told_to_stop = true;
+            connection.as_mut().graceful_shutdown();
+        }
+        // How a client's connection ended is of no consequence to us.
+        if connection.as_mut().poll(cx).is_ready() || client.has_left(&stream.borrow(), cx) {
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    })
+    .await;
+}
+
+/// How hyper is to face clients.
+pub(super) fn http1(limits: &crate::config::Limits) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    // Not because clients may: hyper finds out that one has left by reading
+    // ahead, which takes another 8 KiB for each request. See `has_left`.
+    builder.half_close(true);
+    // The ranges of the fields make these lossless.
+    let n_headers = limits.headers.number() as usize;
+    if n_headers != hyper_default::HEADERS {
+        builder.max_headers(n_headers);
+    }
+    builder.max_header_size(limits.header_bytes.number() as usize);
+    builder
+}
+
+mod hyper_default {
+    /// As many header fields as hyper holds without allocating, which it
+    /// loses when told the same number.
+    pub(super) const HEADERS: usize = 100;
+}
+
+impl Client {
+    fn new(ip: IpAddr, worker: Rc<Worker>) -> Self {
+        let ip = ip.to_canonical().to_string().into_boxed_str();
+        let timer = Timer::new(&worker.timers);
+        timer.set(worker.config.timeouts.client_header.duration());
+        Self {
+            fields: ClientFields {
+                // An address has only characters that a header may have.
+                forwarded_for: HeaderValue::from_str(&ip)
+                    .unwrap_or(HeaderValue::from_static("unknown")),
+                forwarded_proto: HeaderValue::from_static("http"),
+            },
+            ip,
+            timer,
+            head_bytes: HeadBytes::default(),
+            turn: Cell::new(Turn::Head),
+            awaits_body: Cell::new(false),
+            has_sent_more: Cell::new(false),
+            worker,
+        }
+    }
+
+    /// A server is to be asked; the client's body, if it has one, is still to
+    /// come. The time for that is the attempt's to set.
+    pub(super) fn asks_server(&self, has_body: bool) {
+        self.turn
+            .set(if has_body { Turn::Upload } else { Turn::Server });
+    }
+
+    /// The client's body has ended: from now on the server has to answer.
+    pub(super) fn upload_ended(&self) {
+        if self.turn.get() == Turn::Upload {
+            self.turn.set(Turn::Server);
+            self.timer
+                .set(self.worker.config.timeouts.response_header.duration());
+        }
+    }
+
+    /// Whether the upload now waits for the client, or for the server.
+    pub(super) fn upload_awaits_client(&self, awaits_client: bool) {
+        self.awaits_body.set(awaits_client);
+    }
+
+    /// Whether it is the client's body that the request waits for.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.turn.get() == Turn::Upload && self.awaits_body.get()
+    }
+
+    /// An answer begins.
+    pub(super) fn answer_began(&self) {
+        self.turn.set(Turn::Answer);
+        self.timer
+            .set(self.worker.config.timeouts.stream_idle.duration());
+    }
+
+    /// The answer has ended, or was given up; some of it may still have to be
+    /// written.
+    pub(super) fn answer_ended(&self) {
+        self.turn.set(Turn::Idle);
+        self.has_sent_more.set(false);
+        self.timer
+            .set(self.worker.config.timeouts.client_idle.duration());
+    }
+
+    /// Whether a deadline that has come ends the connection; otherwise a
+    /// request is being handled, and its handler deals with it.
+    fn ends_when_due(&self) -> bool {
+        matches!(self.turn.get(), Turn::Idle | Turn::Head | Turn::Answer)
+    }
+
+    /// Whether the client has left while it was waiting for its answer; there
+    /// is nobody to finish it for then. One that only ends its own side of the
+    /// connection is taken to have left too, as the two look alike.
+    ///
+    /// What it has sent beyond its request hides whether it has left.
+    fn has_left(&self, stream: &TcpStream, cx: &mut Context<'_>) -> bool {
+        if !matches!(self.turn.get(), Turn::Server | Turn::Answer) || self.has_sent_more.get() {
+            return false;
+        }
+        let mut byte = [0];
+        match stream.poll_peek(cx, &mut ReadBuf::new(&mut byte)) {
+            Poll::Pending => false,
+            Poll::Ready(Ok(0) | Err(_)) => true,
+            Poll::Ready(Ok(_)) => {
+                self.has_sent_more.set(true);
+                false
+            }
+        }
+    }
+
+    fn has_read(&self, bytes: &[u8]) {
+        let timeouts = &self.worker.config.timeouts;
+        match self.turn.get() {
+            Turn::Idle => {
+                self.turn.set(Turn::Head);
+                self.timer.set(timeouts.client_header.duration());
+                self.head_bytes.begin();
+                self.head_bytes.push(bytes);
+            }
+            Turn::Head | Turn::Server => self.head_bytes.push(bytes),
+            Turn::Upload | Turn::Answer => self.timer.set(timeouts.stream_idle.duration()),
+        }
+    }
+
+    fn has_written(&self) {
+        let timeouts = &self.worker.config.timeouts;
+        match self.turn.get() {
+            Turn::Answer => self.timer.set(timeouts.stream_idle.duration()),
+            Turn::Idle => self.timer.set(timeouts.client_idle.duration()),
+            Turn::Head | Turn::Upload | Turn::Server => {}
+        }
+    }
+}
+
+/// A client's stream; tells the [`Client`] when bytes have moved.
+struct Watched<S> {
+    io: Rc<RefCell<S>>,
+    client: Rc<Client>,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let result = Pin::new(&mut *self.io.borrow_mut()).poll_read(cx, buf);
+        let read = &buf.filled()[before..];
+        if !read.is_empty() {
+            self.client.has_read(read);
+        }
+        result
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut *self.io.borrow_mut()).poll_write(cx, buf);
+        if result.is_ready() {
+            self.client.has_written();
+        }
+        result
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut *self.io.borrow_mut()).poll_write_vectored(cx, bufs);
+        if result.is_ready() {
+            self.client.has_written();
+        }
+        result
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.borrow().is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.io.borrow_mut()).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.io.borrow_mut()).poll_shutdown(cx)
+    }
+}

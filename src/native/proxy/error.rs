@@ -1,0 +1,114 @@
+//! What the proxy answers when it has no server's answer to pass on.
+//!
+//! The only place in the proxy that knows status codes. The texts are for the
+//! person at the other end: they say what happened, and nothing of what stands
+//! behind the proxy.
+
+use core::fmt;
+
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderValue, Response, StatusCode};
+
+use crate::engine::NoServer;
+
+/// Why a request gets an answer from the proxy itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ProxyError {
+    /// The request is not one that may be forwarded; the text says why.
+    BadRequest(&'static str),
+    /// The request's body stopped coming.
+    BodyTimeout,
+    /// `CONNECT`: this is no forward proxy.
+    Connect,
+    /// There was nowhere to send it.
+    NoServer(NoServer),
+    /// The last server that was tried could not be connected to.
+    ConnectFailed,
+    /// No connection to the last server that was tried came about in time.
+    ConnectTimeout,
+    /// The server broke off before it answered.
+    Broken,
+    /// The server's answer is not one that may be passed on.
+    BadAnswer,
+    /// The server did not answer in time.
+    AnswerTimeout,
+}
+
+impl ProxyError {
+    /// The answer's status.
+    pub(super) const fn status(self) -> StatusCode {
+        match self {
+            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::Connect => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NoServer(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::ConnectFailed | Self::Broken | Self::BadAnswer => StatusCode::BAD_GATEWAY,
+            Self::ConnectTimeout | Self::AnswerTimeout => StatusCode::GATEWAY_TIMEOUT,
+        }
+    }
+
+    /// The answer, with a line of text as its body.
+    pub(super) fn into_response(self) -> Response<Bytes> {
+        let mut response = Response::new(Bytes::from(format!("{self}\n")));
+        *response.status_mut() = self.status();
+        let headers = response.headers_mut();
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("text/plain; charset=utf-8"),
+        );
+        match self {
+            // A server may be back, or be added, at any moment; one second
+            // keeps the clients of a dead fleet from asking in a loop.
+            Self::NoServer(_) => {
+                headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            Self::Connect => {
+                headers.insert(
+                    ALLOW,
+                    HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
+                );
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+impl fmt::Display for ProxyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::BadRequest(why) => return write!(f, "bad request: {why}"),
+            Self::BodyTimeout => "request timeout: the body stopped coming",
+            Self::Connect => "CONNECT is not offered here",
+            Self::NoServer(why) => return write!(f, "service unavailable: {why}"),
+            Self::ConnectFailed => "bad gateway: the server could not be connected to",
+            Self::ConnectTimeout => "gateway timeout: the server could not be connected to in time",
+            Self::Broken => "bad gateway: the server broke off before it answered",
+            Self::BadAnswer => "bad gateway: the server's answer cannot be passed on",
+            Self::AnswerTimeout => "gateway timeout: the server did not answer in time",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clients_fault_is_never_a_5xx_and_ours_is_never_a_4xx() {
+        for (error, status) in [
+            (ProxyError::BadRequest("x"), 400),
+            (ProxyError::BodyTimeout, 408),
+            (ProxyError::Connect, 405),
+            (ProxyError::NoServer(NoServer::Empty), 503),
+            (ProxyError::ConnectFailed, 502),
+            (ProxyError::Broken, 502),
+            (ProxyError::BadAnswer, 502),
+            (ProxyError::ConnectTimeout, 504),
+            (ProxyError::AnswerTimeout, 504),
+        ] {
+            assert_eq!(error.into_response().status().as_u16(), status, "{error}");
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! One request: its key, its server, its attempts, its answer.
+
+use std::convert::Infallible;
+use std::rc::Rc;
+
+use http::header::HOST;
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Version};
+use hyper::body::{Body, Incoming};
+
+use super::body::{InFlight, RequestBody, ResponseBody};
+use super::conn::Client;
+use super::error::ProxyError;
+use super::hash_key::KeyParts;
+use super::headers;
+use super::upstream::{Connection, Exchange, Waits};
+use crate::engine::{NoServer, Outcome};
+use crate::native::clock;
+use crate::native::telemetry::access_log::Entry;
+
+/// Which server answered; only if configuration asks for it.
+static X_RINGWAY_SERVER: HeaderName = HeaderName::from_static("x-ringway-server");
+/// How many servers were tried for that.
+static X_RINGWAY_ATTEMPTS: HeaderName = HeaderName::from_static("x-ringway-attempts");
+
+/// Answers a client's request, whatever happens.
+pub(super) async fn handle(
+    client: Rc<Client>,
+    request: Request<Incoming>,
+) -> Result<Response<ResponseBody>, Infallible> {
+    let mut entry = client
+        .worker
+        .access_log
+        .as_ref()
+        .map(|_| Box::new(Entry::new(&client.ip, &request, clock::now())));
+    let mut response = match forward(&client, request, entry.as_deref_mut()).await {
+        Ok(response) => response,
+        Err(error) => error
+            .into_response()
+            .map(|text| ResponseBody::of_proxy(text, Rc::clone(&client))),
+    };
+    if let Some(mut entry) = entry {
+        entry.answered(response.status(), clock::now());
+        response.body_mut().log(entry);
+    }
+    client.answer_began();
+    Ok(response)
+}
+
+async fn forward(
+    client: &Rc<Client>,
+    request: Request<Incoming>,
+    mut entry: Option<&mut Entry>,
+) -> Result<Response<ResponseBody>, ProxyError> {
+    let worker = &*client.worker;
+    let (mut head, body) = request.into_parts();
+    let key = worker.hash_key.position(KeyParts {
+        headers: &head.headers,
+        uri: &head.uri,
+        client_ip: &client.ip,
+    });
+    let has_host = headers::prepare_request(
+        &mut head,
+        &client.fields,
+        || worker.request_ids.next(),
+        || client.head_bytes.is_framed_twice(),
+    )?;
+    if let Some(entry) = &mut entry {
+        entry.request_id = head.headers.get(&headers::X_REQUEST_ID).cloned();
+    }
+    head.version = Version::HTTP_11;
+    let method = head.method.clone();
+    let has_body = !body.is_end_stream();
+    let timeouts = &worker.config.timeouts;
+    let waits = Waits {
+        connect: timeouts.connect.duration(),
+        answer: if has_body {
+            timeouts.stream_idle.duration()
+        } else {
+            timeouts.response_header.duration()
+        },
+    };
+    let mut request = Some(Request::from_parts(head, RequestBody::new(body, client)));
+    let fleet = worker.fleet();
+    let mut tried = Vec::new();
+    let mut connection = Connection::KeptOrNew;
+    let mut failed = None;
+    loop {
+        let (index, server) = match fleet.route(key, &tried) {
+            Ok(route) => route,
+            // What went wrong at the last server says more than that there is
+            // no other.
+            Err(why) => return Err(failed.unwrap_or_else(|| no_server(client, why))),
+        };
+        if let (false, Some(request)) = (has_host, &mut request) {
+            request.headers_mut().insert(HOST, server.authority.clone());
+        }
+        client.asks_server(has_body);
+        let in_flight = InFlight::new(server);
+        let sent = clock::now();
+        let result = server
+            .pool
+            .exchange(&mut request, connection, client, waits)
+            .await;
+        let took = clock::now().since(sent);
+        let failure = match result {
+            Ok(response) => {
+                let outcome = Outcome::Status(response.status().as_u16());
+                server.record(outcome, took);
+                worker.shared.report(&server.runtime, outcome);
+                let n_attempts = tried.len() + 1;
+                if let Some(entry) = entry {
+                    entry.server = Some(server.runtime.server.name.clone());
+                    entry.n_attempts = n_attempts;
+                }
+                let debug = worker.config.routing.debug_header;
+                let fields = debug.then(|| (server.name.clone(), n_attempts.into()));
+                let response = answer(response, fields)?;
+                return Ok(response
+                    .map(|body| ResponseBody::of_server(body, in_flight, Rc::clone(client))));
+            }
+            Err(failure) => failure,
+        };
+        if let Some(outcome) = failure.outcome() {
+            server.record(outcome, took);
+            worker.shared.report(&server.runtime, outcome);
+        }
+        if request.is_none() || !failure.may_try_again(&method) {
+            return Err(failure.error());
+        }
+        if failure.keeps_server() {
+            connection = Connection::New;
+            continue;
+        }
+        connection = Connection::KeptOrNew;
+        failed = Some(failure.error());
+        tried.push(index);
+        if tried.len() as u64 > worker.config.retries.attempts.number() {
+            return Err(failure.error());
+        }
+    }
+}
+
+/// Makes a server's answer one that the client gets.
+fn answer<B>(
+    mut response: Response<B>,
+    debug: Option<(HeaderValue, HeaderValue)>,
+) -> Result<Response<B>, ProxyError> {
+    // Nothing was asked to be upgraded, so this is no answer to it.
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return Err(ProxyError::BadAnswer);
+    }
+    *response.version_mut() = Version::HTTP_11;
+    let headers = response.headers_mut();
+    headers::prepare_response(headers);
+    if let Some((server, attempts)) = debug {
+        headers.insert(&X_RINGWAY_SERVER, server);
+        headers.insert(&X_RINGWAY_ATTEMPTS, attempts);
+    }
+    Ok(response)
+}
+
+#[cold]
+fn no_server(client: &Client, why: NoServer) -> ProxyError {
+    client
+        .worker
+        .unrouted()
+        .record(Outcome::NoAnswer, core::time::Duration::ZERO);
+    ProxyError::NoServer(why)
+}

@@ -1,0 +1,154 @@
+//! Bound sockets and the loop that accepts from one.
+//!
+//! Knows nothing of HTTP; the proxy's workers and the API both use it.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+/// Connections that wait to be accepted, for each listener; the kernel caps it
+/// at `net.core.somaxconn`, which is 4096 by default.
+const BACKLOG: i32 = 4096;
+
+/// How long accepting rests after the system refused it, which is mostly
+/// because descriptors or memory have run out: long enough not to spin, short
+/// enough that nobody notices once they are back.
+const REST: Duration = Duration::from_millis(50);
+
+/// How often such refusals are logged, in rests: about every ten seconds.
+const RESTS_PER_WARNING: u32 = 200;
+
+/// Listeners on one address, one for each of `n` threads; the kernel spreads
+/// connections over them. The first of the host's addresses that can be bound
+/// is taken.
+///
+/// # Errors
+/// When none can be bound, in particular when another process listens there.
+pub fn bind(host: &str, port: u16, n: usize) -> io::Result<Vec<TcpListener>> {
+    let mut error = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+    for address in (host, port).to_socket_addrs()? {
+        match bind_address(address, n) {
+            Ok(listeners) => return Ok(listeners),
+            Err(e) => error = e,
+        }
+    }
+    Err(error)
+}
+
+fn bind_address(address: SocketAddr, n: usize) -> io::Result<Vec<TcpListener>> {
+    if n <= 1 {
+        return Ok(vec![bind_one(address, false)?]);
+    }
+    if address.port() != 0 {
+        // A shared port can be bound again by any process of the same user, so
+        // a second proxy would silently take half of the connections. Unshared
+        // it can't: try that first.
+        drop(bind_one(address, false)?);
+    }
+    let first = bind_one(address, true)?;
+    let address = first.local_addr()?;
+    let mut listeners = vec![first];
+    for _ in 1..n {
+        listeners.push(bind_one(address, true)?);
+    }
+    Ok(listeners)
+}
+
+fn bind_one(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    // Connections of a former process that wait out their end do not block.
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(shared)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Accepts until `stop` is cancelled, and then what has queued up until then.
+/// Each connection is given to `serve` with a place among those allowed at a
+/// time; while there is none, one accepted connection and the kernel's queue
+/// wait.
+///
+/// # Errors
+/// When the listener cannot be used at all.
+pub async fn accept(
+    listener: TcpListener,
+    places: Arc<Semaphore>,
+    stop: CancellationToken,
+    mut serve: impl FnMut(TcpStream, SocketAddr, OwnedSemaphorePermit),
+) -> io::Result<()> {
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let mut n_rests: u32 = 0;
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            accepted = listener.accept() => accepted,
+            () = stop.cancelled() => break,
+        };
+        let (stream, client) = match accepted {
+            Ok(accepted) => accepted,
+            // The client was gone before it was its turn.
+            Err(error) if is_of_one_connection(&error) => continue,
+            Err(error) => {
+                if n_rests.is_multiple_of(RESTS_PER_WARNING) {
+                    warn!(%error, "cannot accept connections; trying on");
+                }
+                n_rests = n_rests.wrapping_add(1);
+                tokio::select! {
+                    () = tokio::time::sleep(REST) => continue,
+                    () = stop.cancelled() => break,
+                }
+            }
+        };
+        let place = tokio::select! {
+            biased;
+            // The semaphore is never closed.
+            Ok(place) = Arc::clone(&places).acquire_owned() => place,
+            () = stop.cancelled() => break,
+        };
+        prepare(&stream);
+        serve(stream, client, place);
+    }
+    // For these clients the connection is made: serve them rather than reset.
+    std::future::poll_fn(|cx| {
+        while let Poll::Ready(Ok((stream, client))) = listener.poll_accept(cx) {
+            let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+                break;
+            };
+            prepare(&stream);
+            serve(stream, client, place);
+        }
+        Poll::Ready(())
+    })
+    .await;
+    Ok(())
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted
+    )
+}
+
+/// Whole messages are written at once, so waiting for more (Nagle) only delays
+/// their last part. Failing to say so is harmless.
+pub(super) fn prepare(stream: &TcpStream) {
+    let _ = SockRef::from(stream).set_tcp_nodelay(true);
+}

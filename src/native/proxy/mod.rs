@@ -1,0 +1,36 @@
+//! The proxy: clients' requests go in, servers' answers come out.
+//!
+//! Thread per core: each worker is a thread with a runtime, a listener, kept
+//! connections and counters of its own, and on a request's way none of them
+//! takes a lock or waits for another. The rooms, in the order a request walks
+//! through them:
+//!
+//! - `listen`: bound sockets, the accept loop, the limit on connections;
+//! - `worker`: what a thread has; its view of the fleet; start and stop;
+//! - `timer`: the thread's deadlines;
+//! - `conn`: one client's connection, and how long it may do nothing;
+//! - `handler`: one request, from its key over its attempts to its answer;
+//! - `hash_key`, `framing`, `headers`, `retry`, `error`, `request_id`: the rules
+//!   of that, pure;
+//! - `body`: bodies on their way, and what ends with them;
+//! - `upstream`: the leg to the servers, behind one trait.
+//!
+//! TLS will stand between `listen` and `conn`, tunnels (`upgrade`) and limits
+//! on rates and load beside `handler`; HTTP/2 is another way into `handler`
+//! and another implementation of the trait in `upstream`.
+
+mod body;
+mod conn;
+mod error;
+mod framing;
+mod handler;
+pub(crate) mod hash_key;
+mod headers;
+pub mod listen;
+mod request_id;
+mod retry;
+mod timer;
+mod upstream;
+mod worker;
+
+pub use worker::{Workers, start};

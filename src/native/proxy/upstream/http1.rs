@@ -1,0 +1,275 @@
+//! Plain HTTP/1.1 to one server, over hyper, with connections kept by this
+//! thread alone.
+//!
+//! A kept connection is used again last in, first out, so that those that a
+//! quieter time does not need grow old and are closed.
+
+use core::time::Duration;
+use std::cell::RefCell;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::Request;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use super::{Connection, Exchange, Waits};
+use crate::config;
+use crate::engine::{Server, Timestamp};
+use crate::native::proxy::body::RequestBody;
+use crate::native::proxy::conn::Client;
+use crate::native::proxy::listen;
+use crate::native::proxy::retry::Failure;
+use crate::native::proxy::timer::Timers;
+
+/// One server's connections.
+pub(in crate::native::proxy) struct Pool {
+    place: Place,
+    /// The longest unused ones first.
+    idle: RefCell<Vec<Kept>>,
+    n_max: usize,
+    idle_max: Duration,
+    age_max: Duration,
+    timers: Rc<Timers>,
+}
+
+/// Where the server listens.
+enum Place {
+    Ip(SocketAddr),
+    Name(String, u16),
+}
+
+/// A connection without a request on it.
+struct Kept {
+    sender: SendRequest<RequestBody>,
+    made: Timestamp,
+    since: Timestamp,
+}
+
+/// A connection with a request on it.
+struct Lease {
+    pool: Rc<Pool>,
+    sender: SendRequest<RequestBody>,
+    made: Timestamp,
+}
+
+/// The body of an answer; with its end, the connection is free again.
+pub(in crate::native::proxy) struct ServerBody {
+    incoming: Incoming,
+    lease: Option<Lease>,
+}
+
+impl Pool {
+    /// No connections yet.
+    pub(in crate::native::proxy) fn new(
+        server: &Server,
+        limits: &config::Pool,
+        timers: &Rc<Timers>,
+    ) -> Rc<Self> {
+        let (address, port) = (server.address.as_str(), server.port.number());
+        let place = match address.parse::<IpAddr>() {
+            Ok(ip) => Place::Ip(SocketAddr::new(ip, port)),
+            Err(_) => Place::Name(address.to_owned(), port),
+        };
+        Rc::new(Self {
+            place,
+            idle: RefCell::default(),
+            n_max: limits.max_idle.number() as usize,
+            idle_max: limits.idle.duration(),
+            age_max: limits.max_age.duration(),
+            timers: Rc::clone(timers),
+        })
+    }
+
+    /// Closes connections that have not been used for too long.
+    pub(in crate::native::proxy) fn sweep(&self, now: Timestamp) {
+        self.idle.borrow_mut().retain(|kept| {
+            !kept.sender.is_closed()
+                && now.since(kept.since) < self.idle_max
+                && now.since(kept.made) < self.age_max
+        });
+    }
+
+    /// A kept connection that is fit for a request.
+    fn take(self: &Rc<Self>) -> Option<Lease> {
+        let mut idle = self.idle.borrow_mut();
+        while let Some(Kept { sender, made, .. }) = idle.pop() {
+            // What the server has ended since, or what has not come to rest
+            // (an upload that the answer overtook), is closed.
+            if sender.is_ready() {
+                return Some(Lease {
+                    pool: Rc::clone(self),
+                    sender,
+                    made,
+                });
+            }
+        }
+        None
+    }
+
+    async fn connect(self: &Rc<Self>) -> io::Result<Lease> {
+        let stream = match &self.place {
+            Place::Ip(address) => TcpStream::connect(address).await?,
+            Place::Name(name, port) => TcpStream::connect((name.as_str(), *port)).await?,
+        };
+        listen::prepare(&stream);
+        let (sender, connection) = http1::Builder::new()
+            // Most requests have a short body or none: joining it to the head
+            // is cheaper than handing over a list of pieces.
+            .writev(false)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(io::Error::other)?;
+        // It ends when the sender is dropped, or with an error that the
+        // request on it is told of too.
+        tokio::task::spawn_local(async move { drop(connection.await) });
+        Ok(Lease {
+            pool: Rc::clone(self),
+            sender,
+            made: self.timers.now(),
+        })
+    }
+}
+
+impl Lease {
+    fn give_back(self) {
+        let Self { pool, sender, made } = self;
+        let since = pool.timers.now();
+        let mut idle = pool.idle.borrow_mut();
+        if idle.len() < pool.n_max && since.since(made) < pool.age_max {
+            idle.push(Kept {
+                sender,
+                made,
+                since,
+            });
+        }
+    }
+}
+
+impl Exchange for Pool {
+    type Body = ServerBody;
+
+    async fn exchange(
+        self: &Rc<Self>,
+        request: &mut Option<Request<RequestBody>>,
+        connection: Connection,
+        client: &Client,
+        waits: Waits,
+    ) -> Result<http::Response<ServerBody>, Failure> {
+        let kept = match connection {
+            Connection::KeptOrNew => self.take(),
+            Connection::New => None,
+        };
+        let was_kept = kept.is_some();
+        let mut lease = match kept {
+            Some(lease) => lease,
+            None => {
+                client.timer.set(waits.connect);
+                match client.timer.limit(self.connect()).await {
+                    Some(Ok(lease)) => lease,
+                    Some(Err(_)) => return Err(Failure::Connect),
+                    None => return Err(Failure::ConnectTimeout),
+                }
+            }
+        };
+        client.timer.set(waits.answer);
+        // Once taken, the request is hyper's: keep a copy of one that may have
+        // to be sent again.
+        let Some(request_now) = request.take() else {
+            return Err(Failure::Broken);
+        };
+        let copy = copy_to_repeat(&request_now);
+        let sending = lease.sender.try_send_request(request_now);
+        let error = match client.timer.limit(sending).await {
+            Some(Ok(response)) => {
+                return Ok(response.map(|incoming| ServerBody::new(incoming, lease)));
+            }
+            Some(Err(error)) => error,
+            None if client.is_awaited() => return Err(Failure::BodyTimeout),
+            None => return Err(Failure::AnswerTimeout),
+        };
+        let mut error = error;
+        let unsent = error.take_message();
+        let error = error.into_error();
+        if error.is_user() {
+            return Err(Failure::BadBody);
+        }
+        let was_sent = unsent.is_none();
+        *request = unsent.or(copy);
+        Err(match (was_kept, was_sent) {
+            (true, false) => Failure::Unsent,
+            (true, true) if !error.is_parse() => Failure::Stale,
+            _ => Failure::Broken,
+        })
+    }
+}
+
+/// A copy of a request that may be sent twice and has no body.
+fn copy_to_repeat(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
+    if !request.method().is_idempotent() || !request.body().is_end_stream() {
+        return None;
+    }
+    let mut copy = Request::new(RequestBody::empty());
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.headers_mut() = request.headers().clone();
+    Some(copy)
+}
+
+impl ServerBody {
+    fn new(incoming: Incoming, lease: Lease) -> Self {
+        let mut body = Self {
+            incoming,
+            lease: Some(lease),
+        };
+        body.release_at_end();
+        body
+    }
+
+    fn release_at_end(&mut self) {
+        if self.incoming.is_end_stream() {
+            self.release();
+        }
+    }
+
+    fn release(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            lease.give_back();
+        }
+    }
+}
+
+impl Body for ServerBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let this = &mut *self;
+        let frame = Pin::new(&mut this.incoming).poll_frame(cx);
+        match &frame {
+            Poll::Ready(None) => this.release(),
+            Poll::Ready(Some(Ok(_))) => this.release_at_end(),
+            Poll::Ready(Some(Err(_))) => this.lease = None,
+            Poll::Pending => {}
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}

@@ -1,0 +1,62 @@
+//! The leg to the servers.
+//!
+//! One trait, [`Exchange`], is all that the rest of the proxy knows of it: a
+//! request goes in and an answer comes out. How connections are made, kept and
+//! spoken over is the business of its implementations.
+
+mod http1;
+
+use core::time::Duration;
+use std::rc::Rc;
+
+use http::{Request, Response};
+
+use super::body::RequestBody;
+use super::conn::Client;
+use super::retry::Failure;
+
+pub(super) use http1::Pool;
+
+/// The body of a server's answer.
+pub(super) type Body = <Pool as Exchange>::Body;
+
+/// How long an attempt may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Waits {
+    /// Until there is a connection.
+    pub(super) connect: Duration,
+    /// From then on until there is an answer; a body on its way to the server
+    /// moves this on.
+    pub(super) answer: Duration,
+}
+
+/// Which connections an attempt may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Connection {
+    /// A kept one if there is one, else a new one.
+    KeptOrNew,
+    /// A new one.
+    New,
+}
+
+/// Speaks to one server.
+pub(super) trait Exchange {
+    /// The body of an answer. Dropping it early gives up the rest.
+    type Body: http_body::Body<Data = bytes::Bytes, Error = hyper::Error> + Unpin + 'static;
+
+    /// Sends `request` and waits for the head of the answer to it; dropping
+    /// the future gives the attempt up. Deadlines are kept on the client's
+    /// timer.
+    ///
+    /// # Errors
+    /// When there is no answer. If the request can be sent again as it was
+    /// (whether it may is for [`retry`](super::retry) to say), it is back in
+    /// its place.
+    async fn exchange(
+        self: &Rc<Self>,
+        request: &mut Option<Request<RequestBody>>,
+        connection: Connection,
+        client: &Client,
+        waits: Waits,
+    ) -> Result<Response<Self::Body>, Failure>;
+}

@@ -1,0 +1,311 @@
+//! What one thread of the proxy has, and how the threads start and stop.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::io;
+use std::net::TcpListener;
+use std::ops::Deref;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, Cache};
+use http::HeaderValue;
+use hyper::server::conn::http1;
+use tokio::runtime;
+use tokio::sync::Semaphore;
+use tokio::task::LocalSet;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{error, warn};
+
+use super::hash_key::HashKey;
+use super::request_id::RequestIds;
+use super::timer::Timers;
+use super::upstream::Pool;
+use super::{conn, listen};
+use crate::config::Config;
+use crate::engine::{NoServer, Outcome, Position, ServerIndex};
+use crate::native::counters::Shard;
+use crate::native::shared::{Fleet, ServerRuntime, Shared};
+use crate::native::telemetry::access_log::AccessLog;
+
+/// How often kept connections are looked over: expired ones are closed, and
+/// those to servers that have left the fleet.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// The running threads of the proxy.
+pub struct Workers(Vec<JoinHandle<()>>);
+
+/// Starts one thread for each of `listeners`, of which there are
+/// [`Shared::n_workers`]. When `stop` is cancelled they accept no more, let
+/// requests in flight end for as long as configuration says, and end.
+///
+/// # Errors
+/// When a thread or its runtime cannot be made.
+pub fn start(
+    config: &Config,
+    shared: &Arc<Shared>,
+    listeners: Vec<TcpListener>,
+    access_log: Option<&AccessLog>,
+    stop: &CancellationToken,
+) -> io::Result<Workers> {
+    let places = Arc::new(Semaphore::new(config.limits.connections.number() as usize));
+    let mut threads = Vec::with_capacity(listeners.len());
+    for (number, listener) in listeners.into_iter().enumerate() {
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let (config, shared, places, access_log, stop) = (
+            config.clone(),
+            Arc::clone(shared),
+            Arc::clone(&places),
+            access_log.cloned(),
+            stop.clone(),
+        );
+        let run = move || {
+            let worker = Worker::new(number, config, shared, access_log);
+            LocalSet::new().block_on(&runtime, worker.run(listener, places, stop));
+        };
+        let name = format!("worker-{number}");
+        threads.push(thread::Builder::new().name(name).spawn(run)?);
+    }
+    Ok(Workers(threads))
+}
+
+impl Workers {
+    /// Waits until all have ended; blocks the thread.
+    pub fn join(self) {
+        for thread in self.0 {
+            if thread.join().is_err() {
+                error!("a worker thread has panicked");
+            }
+        }
+    }
+}
+
+/// What one thread has.
+pub(super) struct Worker {
+    number: usize,
+    pub(super) shared: Arc<Shared>,
+    pub(super) config: Config,
+    pub(super) hash_key: HashKey,
+    pub(super) http1: http1::Builder,
+    pub(super) timers: Rc<Timers>,
+    pub(super) request_ids: RequestIds,
+    pub(super) access_log: Option<AccessLog>,
+    fleet: RefCell<LastSeen>,
+    is_stopping: Cell<bool>,
+}
+
+/// The published fleet, and the view of it that this thread works with.
+struct LastSeen {
+    published: Cache<Published, Arc<Fleet>>,
+    view: Rc<WorkerFleet>,
+}
+
+/// Where the fleet is published; the cache wants to own the way to it.
+struct Published(Arc<Shared>);
+
+impl Deref for Published {
+    type Target = ArcSwap<Fleet>;
+
+    fn deref(&self) -> &Self::Target {
+        self.0.fleet()
+    }
+}
+
+/// A fleet with what this thread keeps for each server.
+pub(super) struct WorkerFleet {
+    fleet: Arc<Fleet>,
+    servers: Vec<Rc<WorkerServer>>,
+}
+
+/// A server, as this thread sees it; lives as long as the server stays.
+pub(super) struct WorkerServer {
+    pub(super) runtime: Arc<ServerRuntime>,
+    pub(super) pool: Rc<Pool>,
+    /// What `Host` says when the client does not.
+    pub(super) authority: HeaderValue,
+    /// Its name, for the debug header.
+    pub(super) name: HeaderValue,
+    worker: usize,
+}
+
+impl Worker {
+    fn new(
+        number: usize,
+        config: Config,
+        shared: Arc<Shared>,
+        access_log: Option<AccessLog>,
+    ) -> Rc<Self> {
+        let mut published = Cache::new(Published(Arc::clone(&shared)));
+        let fleet = Arc::clone(published.load());
+        let timers = Timers::new();
+        let view = Rc::new(WorkerFleet::new(fleet, &[], &config, &timers, number));
+        Rc::new(Self {
+            number,
+            hash_key: HashKey::new(&config.routing.hash_key),
+            http1: conn::http1(&config.limits),
+            timers,
+            request_ids: RequestIds::new(),
+            access_log,
+            fleet: RefCell::new(LastSeen { published, view }),
+            is_stopping: Cell::new(false),
+            shared,
+            config,
+        })
+    }
+
+    /// Accepts and serves until `stop` is cancelled and the last request has
+    /// ended, or had its time.
+    async fn run(
+        self: Rc<Self>,
+        listener: TcpListener,
+        places: Arc<Semaphore>,
+        stop: CancellationToken,
+    ) {
+        let timers = Rc::clone(&self.timers);
+        tokio::task::spawn_local(async move { timers.run().await });
+        let worker = Rc::clone(&self);
+        tokio::task::spawn_local(async move { worker.sweep().await });
+        let connections = TaskTracker::new();
+        let accepting = listen::accept(listener, places, stop, |stream, address, place| {
+            let worker = Rc::clone(&self);
+            connections.spawn_local(async move {
+                conn::serve(stream, address, worker).await;
+                drop(place);
+            });
+        });
+        if let Err(error) = accepting.await {
+            error!(%error, "cannot listen");
+            return;
+        }
+        self.is_stopping.set(true);
+        self.timers.wake_all();
+        connections.close();
+        let grace = self.config.process.shutdown_grace.duration();
+        if tokio::time::timeout(grace, connections.wait())
+            .await
+            .is_err()
+        {
+            let left = connections.len();
+            warn!(left, "connections are cut: their time to end is over");
+        }
+    }
+
+    async fn sweep(&self) {
+        loop {
+            tokio::time::sleep(SWEEP).await;
+            // Dropping the old view closes the connections to removed servers.
+            let fleet = self.fleet();
+            let now = self.timers.now();
+            fleet
+                .servers
+                .iter()
+                .for_each(|server| server.pool.sweep(now));
+        }
+    }
+
+    /// Whether no new requests are wanted on connections that are there.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.is_stopping.get()
+    }
+
+    /// The fleet of this moment.
+    pub(super) fn fleet(&self) -> Rc<WorkerFleet> {
+        let mut seen = self.fleet.borrow_mut();
+        let LastSeen { published, view } = &mut *seen;
+        let fleet = published.load();
+        if !Arc::ptr_eq(fleet, &view.fleet) {
+            let fleet = Arc::clone(fleet);
+            *view = Rc::new(WorkerFleet::new(
+                fleet,
+                &view.servers,
+                &self.config,
+                &self.timers,
+                self.number,
+            ));
+        }
+        Rc::clone(view)
+    }
+
+    /// This thread's counters of requests that no server got.
+    pub(super) fn unrouted(&self) -> &Shard {
+        self.shared.unrouted(self.number)
+    }
+}
+
+impl WorkerFleet {
+    /// The view of `fleet`; servers that stay keep what they had in `before`.
+    fn new(
+        fleet: Arc<Fleet>,
+        before: &[Rc<WorkerServer>],
+        config: &Config,
+        timers: &Rc<Timers>,
+        worker: usize,
+    ) -> Self {
+        let before: BTreeMap<_, _> = before
+            .iter()
+            .map(|server| (server.runtime.id, server))
+            .collect();
+        let servers = fleet.servers.iter().map(|runtime| {
+            let known = before
+                .get(&runtime.id)
+                .filter(|server| Arc::ptr_eq(&server.runtime, runtime));
+            match known {
+                Some(&server) => Rc::clone(server),
+                None => Rc::new(WorkerServer::new(
+                    Arc::clone(runtime),
+                    config,
+                    timers,
+                    worker,
+                )),
+            }
+        });
+        Self {
+            servers: servers.collect(),
+            fleet,
+        }
+    }
+
+    /// Where a request goes now, of the servers not yet tried.
+    pub(super) fn route(
+        &self,
+        key: Option<Position>,
+        tried: &[ServerIndex],
+    ) -> Result<(ServerIndex, &Rc<WorkerServer>), NoServer> {
+        let route = self.fleet.table.route(key, &*self.fleet, tried)?;
+        Ok((route.server, &self.servers[route.server.as_usize()]))
+    }
+}
+
+impl WorkerServer {
+    fn new(
+        runtime: Arc<ServerRuntime>,
+        config: &Config,
+        timers: &Rc<Timers>,
+        worker: usize,
+    ) -> Self {
+        let server = &runtime.server;
+        let (address, port) = (server.address.in_authority(), server.port.number());
+        Self {
+            // Addresses have only characters that a header may have.
+            authority: HeaderValue::from_str(&format!("{address}:{port}"))
+                .unwrap_or(HeaderValue::from_static("")),
+            pool: Pool::new(server, &config.pool, timers),
+            // Names have no control characters, which is all a header forbids.
+            name: HeaderValue::from_str(server.name.as_str())
+                .or_else(|_| HeaderValue::from_bytes(server.name.as_str().as_bytes()))
+                .unwrap_or(HeaderValue::from_static("")),
+            worker,
+            runtime,
+        }
+    }
+
+    /// Counts an attempt that took `latency`.
+    pub(super) fn record(&self, outcome: Outcome, latency: Duration) {
+        self.runtime.shards[self.worker].record(outcome, latency);
+    }
+}

@@ -1,0 +1,402 @@
+//! The engine for JavaScript: convert, call, convert.
+//!
+//! `pkg-template/core.js` makes the class `LoadBalancer` of [`Engine`]. Three
+//! ways lead across:
+//!
+//! - Keys are written by JavaScript straight into memory that [`Engine`] keeps
+//!   for them, and servers come back as numbers: routing is asked millions of
+//!   times. A server's number is its place in the routing table plus one; 0 is
+//!   no server.
+//! - What users write comes in as JSON text and is read by the same rules as
+//!   configuration files and REST bodies. Text cannot be deeper than the stack,
+//!   and has no getters that would run while the engine is borrowed.
+//! - Views go out as JavaScript objects.
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
+
+use crate::config::Config;
+use crate::engine::{
+    Command, CommandError, Event, Events, LoadBalancer, Loads, Moved, Observation, Outcome,
+    Position, ProbeId, ProbeOutcome, Server, ServerId, ServerIndex, ServerName, Timestamp,
+};
+use crate::wire::{
+    self, ChangeView, EventView, ExplainView, FaultView, Faults, HealthView, MetricsView, RingView,
+    ServerSpec, ServerView, ServersView, StateSpec, WeightSpec,
+};
+
+/// A load balancer and what JavaScript needs beside it.
+#[wasm_bindgen]
+pub struct Engine {
+    balancer: LoadBalancer,
+    config: Config,
+    /// The last time JavaScript told; the engine reads no clock.
+    now: Timestamp,
+    /// Where JavaScript writes keys; it only grows.
+    scratch: Vec<u8>,
+    /// For each key of a batch: where it ends in `scratch`, then its server.
+    batch: Vec<u32>,
+    /// Probes that are due and not yet handed out, the latest of each server.
+    probes: BTreeMap<ServerId, (ProbeId, Server)>,
+}
+
+/// A probe as JavaScript gets it.
+#[derive(Serialize)]
+struct ProbeDue {
+    id: String,
+    server: ServerSpec,
+}
+
+/// The servers by number.
+#[derive(Serialize)]
+struct Directory {
+    ids: Vec<u64>,
+    servers: Vec<ServerSpec>,
+}
+
+#[wasm_bindgen]
+impl Engine {
+    /// A balancer made from the JSON of a configuration.
+    #[wasm_bindgen(constructor)]
+    pub fn new(config: &str) -> Result<Engine, JsValue> {
+        let config = Config::parse(config.as_bytes()).map_err(|e| faulty("invalid-config", &e))?;
+        let now = Timestamp::ZERO;
+        let balancer =
+            LoadBalancer::new(config.settings(), config.servers(), now).map_err(refused)?;
+        Ok(Self {
+            balancer,
+            config,
+            now,
+            scratch: Vec::new(),
+            batch: Vec::new(),
+            probes: BTreeMap::new(),
+        })
+    }
+
+    /// Where keys are to be written: room for `bytes` of them. An earlier
+    /// answer is void then.
+    pub fn scratch(&mut self, bytes: usize) -> *mut u8 {
+        if self.scratch.len() < bytes {
+            self.scratch.resize(bytes, 0);
+        }
+        self.scratch.as_mut_ptr()
+    }
+
+    /// Where the ends of `keys` keys are to be written before, and their
+    /// servers are to be read after [`Self::route_batch`].
+    pub fn batch(&mut self, keys: usize) -> *mut u32 {
+        self.batch.resize(keys, 0);
+        self.batch.as_mut_ptr()
+    }
+
+    /// The number of the server for the key of `len` bytes in the scratch memory.
+    pub fn route(&self, len: usize) -> u32 {
+        number_of(&self.balancer, self.scratch.get(..len).unwrap_or_default())
+    }
+
+    /// Replaces the ends of the keys that lie in the scratch memory by the
+    /// numbers of their servers.
+    pub fn route_batch(&mut self) {
+        let mut start = 0;
+        for entry in &mut self.batch {
+            let end = *entry as usize;
+            let key = self.scratch.get(start..end).unwrap_or_default();
+            *entry = number_of(&self.balancer, key);
+            start = end;
+        }
+    }
+
+    /// The numbers of the first `n` servers in the order the key prefers them.
+    pub fn candidates(&self, len: usize, n: usize) -> Vec<u32> {
+        let candidates = self
+            .balancer
+            .table()
+            .explain(Position::of_key(self.key(len)));
+        let numbers = candidates.iter().map(|candidate| number(candidate.server));
+        numbers.take(n).collect()
+    }
+
+    /// [`ExplainView`] of the key.
+    pub fn explain(&self, len: usize) -> JsValue {
+        object(&ExplainView::new(self.balancer.table(), self.key(len)))
+    }
+
+    /// The servers by number, from 1.
+    pub fn directory(&self) -> JsValue {
+        let servers = self.balancer.table().servers();
+        object(&Directory {
+            ids: servers.iter().map(|entry| entry.id.number()).collect(),
+            servers: servers.iter().map(|e| (&e.server).into()).collect(),
+        })
+    }
+
+    /// Changes when the directory may have.
+    pub fn version(&self) -> f64 {
+        self.balancer.table().version() as f64
+    }
+
+    /// Adds the server of a [`ServerSpec`]; answers with a [`ChangeView`].
+    pub fn add_server(&mut self, spec: &str) -> Result<JsValue, JsValue> {
+        let server = Server::from(parse::<ServerSpec>(spec)?);
+        self.change(Command::AddServer(server.clone()), &server.name)
+    }
+
+    /// Removes a server; answers with a [`ChangeView`].
+    pub fn remove_server(&mut self, name: &str) -> Result<JsValue, JsValue> {
+        let name = known(name)?;
+        self.change(Command::RemoveServer(name.clone()), &name)
+    }
+
+    /// Sets the weight of a [`WeightSpec`]; answers with a [`ChangeView`].
+    pub fn set_weight(&mut self, name: &str, spec: &str) -> Result<JsValue, JsValue> {
+        let (name, weight) = (known(name)?, parse::<WeightSpec>(spec)?.weight);
+        self.change(Command::SetWeight(name.clone(), weight), &name)
+    }
+
+    /// Sets the state of a [`StateSpec`]; answers with a [`ChangeView`].
+    pub fn set_state(&mut self, name: &str, spec: &str) -> Result<JsValue, JsValue> {
+        let (name, state) = (known(name)?, parse::<StateSpec>(spec)?.state);
+        self.change(Command::SetState(name.clone(), state), &name)
+    }
+
+    /// The `servers` of [`ServersView`].
+    pub fn servers(&self) -> JsValue {
+        object(&ServersView::from(&self.balancer.snapshot(self.now)).servers)
+    }
+
+    /// [`HealthView`].
+    pub fn health(&self) -> JsValue {
+        object(&HealthView::from(&self.balancer.snapshot(self.now)))
+    }
+
+    /// [`MetricsView`].
+    pub fn metrics(&self) -> JsValue {
+        object(&MetricsView::from(&self.balancer.snapshot(self.now)))
+    }
+
+    /// [`RingView`] with at most `limit` points that stand after `after`.
+    pub fn ring(&self, after: Option<String>, limit: usize) -> Result<JsValue, JsValue> {
+        let after = match after.map(|text| u64::from_str_radix(&text, 16)) {
+            None => None,
+            Some(Ok(bits)) => Some(Position::from_bits(bits)),
+            Some(Err(_)) => {
+                let message = "after must be a position: sixteen hexadecimal digits";
+                return Err(error("invalid-argument", message, &[]));
+            }
+        };
+        Ok(object(&RingView::new(self.balancer.table(), after, limit)))
+    }
+
+    /// The configuration, with the servers there are now.
+    pub fn config(&self) -> JsValue {
+        let servers = self.balancer.table().servers().iter();
+        object(&Config {
+            servers: servers.map(|entry| (&entry.server).into()).collect(),
+            ..self.config.clone()
+        })
+    }
+
+    /// Sixteen hexadecimal digits that are equal when two fleets route alike.
+    pub fn fingerprint(&self) -> String {
+        format!("{:016x}", self.balancer.table().fingerprint())
+    }
+
+    /// A request was sent to the server with this id.
+    pub fn request_started(&mut self, id: f64) {
+        let server = ServerId::from_number(id as u64);
+        let started = Observation::RequestStarted { server };
+        let _: Option<JsValue> = self.observe(started);
+    }
+
+    /// The request has ended; answers with what came of it.
+    pub fn request_finished(&mut self, id: f64, ok: bool, latency_ms: f64) -> Option<JsValue> {
+        self.observe(Observation::RequestFinished {
+            server: ServerId::from_number(id as u64),
+            outcome: if ok {
+                Outcome::Status(200)
+            } else {
+                Outcome::NoAnswer
+            },
+            latency: duration(latency_ms),
+        })
+    }
+
+    /// The probes that are due and were not handed out before.
+    pub fn probes_due(&mut self) -> JsValue {
+        let _: Option<JsValue> = self.advance_to(self.now);
+        let mut probes = core::mem::take(&mut self.probes);
+        let servers = self.balancer.table().servers().iter();
+        let due: Vec<ProbeDue> = servers
+            .filter_map(|entry| probes.remove(&entry.id))
+            .map(|(probe, server)| ProbeDue {
+                id: format!("{}-{}", probe.server.number(), probe.round),
+                server: (&server).into(),
+            })
+            .collect();
+        object(&due)
+    }
+
+    /// The probe with this id has ended; answers with what came of it.
+    pub fn probe_finished(
+        &mut self,
+        id: &str,
+        ok: bool,
+        took_ms: f64,
+        why: Option<String>,
+    ) -> Option<JsValue> {
+        let (server, round) = id.split_once('-')?;
+        let probe = ProbeId {
+            server: ServerId::from_number(server.parse().ok()?),
+            round: round.parse().ok()?,
+        };
+        let outcome = if ok {
+            ProbeOutcome::Good
+        } else {
+            ProbeOutcome::Failed(why.unwrap_or_else(|| "failed".to_owned()))
+        };
+        let took = duration(took_ms);
+        self.observe(Observation::ProbeFinished {
+            probe,
+            outcome,
+            took,
+        })
+    }
+
+    /// Lets time pass; answers with what came of it.
+    pub fn advance(&mut self, now_ms: f64) -> Option<JsValue> {
+        // In two parts, since a number of nanoseconds may be too long for an f64.
+        let whole = now_ms.trunc();
+        let rest = ((now_ms - whole) * 1e6) as u64;
+        let nanos = (whole as u64)
+            .saturating_mul(1_000_000)
+            .saturating_add(rest);
+        self.advance_to(Timestamp::from_nanos(nanos))
+    }
+
+    /// When [`Self::advance`] has something to do next, rounded up.
+    pub fn next_deadline_ms(&self) -> Option<f64> {
+        let nanos = self.balancer.next_deadline()?.as_nanos();
+        Some(nanos.div_ceil(1_000_000) as f64)
+    }
+}
+
+impl Engine {
+    fn key(&self, len: usize) -> &[u8] {
+        self.scratch.get(..len).unwrap_or_default()
+    }
+
+    fn change(&mut self, command: Command, name: &ServerName) -> Result<JsValue, JsValue> {
+        let before = Arc::clone(self.balancer.table());
+        let events = self.balancer.apply(command, self.now).map_err(refused)?;
+        let _: Option<JsValue> = self.report(events);
+        let after = self.balancer.table();
+        let moved = if Arc::ptr_eq(before.primary(), after.primary()) {
+            Moved::between(before.backup(), after.backup())
+        } else {
+            Moved::between(before.primary(), after.primary())
+        };
+        let snapshot = self.balancer.snapshot(self.now);
+        let server = snapshot.servers.iter().find(|s| s.server.name == *name);
+        Ok(object(&ChangeView {
+            server: server.map(|server| ServerView::new(server, self.now)),
+            moved: (&moved).into(),
+        }))
+    }
+
+    fn observe(&mut self, observation: Observation) -> Option<JsValue> {
+        let events = self.balancer.observe(observation, self.now);
+        self.report(events)
+    }
+
+    fn advance_to(&mut self, now: Timestamp) -> Option<JsValue> {
+        self.now = now;
+        let events = self.balancer.advance(now);
+        self.report(events)
+    }
+
+    /// Keeps the probes that are due; the text is of [`EventView`]s, `None`
+    /// when there are none.
+    fn report(&mut self, events: Events) -> Option<JsValue> {
+        let views: Vec<EventView> = events
+            .as_slice()
+            .iter()
+            .map(|event| EventView::new(event, self.now))
+            .collect();
+        for event in events {
+            if let Event::ProbeDue { probe, server } = event {
+                self.probes.insert(probe.server, (probe, server));
+            }
+        }
+        (!views.is_empty()).then(|| object(&views))
+    }
+}
+
+/// Routing by key asks nobody's load.
+struct NoLoads;
+
+impl Loads for NoLoads {
+    fn in_flight(&self, _: ServerIndex) -> u32 {
+        0
+    }
+}
+
+fn number_of(balancer: &LoadBalancer, key: &[u8]) -> u32 {
+    let key = Some(Position::of_key(key));
+    let route = balancer.table().route(key, &NoLoads, &[]);
+    route.map_or(0, |route| number(route.server))
+}
+
+fn number(server: ServerIndex) -> u32 {
+    server.as_usize() as u32 + 1
+}
+
+fn duration(ms: f64) -> Duration {
+    Duration::try_from_secs_f64(ms / 1e3).unwrap_or_default()
+}
+
+fn parse<T: deserr::Deserr<Faults>>(text: &str) -> Result<T, JsValue> {
+    wire::parse(text.as_bytes()).map_err(|faults| faulty("invalid-argument", &faults))
+}
+
+/// A text that is no name is nobody's name.
+fn known(name: &str) -> Result<ServerName, JsValue> {
+    ServerName::new(name).map_err(|e| error("unknown-server", &e.to_string(), &[]))
+}
+
+/// A shape as a plain object. None has anything that would have to be refused.
+fn object(shape: &impl Serialize) -> JsValue {
+    shape
+        .serialize(&serde_wasm_bindgen::Serializer::json_compatible())
+        .unwrap_or_default()
+}
+
+fn refused(refusal: CommandError) -> JsValue {
+    let code = match refusal {
+        CommandError::DuplicateName(_) => "duplicate-name",
+        CommandError::UnknownServer(_) => "unknown-server",
+        CommandError::TooManyPoints(_) => "too-many-points",
+    };
+    error(code, &refusal.to_string(), &[])
+}
+
+fn faulty(code: &str, faults: &Faults) -> JsValue {
+    error(code, &faults.to_string(), &Vec::<FaultView>::from(faults))
+}
+
+/// An `Error` with a `code`, and with `errors` if there are any.
+fn error(code: &str, message: &str, faults: &[FaultView]) -> JsValue {
+    let error = js_sys::Error::new(message);
+    // Setting a property of a fresh object cannot fail.
+    let set = |name: &str, value: &JsValue| {
+        let _ = js_sys::Reflect::set(&error, &name.into(), value);
+    };
+    set("code", &code.into());
+    if !faults.is_empty() {
+        set("errors", &object(&faults));
+    }
+    error.into()
+}

@@ -1,0 +1,70 @@
+//! What the documentation must not forget.
+
+use std::fs;
+use std::path::Path;
+
+use ringway::config::Config;
+use serde_json::Value;
+
+fn read(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The properties of a schema, through one reference.
+fn properties<'a>(root: &'a Value, schema: &'a Value) -> &'a serde_json::Map<String, Value> {
+    let schema = match schema["$ref"].as_str() {
+        Some(reference) => root
+            .pointer(&reference[1..])
+            .expect("a reference within the schema"),
+        None => schema,
+    };
+    schema["properties"].as_object().expect("an object")
+}
+
+#[test]
+fn operating_md_lists_every_setting_with_its_default() {
+    let text = read("docs/operating.md");
+    let schema = Config::schema();
+    let mut missing = Vec::new();
+    for (section, body) in properties(&schema, &schema) {
+        let (heading, fields) = match body["items"].is_object() {
+            true => (
+                format!("### `{section}[]`"),
+                properties(&schema, &body["items"]),
+            ),
+            false => (format!("### `{section}`"), properties(&schema, body)),
+        };
+        let Some(start) = text.find(&heading) else {
+            missing.push(heading);
+            continue;
+        };
+        let part = &text[start..];
+        let part = part[4..].find("\n###").map_or(part, |end| &part[..end + 4]);
+        for (field, body) in fields {
+            let row = part
+                .lines()
+                .find(|line| line.starts_with(&format!("| `{field}` |")));
+            let Some(row) = row else {
+                missing.push(format!("{section}.{field}"));
+                continue;
+            };
+            let default = match (&body["default"], field.as_str()) {
+                // Depends on another setting, which the row explains.
+                (_, "fast_interval") => continue,
+                (Value::Null, _) if body.get("default").is_none() => "| required |".to_owned(),
+                (default, _) => format!("| `{default}` |"),
+            };
+            if !row.contains(&default) {
+                missing.push(format!("{section}.{field}: the default is {default}"));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "docs/operating.md lacks {missing:#?}");
+}
+
+#[test]
+fn the_changelog_speaks_of_this_version() {
+    let heading = format!("## {}", env!("CARGO_PKG_VERSION"));
+    assert!(read("docs/changelog.md").contains(&heading), "no {heading}");
+}

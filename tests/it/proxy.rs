@@ -1,0 +1,760 @@
+//! The proxy between a scripted client and scripted servers, on real sockets.
+
+use std::io::Write;
+use std::net::{Shutdown, TcpStream};
+use std::sync::mpsc::{channel, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use ringway::engine::Verdict;
+use ringway::native::telemetry::access_log::AccessLog;
+
+use crate::support::client::Client;
+use crate::support::origin::{After, Origin, Refusing, ok};
+use crate::support::proxy::{Proxy, eventually};
+
+const BY_PATH: &str = r#""routing": {"hash_key": ["path"], "debug_header": true}"#;
+
+/// `BY_PATH` with times short enough to be waited for.
+fn with_timeouts(timeouts: &str) -> String {
+    format!(r#"{BY_PATH}, "timeouts": {{{timeouts}}}"#)
+}
+
+#[test]
+fn a_key_goes_to_its_owner_every_time() {
+    let (a, b, c) = (Origin::named("a"), Origin::named("b"), Origin::named("c"));
+    let servers = [("a", a.address), ("b", b.address), ("c", c.address)];
+    let proxy = Proxy::start(&servers, BY_PATH);
+    let mut client = Client::connect(proxy.address);
+    for round in 0..2 {
+        for i in 0..60 {
+            let path = format!("/{i}");
+            let answer = client.get(&format!("{path}?round={round}"));
+            assert_eq!(answer.text(), proxy.owner_of(&path), "{path}");
+            assert_eq!(answer.all("x-ringway-server"), [answer.text()]);
+            assert_eq!(answer.all("x-ringway-attempts"), ["1"]);
+        }
+    }
+    for origin in [&a, &b, &c] {
+        assert_eq!(origin.n_connections(), 1, "connections are kept");
+    }
+}
+
+#[test]
+fn several_workers_share_a_port_and_agree() {
+    let (a, b) = (Origin::named("a"), Origin::named("b"));
+    let servers = [("a", a.address), ("b", b.address)];
+    let proxy = Proxy::start_with(&servers, BY_PATH, 3, None);
+    for i in 0..40 {
+        let path = format!("/{i}");
+        let answer = Client::connect(proxy.address).get(&path);
+        assert_eq!(answer.text(), proxy.owner_of(&path), "{path}");
+    }
+}
+
+#[test]
+fn a_server_that_refuses_is_passed_over_whatever_the_method() {
+    let (dead, live) = (Refusing::new(), Origin::named("live"));
+    let servers = [("dead", dead.address), ("live", live.address)];
+    let mut proxy = Proxy::start(&servers, BY_PATH);
+    let path = proxy.path_of("dead");
+    let mut client = Client::connect(proxy.address);
+    let answer = client.get(&path);
+    assert_eq!((answer.status, answer.text()), (200, "live"));
+    assert_eq!(answer.all("x-ringway-attempts"), ["2"]);
+    client.send(format!(
+        "POST {path} HTTP/1.1\r\nhost: t\r\ncontent-length: 4\r\n\r\nbody"
+    ));
+    assert_eq!(client.answer().text(), "live");
+    assert_eq!(live.got()[1].body, b"body");
+    for _ in 0..2 {
+        let (id, verdict) = proxy.reports.blocking_recv().expect("a report");
+        assert_eq!(verdict, Verdict::ConnectError);
+        assert_eq!(id.number(), 0);
+    }
+}
+
+#[test]
+fn when_every_server_refuses_the_client_is_told() {
+    let (a, b) = (Refusing::new(), Refusing::new());
+    let proxy = Proxy::start(&[("a", a.address), ("b", b.address)], BY_PATH);
+    let mut client = Client::connect(proxy.address);
+    assert_eq!(client.get("/").status, 502);
+    let none = Proxy::start(&[], BY_PATH);
+    let answer = Client::connect(none.address).get("/");
+    assert_eq!(answer.status, 503);
+    assert_eq!(answer.all("retry-after"), ["1"]);
+    // The connection is as good as before.
+    assert_eq!(client.get("/").status, 502);
+    eventually("nothing in flight", || proxy.in_flight() == 0);
+}
+
+#[test]
+fn retries_end_where_configuration_says() {
+    let refusing: Vec<Refusing> = (0..4).map(|_| Refusing::new()).collect();
+    let names = ["a", "b", "c", "d"];
+    let servers: Vec<_> = names
+        .into_iter()
+        .zip(refusing.iter().map(|r| r.address))
+        .collect();
+    let settings = format!(r#"{BY_PATH}, "retries": {{"attempts": 1}}"#);
+    let mut proxy = Proxy::start(&servers, &settings);
+    assert_eq!(Client::connect(proxy.address).get("/").status, 502);
+    let mut tried = Vec::new();
+    while let Ok((id, _)) = proxy.reports.try_recv() {
+        tried.push(id);
+    }
+    assert_eq!(tried.len(), 2);
+    assert_ne!(tried[0], tried[1]);
+}
+
+#[test]
+fn a_kept_connection_that_the_server_ended_is_replaced_unseen() {
+    // Each connection serves one request, and ends when the next has come.
+    let origin = Origin::new(|got, stream| {
+        let n = SERVED.with_borrow_mut(|served| {
+            *served += 1;
+            *served
+        });
+        if n > 1 {
+            return After::Close;
+        }
+        ok(stream, &got.line);
+        After::Keep
+    });
+    thread_local!(static SERVED: std::cell::RefCell<u32> = const { std::cell::RefCell::new(0) });
+    let mut proxy = Proxy::start(&[("a", origin.address)], BY_PATH);
+    let mut client = Client::connect(proxy.address);
+    for i in 0..5 {
+        let answer = client.get(&format!("/{i}"));
+        assert_eq!(answer.text(), format!("GET /{i} HTTP/1.1"));
+        assert_eq!(
+            answer.all("x-ringway-attempts"),
+            ["1"],
+            "the server is not at fault"
+        );
+    }
+    assert!(
+        proxy.reports.try_recv().is_err(),
+        "nothing speaks against it"
+    );
+    // What may have been acted on is not sent again.
+    client.send("POST /p HTTP/1.1\r\nhost: t\r\ncontent-length: 0\r\n\r\n");
+    assert_eq!(client.answer().status, 502);
+    let posts = origin.got();
+    let posts = posts.iter().filter(|got| got.line.starts_with("POST"));
+    assert_eq!(posts.count(), 1);
+}
+
+#[test]
+fn a_server_that_breaks_off_is_passed_over_for_idempotent_requests_only() {
+    let broken = Origin::new(|_, stream| {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-le");
+        After::Close
+    });
+    let live = Origin::named("live");
+    let servers = [("broken", broken.address), ("live", live.address)];
+    let mut proxy = Proxy::start(&servers, BY_PATH);
+    let path = proxy.path_of("broken");
+    let mut client = Client::connect(proxy.address);
+    assert_eq!(client.get(&path).text(), "live");
+    let (_, verdict) = proxy.reports.blocking_recv().expect("a report");
+    assert_eq!(verdict, Verdict::Failed);
+    client.send(format!(
+        "POST {path} HTTP/1.1\r\nhost: t\r\ncontent-length: 0\r\n\r\n"
+    ));
+    assert_eq!(client.answer().status, 502);
+    assert_eq!(live.got().len(), 1);
+}
+
+#[test]
+fn fields_of_one_connection_are_dropped_and_the_proxys_added() {
+    let origin = Origin::new(|_, stream| {
+        let _ = stream.write_all(
+            b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nkeep-alive: timeout=5\r\n\
+              connection: keep-alive, x-inner\r\nx-inner: 1\r\nproxy-connection: close\r\n\
+              upgrade: h2c\r\nx-kept: 1\r\nset-cookie: a=1\r\nset-cookie: b=2\r\n\r\nhi",
+        );
+        After::Keep
+    });
+    let proxy = Proxy::start(&[("a", origin.address)], "");
+    let mut client = Client::connect(proxy.address);
+    client.send(
+        "GET /x HTTP/1.1\r\nHost: shop.test:81\r\nConnection: X-Secret, close, host\r\n\
+         X-Secret: 1\r\nKeep-Alive: 1\r\nProxy-Connection: x\r\nTE: gzip, trailers\r\n\
+         Upgrade: websocket\r\nProxy-Authorization: x\r\nX-Forwarded-For: 1.2.3.4\r\n\
+         X-Forwarded-Host: evil\r\nX-Forwarded-Proto: https\r\nVia: 1.0 first\r\n\
+         X-Request-Id: mine\r\nAccept: a\r\nAccept: b\r\n\r\n",
+    );
+    let answer = client.answer();
+    for dropped in ["keep-alive", "x-inner", "proxy-connection", "upgrade"] {
+        assert_eq!(answer.all(dropped), [""; 0], "{dropped} came back");
+    }
+    assert_eq!(answer.all("x-kept"), ["1"]);
+    assert_eq!(answer.all("set-cookie"), ["a=1", "b=2"]);
+    assert!(client.is_ended(), "the client asked for it");
+    let got = &origin.got()[0];
+    for dropped in [
+        "connection",
+        "x-secret",
+        "keep-alive",
+        "proxy-connection",
+        "upgrade",
+        "proxy-authorization",
+    ] {
+        assert_eq!(got.all(dropped), [""; 0], "{dropped} was forwarded");
+    }
+    for (name, values) in [
+        ("host", &["shop.test:81"][..]),
+        ("te", &["trailers"]),
+        ("x-forwarded-for", &["127.0.0.1"]),
+        ("x-forwarded-host", &["shop.test:81"]),
+        ("x-forwarded-proto", &["http"]),
+        ("via", &["1.0 first", "1.1 ringway"]),
+        ("x-request-id", &["mine"]),
+        ("accept", &["a", "b"]),
+    ] {
+        assert_eq!(got.all(name), values, "{name}");
+    }
+}
+
+#[test]
+fn a_request_without_an_id_is_given_one() {
+    let origin = Origin::named("a");
+    let proxy = Proxy::start(&[("a", origin.address)], "");
+    let mut client = Client::connect(proxy.address);
+    client.get("/");
+    client.get("/");
+    let got = origin.got();
+    let ids: Vec<_> = got.iter().map(|got| got.all("x-request-id")).collect();
+    assert_eq!(ids[0][0].len(), 24);
+    assert_ne!(ids[0], ids[1]);
+}
+
+#[test]
+fn the_target_is_the_truth_about_the_host() {
+    let origin = Origin::named("a");
+    let proxy = Proxy::start(&[("a", origin.address)], "");
+    let mut client = Client::connect(proxy.address);
+    client.send("GET http://real.test/p?q HTTP/1.1\r\nHost: other.test\r\n\r\n");
+    client.answer();
+    client.send("OPTIONS * HTTP/1.1\r\nHost: t\r\n\r\n");
+    client.answer();
+    client.send("GET /old HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    client.answer();
+    let got = origin.got();
+    assert_eq!(got[0].line, "GET /p?q HTTP/1.1");
+    assert_eq!(got[0].all("host"), ["real.test"]);
+    assert_eq!(got[0].all("x-forwarded-host"), ["real.test"]);
+    assert_eq!(got[1].line, "OPTIONS * HTTP/1.1");
+    assert_eq!(got[2].line, "GET /old HTTP/1.1");
+    assert_eq!(got[2].all("host"), [origin.address.to_string()]);
+    assert_eq!(got[2].all("via"), ["1.0 ringway"]);
+}
+
+#[test]
+fn malformed_requests_are_refused_and_reach_no_server() {
+    let origin = Origin::named("a");
+    let proxy = Proxy::start(&[("a", origin.address)], "");
+    for (status, request) in [
+        (400, "GET / HTTP/1.1\r\n\r\n"),
+        (400, "GET / HTTP/1.1\r\nhost: a\r\nhost: a\r\n\r\n"),
+        (400, "GET / HTTP/1.1\r\nhost: a b\r\n\r\n"),
+        (400, "GET / HTTP/1.1\r\nhost: a,b\r\n\r\n"),
+        (400, "GET / HTTP/1.1\r\nhost: a/b\r\n\r\n"),
+        (400, "GET / HTTP/1.1\r\nhost: u@a\r\n\r\n"),
+        (400, "GET / HTTP/1.1\r\nhost: a:x\r\n\r\n"),
+        (400, "GET / HTTP/1.1\r\nhost: [::1\r\n\r\n"),
+        (400, "GET / HTTP/1.1\r\nhost:\r\n\r\n"),
+        (400, "GET foo HTTP/1.1\r\nhost: a\r\n\r\n"),
+        (400, "GET a:80 HTTP/1.1\r\nhost: a\r\n\r\n"),
+        (400, "GET * HTTP/1.1\r\nhost: a\r\n\r\n"),
+        (400, "GET ftp://a/ HTTP/1.1\r\nhost: a\r\n\r\n"),
+        (400, "GET http://u@a/ HTTP/1.1\r\nhost: a\r\n\r\n"),
+        (405, "CONNECT a:80 HTTP/1.1\r\nhost: a:80\r\n\r\n"),
+        (
+            400,
+            "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked, chunked\r\n\r\n0\r\n\r\n",
+        ),
+        (
+            400,
+            "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        ),
+        (
+            400,
+            "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: identity\r\n\r\n",
+        ),
+        (
+            400,
+            "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: identity\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        ),
+        (
+            400,
+            "POST / HTTP/1.0\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        ),
+        (
+            400,
+            "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        ),
+        (
+            400,
+            "POST / HTTP/1.1\r\nhost: a\r\nTransfer-Encoding: chunked\r\nCONTENT-length: 5\r\n\r\n0\r\n\r\n",
+        ),
+        (
+            400,
+            "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nxx",
+        ),
+        (
+            400,
+            "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: +1\r\n\r\nx",
+        ),
+        (400, "GET / HTTP/1.1\r\nhost: a\r\nx: a\r\n b\r\n\r\n"),
+        (400, "GET / HTTP/1.1\r\nhost: a\r\nx : a\r\n\r\n"),
+        (400, "GET / HTTP/1.1\r\nhost: a\r\nx: \0\r\n\r\n"),
+        (400, "\x16\x03\x01\x02\0\x01\0\r\n\r\n"),
+    ] {
+        let mut client = Client::connect(proxy.address);
+        client.send(request);
+        let answer = client.head().map(|answer| answer.status);
+        assert_eq!(answer, Some(status), "{request:?}");
+    }
+    // A body is found to be malformed when the head has been forwarded.
+    let mut client = Client::connect(proxy.address);
+    client.send("POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\nxyz\r\n");
+    assert_eq!(client.answer().status, 400);
+    assert_eq!(origin.got().len(), 0);
+    eventually("nothing in flight", || proxy.in_flight() == 0);
+}
+
+#[test]
+fn heads_have_a_limit() {
+    let origin = Origin::named("a");
+    let proxy = Proxy::start(
+        &[("a", origin.address)],
+        r#""limits": {"headers": 20, "header_bytes": 2000}"#,
+    );
+    let request = |n: usize, value: &str| {
+        let fields: String = (1..n).map(|i| format!("x-{i}: {value}\r\n")).collect();
+        format!("GET / HTTP/1.1\r\nhost: a\r\n{fields}\r\n")
+    };
+    for (request, status) in [
+        (request(20, "1"), 200),
+        (request(21, "1"), 431),
+        (request(2, &"1".repeat(1900)), 200),
+        (request(2, &"1".repeat(2000)), 431),
+    ] {
+        let mut client = Client::connect(proxy.address);
+        client.send(&request);
+        assert_eq!(client.answer().status, status, "{} bytes", request.len());
+    }
+}
+
+#[test]
+fn bodies_stream_both_ways_at_once() {
+    // The answer to each piece of the body comes before the next piece is sent.
+    let origin = Origin::at_head(|_, stream| {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n");
+        let mut reader = std::io::BufReader::new(stream.try_clone().expect("a handle"));
+        while let Some(size) = crate::support::origin::read_line(&mut reader) {
+            let size = usize::from_str_radix(&size, 16).expect("a size");
+            if size == 0 {
+                break;
+            }
+            let piece = crate::support::origin::read_line(&mut reader).expect("a piece");
+            let _ = stream.write_all(format!("{size:x}\r\n{piece}\r\n").as_bytes());
+        }
+        let _ = stream.write_all(b"0\r\n\r\n");
+        After::Close
+    });
+    let proxy = Proxy::start(&[("a", origin.address)], "");
+    let mut client = Client::connect(proxy.address);
+    client.send("POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n3\r\none\r\n");
+    let head = client.head().expect("the head comes before the body ends");
+    assert_eq!((head.status, head.all("content-length").len()), (200, 0));
+    assert_eq!(client.read_exactly(8), b"3\r\none\r\n");
+    client.send("3\r\ntwo\r\n");
+    assert_eq!(client.read_exactly(8), b"3\r\ntwo\r\n");
+    client.send("0\r\n\r\n");
+    assert_eq!(client.read_exactly(5), b"0\r\n\r\n");
+    eventually("nothing in flight", || proxy.in_flight() == 0);
+}
+
+#[test]
+fn a_client_that_does_not_read_holds_the_server_back() {
+    const SIZE: usize = 64 << 20;
+    let (written, so_far) = channel();
+    let origin = Origin::new(move |_, stream| {
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {SIZE}\r\n\r\n");
+        let _ = stream.write_all(head.as_bytes());
+        let piece = vec![7; 64 << 10];
+        for _ in 0..SIZE / piece.len() {
+            if stream.write_all(&piece).is_err() {
+                return After::Close;
+            }
+            let _ = written.send(piece.len());
+        }
+        After::Keep
+    });
+    let proxy = Proxy::start(&[("a", origin.address)], "");
+    let mut client = Client::connect(proxy.address);
+    client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+    let mut answer = client.head().expect("an answer");
+    // Wait until the server is held back: nothing more goes out for a while.
+    let mut n = 0;
+    while let Ok(more) = so_far.recv_timeout(Duration::from_millis(300)) {
+        n += more;
+    }
+    assert!(
+        n < SIZE / 2,
+        "{n} bytes went out to a client that reads none"
+    );
+    assert_eq!(proxy.in_flight(), 1);
+    client.body(&mut answer).expect("the whole body");
+    assert_eq!(answer.body.len(), SIZE);
+    assert!(answer.body.iter().all(|&b| b == 7));
+    eventually("nothing in flight", || proxy.in_flight() == 0);
+}
+
+#[test]
+fn answers_without_a_body_are_told_apart() {
+    let origin = Origin::new(|got, stream| {
+        let answer: &[u8] = match got.line.split(' ').nth(1) {
+            Some("/204") => b"HTTP/1.1 204 No Content\r\n\r\n",
+            Some("/304") => b"HTTP/1.1 304 Not Modified\r\netag: x\r\n\r\n",
+            Some("/empty") => b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+            Some("/both") => {
+                b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n"
+            }
+            Some("/103") => {
+                b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi"
+            }
+            _ => b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n",
+        };
+        let _ = stream.write_all(answer);
+        After::Keep
+    });
+    let proxy = Proxy::start(&[("a", origin.address)], "");
+    let mut client = Client::connect(proxy.address);
+    for (path, status, body) in [
+        ("/204", 204, ""),
+        ("/304", 304, ""),
+        ("/empty", 200, ""),
+        ("/both", 200, "hi"),
+        ("/103", 200, "hi"),
+    ] {
+        let answer = client.get(path);
+        assert_eq!((answer.status, answer.text()), (status, body), "{path}");
+    }
+    client.send("HEAD /head HTTP/1.1\r\nhost: a\r\n\r\n");
+    let head = client.head().expect("an answer");
+    assert_eq!(head.all("content-length"), ["5"]);
+    assert_eq!(
+        client.get("/204").status,
+        204,
+        "nothing was left in between"
+    );
+    assert_eq!(origin.n_connections(), 1);
+}
+
+#[test]
+fn an_upgrade_that_nobody_asked_for_is_refused() {
+    let origin = Origin::new(|_, stream| {
+        let _ = stream.write_all(
+            b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\nsecret",
+        );
+        After::Keep
+    });
+    let proxy = Proxy::start(&[("a", origin.address)], "");
+    let mut client = Client::connect(proxy.address);
+    client.send("GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n");
+    assert_eq!(client.answer().status, 502);
+    assert_eq!(origin.got()[0].all("upgrade"), [""; 0]);
+    eventually("nothing in flight", || proxy.in_flight() == 0);
+}
+
+#[test]
+fn expectations_are_met_once_a_server_is_found() {
+    let origin = Origin::named("a");
+    let proxy = Proxy::start(&[("a", origin.address)], "");
+    let mut client = Client::connect(proxy.address);
+    client.send("POST / HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n");
+    assert_eq!(client.head().expect("a go-ahead").status, 100);
+    client.send("hi");
+    assert_eq!(client.answer().status, 200);
+    assert_eq!(origin.got()[0].body, b"hi");
+}
+
+#[test]
+fn a_client_that_leaves_takes_its_request_with_it() {
+    let (arrived, arrival) = sync_channel(1);
+    let (ended, end) = sync_channel(1);
+    let origin = Origin::new(move |_, stream| {
+        let _ = arrived.send(());
+        // Ends when the proxy gives the request up.
+        let n = std::io::Read::read(stream, &mut [0; 1]);
+        let _ = ended.send(n.unwrap_or(0));
+        After::Close
+    });
+    let proxy = Proxy::start(&[("a", origin.address)], "");
+    let client = Client::connect(proxy.address);
+    let mut stream = client.stream.try_clone().expect("a handle");
+    let _ = stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+    arrival.recv().expect("it arrives");
+    assert_eq!(proxy.in_flight(), 1);
+    let _ = stream.shutdown(Shutdown::Both);
+    drop((client, stream));
+    eventually("nothing in flight", || proxy.in_flight() == 0);
+    assert_eq!(end.recv_timeout(Duration::from_secs(20)), Ok(0));
+}
+
+#[test]
+fn a_body_cut_short_is_not_passed_off_as_whole() {
+    let origin = Origin::new(|_, stream| {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf");
+        After::Close
+    });
+    let mut proxy = Proxy::start(&[("a", origin.address)], "");
+    let mut client = Client::connect(proxy.address);
+    client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+    let mut answer = client.head().expect("a head");
+    assert!(client.body(&mut answer).is_none(), "cut short");
+    let (_, verdict) = proxy.reports.blocking_recv().expect("a report");
+    assert_eq!(verdict, Verdict::Failed);
+    eventually("nothing in flight", || proxy.in_flight() == 0);
+}
+
+#[test]
+fn a_server_that_does_not_answer_costs_its_time_and_no_more() {
+    let hanging = Origin::new(|_, stream| {
+        let _ = std::io::Read::read(stream, &mut [0; 1]);
+        After::Close
+    });
+    let proxy = Proxy::start(
+        &[("a", hanging.address)],
+        &with_timeouts(r#""response_header": 0.1"#),
+    );
+    let mut client = Client::connect(proxy.address);
+    assert_eq!(client.get("/").status, 504);
+    client.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\nhi");
+    assert_eq!(client.answer().status, 504);
+    eventually("nothing in flight", || proxy.in_flight() == 0);
+}
+
+#[test]
+fn a_server_that_takes_no_connection_costs_its_time_and_no_more() {
+    // A full queue of a socket that accepts nothing: connecting hangs.
+    let full =
+        socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+    let any: std::net::SocketAddr = ([127, 0, 0, 1], 0).into();
+    full.bind(&any.into()).expect("loopback can be bound");
+    full.listen(0).expect("it can listen");
+    let address = full.local_addr().expect("bound").as_socket().expect("IP");
+    let mut waiting = Vec::new();
+    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(100)) {
+        waiting.push(stream);
+    }
+    let live = Origin::named("live");
+    let proxy = Proxy::start(
+        &[("full", address), ("live", live.address)],
+        &with_timeouts(r#""connect": 0.1"#),
+    );
+    let path = proxy.path_of("full");
+    let answer = Client::connect(proxy.address).get(&path);
+    assert_eq!(answer.text(), "live");
+    assert_eq!(answer.all("x-ringway-attempts"), ["2"]);
+}
+
+#[test]
+fn clients_that_dawdle_are_let_go() {
+    let origin = Origin::named("a");
+    let proxy = Proxy::start(
+        &[("a", origin.address)],
+        &with_timeouts(r#""client_header": 0.1, "client_idle": 0.2, "stream_idle": 0.1"#),
+    );
+    let mut silent = Client::connect(proxy.address);
+    let mut slow = Client::connect(proxy.address);
+    slow.send("GET / HTTP/1.1\r\nho");
+    let mut idle = Client::connect(proxy.address);
+    idle.get("/");
+    let mut again = Client::connect(proxy.address);
+    again.get("/");
+    again.send("GET / HT");
+    let mut stalled = Client::connect(proxy.address);
+    stalled.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nhalf");
+    assert!(silent.is_ended());
+    assert!(slow.is_ended());
+    assert!(idle.is_ended());
+    assert!(again.is_ended());
+    assert_eq!(stalled.answer().status, 408);
+    eventually("nothing in flight", || proxy.in_flight() == 0);
+}
+
+#[test]
+fn a_server_that_stops_in_its_answer_is_let_go() {
+    let origin = Origin::new(|_, stream| {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf");
+        let _ = std::io::Read::read(stream, &mut [0; 1]);
+        After::Close
+    });
+    let proxy = Proxy::start(
+        &[("a", origin.address)],
+        &with_timeouts(r#""stream_idle": 0.1"#),
+    );
+    let mut client = Client::connect(proxy.address);
+    client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+    let mut answer = client.head().expect("a head");
+    assert!(client.body(&mut answer).is_none(), "cut short");
+    eventually("nothing in flight", || proxy.in_flight() == 0);
+}
+
+#[test]
+fn a_busy_stream_may_take_longer_than_any_limit() {
+    let origin = Origin::new(|_, stream| {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n");
+        for _ in 0..10 {
+            std::thread::sleep(Duration::from_millis(50));
+            let _ = stream.write_all(b"x");
+        }
+        After::Keep
+    });
+    let proxy = Proxy::start(
+        &[("a", origin.address)],
+        &with_timeouts(
+            r#""stream_idle": 0.2, "response_header": 0.2, "client_header": 0.2, "client_idle": 0.2"#,
+        ),
+    );
+    let mut client = Client::connect(proxy.address);
+    assert_eq!(client.get("/").text(), "xxxxxxxxxx");
+}
+
+#[test]
+fn stopping_lets_requests_end_and_takes_no_more() {
+    let (go_on, may_go_on) = channel::<()>();
+    let may_go_on = Mutex::new(may_go_on);
+    let (arrived, arrival) = channel();
+    let origin = Origin::new(move |_, stream| {
+        let _ = arrived.send(());
+        let _ = may_go_on.lock().expect("no panic").recv();
+        ok(stream, "late");
+        After::Keep
+    });
+    let mut proxy = Proxy::start(&[("a", origin.address)], "");
+    let mut idle = Client::connect(proxy.address);
+    let mut busy = Client::connect(proxy.address);
+    busy.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+    arrival.recv().expect("it arrives");
+    proxy.stop();
+    assert!(idle.is_ended(), "idle connections end at once");
+    eventually("no new connections", || {
+        TcpStream::connect(proxy.address).is_err()
+    });
+    go_on.send(()).expect("it waits");
+    let answer = busy.answer();
+    assert_eq!(answer.text(), "late");
+    assert_eq!(answer.all("connection"), ["close"]);
+    assert!(busy.is_ended());
+    proxy.join();
+}
+
+#[test]
+fn stopping_waits_only_so_long() {
+    let hanging = Origin::new(|_, stream| {
+        let _ = std::io::Read::read(stream, &mut [0; 1]);
+        After::Close
+    });
+    let mut proxy = Proxy::start(
+        &[("a", hanging.address)],
+        r#""process": {"shutdown_grace": 0.1}"#,
+    );
+    let mut client = Client::connect(proxy.address);
+    client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+    eventually("it is in flight", || proxy.in_flight() == 1);
+    proxy.stop();
+    proxy.join();
+    assert!(client.is_ended());
+}
+
+#[test]
+fn connections_beyond_the_limit_wait() {
+    let origin = Origin::named("a");
+    let proxy = Proxy::start(&[("a", origin.address)], r#""limits": {"connections": 1}"#);
+    let mut first = Client::connect(proxy.address);
+    assert_eq!(first.get("/").status, 200);
+    let mut second = Client::connect(proxy.address);
+    second.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+    assert_eq!(first.get("/").status, 200);
+    assert_eq!(origin.got().len(), 2, "the second waits");
+    drop(first);
+    assert_eq!(second.answer().status, 200);
+}
+
+#[test]
+fn removed_servers_lose_their_connections_and_others_keep_them() {
+    use ringway::engine::{Command, ServerName};
+    let (closed, closing) = channel();
+    let a = Origin::at_head(move |_, stream| {
+        ok(stream, "a");
+        let n = std::io::Read::read(stream, &mut [0; 1]);
+        let _ = closed.send(n.unwrap_or(0));
+        After::Close
+    });
+    let b = Origin::named("b");
+    let proxy = Proxy::start(&[("a", a.address), ("b", b.address)], BY_PATH);
+    let (to_a, to_b) = (proxy.path_of("a"), proxy.path_of("b"));
+    let mut client = Client::connect(proxy.address);
+    client.get(&to_a);
+    client.get(&to_b);
+    let name = ServerName::new("a").expect("a name");
+    proxy
+        .shared
+        .apply(Command::RemoveServer(name))
+        .expect("it is there");
+    assert_eq!(client.get(&to_a).text(), "b");
+    assert_eq!(closing.recv_timeout(Duration::from_secs(20)), Ok(0));
+    assert_eq!(b.n_connections(), 1);
+}
+
+#[test]
+fn the_access_log_has_a_line_for_each_request() {
+    #[derive(Clone, Default)]
+    struct Sink(Arc<Mutex<Vec<u8>>>);
+    impl Write for Sink {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().expect("no panic").write(bytes)
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let sink = Sink::default();
+    let (log, writer) = AccessLog::to(sink.clone()).expect("a thread");
+    let origin = Origin::named("answer");
+    let servers = [("a", origin.address)];
+    let mut proxy = Proxy::start_with(&servers, BY_PATH, 1, Some(&log));
+    let mut client = Client::connect(proxy.address);
+    client.get("/\"x\"?y=z");
+    client.send("GET / HTTP/1.1\r\n\r\n");
+    client.answer();
+    proxy.stop();
+    proxy.join();
+    drop(log);
+    writer.join();
+    let text = String::from_utf8(sink.0.lock().expect("no panic").clone()).expect("text");
+    let lines: Vec<serde_json::Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    assert_eq!(lines.len(), 2);
+    assert_eq!(lines[0]["path"], "/\"x\"?y=z");
+    assert_eq!(lines[0]["status"], 200);
+    assert_eq!(lines[0]["server"], "a");
+    assert_eq!(lines[0]["bytes"], 6);
+    assert_eq!(lines[0]["attempts"], 1);
+    assert_eq!(lines[0]["client_ip"], "127.0.0.1");
+    assert_eq!(
+        lines[0]["request_id"],
+        origin.got()[0].all("x-request-id")[0]
+    );
+    assert_eq!(lines[1]["status"], 400);
+    assert_eq!(lines[1]["server"], serde_json::Value::Null);
+}

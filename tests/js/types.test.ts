@@ -1,0 +1,102 @@
+// Uses everything that the package declares, as strict TypeScript. It is compiled, and run too.
+import { LoadBalancer } from 'ringway';
+import type {
+  Attempt,
+  CandidateView,
+  ChangeView,
+  Config,
+  EventView,
+  ExplainView,
+  HealthView,
+  Key,
+  KeySource,
+  LoadBalancerError,
+  MetricsView,
+  PointView,
+  Probe,
+  Result,
+  RingView,
+  Server,
+  ServerSpec,
+  ServerView,
+} from 'ringway';
+
+const sources: KeySource[] = ['path', { header: 'x-user-id' }, { join: ['uri', { cookie: 'session' }, { query: 'id' }] }];
+const spec: ServerSpec = { name: 'a', address: '10.0.0.1', port: 80 };
+const config: Config = {
+  servers: [spec, { name: 'b', address: 'b.example', port: 8080, weight: 2, backup: true }],
+  routing: { hash_key: sources, virtual_nodes: 100 },
+  health_check: { interval: 10, timeout: 2, path: '/up' },
+};
+
+const lb: LoadBalancer = new LoadBalancer(config);
+const keys: readonly Key[] = ['user:1', new Uint8Array([1, 2, 3])];
+
+const server: Server | undefined = lb.route('user:1');
+const name: string | undefined = server?.name;
+const weight: number | undefined = server?.weight;
+const many: (Server | undefined)[] = lb.routeMany(keys);
+const copies: Server[] = lb.candidates('user:1', 2);
+const explained: ExplainView = lb.explain('user:1');
+const reasons: CandidateView['reason'][] = explained.candidates.map((candidate) => candidate.reason);
+
+const added: ChangeView = lb.addServer({ name: 'c', address: '10.0.0.3', port: 80 });
+const moved: number = added.moved.fraction;
+lb.setWeight('c', 3);
+lb.setState('c', 'draining');
+lb.removeServer('c');
+
+const servers: ServerView[] = lb.servers();
+const health: HealthView = lb.health();
+const metrics: MetricsView = lb.metrics();
+const ring: RingView = lb.ring();
+const page: PointView[] = lb.ring({ limit: 10, ...(ring.next === null ? {} : { after: ring.next }) }).points;
+const again: LoadBalancer = new LoadBalancer(lb.toJSON());
+const same: boolean = again.fingerprint === lb.fingerprint;
+
+const attempt: Attempt = lb.begin('user:1');
+const result: Result = { ok: true, latencyMs: 12.5 };
+const events: EventView[] = attempt.finish(result);
+const probes: Probe[] = lb.probesDue();
+for (const probe of probes) events.push(...lb.recordProbe(probe, { ok: false, latencyMs: 5000, error: 'timed out' }));
+events.push(...lb.advance(60_000));
+for (const event of events) {
+  if (event.event === 'ejected') event.for_s satisfies number;
+  if (event.event === 'health-changed') event.health satisfies 'unknown' | 'healthy' | 'unhealthy';
+}
+const deadline: number | undefined = lb.nextDeadlineMs();
+
+let code: LoadBalancerError['code'] | undefined;
+try {
+  new LoadBalancer({ servers: [{ ...spec, weight: 0 }] });
+} catch (error) {
+  const { code: found, errors } = error as LoadBalancerError;
+  code = errors?.[0]?.path === 'servers[0].weight' ? found : undefined;
+}
+
+// @ts-expect-error a number is no key
+const noKey = () => lb.route(1);
+// @ts-expect-error the answer is frozen
+const noChange = () => (copies[0]!.weight = 2);
+// @ts-expect-error there is no such setting
+const noSetting: Config = { servers: [], nonsense: 1 };
+// @ts-expect-error there is no such state
+const noState = () => lb.setState('a', 'stopped');
+
+again.free();
+lb[Symbol.dispose]?.();
+
+/** What this program is expected to have met, each of them true. */
+export const seen = {
+  name: name === 'a' && weight === 1 && many.length === 2 && copies.length === 2,
+  reasons: reasons.join() === 'chosen,backup',
+  moved: moved > 0,
+  same,
+  views: servers.length === 2 && health.n_servers === 2 && metrics.servers.length === 2,
+  page: page.length === 10,
+  events: probes.length === 2 && events.some((event) => event.event === 'health-changed'),
+  deadline: deadline !== undefined,
+  code: code === 'invalid-config',
+};
+
+export const unused = [noKey, noChange, noSetting, noState];

@@ -1,0 +1,56 @@
+// What the page's own files may and may not do.
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+
+import { www } from './serve.mjs';
+
+const read = (name) => readFileSync(join(www, name), 'utf8');
+const own = readdirSync(www).filter((name) => name.endsWith('.js'));
+const code = (name) => read(name).replace(/^\s*\/\/.*$/gm, '');
+
+test('only app.js imports the package, and everything imported is a file beside it', () => {
+  for (const name of own) {
+    for (const [, from] of code(name).matchAll(/from '([^']+)'/g)) {
+      assert.ok(from.startsWith('./'), `${name} imports ${from}`);
+      assert.ok(from !== './pkg/index.js' || name === 'app.js', `${name} imports the package`);
+      if (!from.startsWith('./pkg/')) assert.doesNotThrow(() => read(from), `${name} imports ${from}`);
+    }
+  }
+});
+
+test('nothing makes markup or code out of text', () => {
+  for (const name of own) {
+    assert.doesNotMatch(code(name), /innerHTML|outerHTML|insertAdjacentHTML|document\.write|unsafeHTML|\beval\(|new Function|setAttribute\('style'|style="/, name);
+  }
+  assert.doesNotMatch(read('index.html'), /<script(?![^>]*src=)|<style|\sstyle=|\son[a-z]+=/);
+});
+
+test('nothing is hashed or placed on a ring here', () => {
+  for (const name of own) assert.doesNotMatch(code(name), /Math\.imul|BigInt|\d+n\b|>>>|crypto/, name);
+});
+
+test('nothing is fetched from elsewhere, and every address is relative', () => {
+  for (const name of [...own, 'index.html', 'style.css']) {
+    assert.doesNotMatch(read(name).replaceAll('http://www.w3.org/2000/svg', ''), /https?:\/\/|url\(|@import/, name);
+  }
+  for (const [, address] of read('index.html').matchAll(/(?:src|href)="([^"]+)"/g)) assert.match(address, /^(\.\/|#)/);
+});
+
+test('what is vendored is what the manifest says', () => {
+  const files = readdirSync(join(www, 'vendor'), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name !== 'manifest.json')
+    .map((entry) => join(entry.parentPath ?? entry.path, entry.name).slice(join(www, 'vendor/').length));
+  const sums = Object.assign({}, ...JSON.parse(read('vendor/manifest.json')).map(({ files: listed }) => listed));
+  assert.deepEqual(files.sort(), Object.keys(sums).sort());
+  for (const [name, sum] of Object.entries(sums)) {
+    assert.equal(createHash('sha256').update(readFileSync(join(www, 'vendor', name))).digest('hex'), sum, name);
+  }
+});
+
+test('the page stays small', () => {
+  const size = (names) => names.reduce((sum, name) => sum + read(name).length, 0);
+  assert.ok(size([...own, 'index.html', 'style.css']) < 150_000);
+});
