@@ -259,11 +259,10 @@ async fn commands_that_cannot_be_done_are_refused_with_the_reason() {
     let mut large = three();
     large["routing"] = json!({ "virtual_nodes": 10_000 });
     let api = Api::start(large).await;
-    assert_eq!(api.post("/api/servers", &spec("x", 101)).await.status, 201);
     let before = api.state();
     for reply in [
-        api.post("/api/servers", &spec("y", 1)).await,
-        api.put("/api/servers/a/weight", &json!({ "weight": 2 }))
+        api.post("/api/servers", &spec("y", 1000)).await,
+        api.put("/api/servers/a/weight", &json!({ "weight": 1000 }))
             .await,
     ] {
         assert_eq!((reply.status, &*reply.problem()), (409, "too-many-points"));
@@ -697,7 +696,7 @@ async fn a_connection_is_kept_for_further_requests() {
     let api = Api::start(three()).await;
     let one = "GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n";
     let last = "GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
-    let reply = api.raw(format!("{one}{one}{last}").as_bytes()).await;
-    let rest = reply.expect("an answer").text();
-    assert_eq!(rest.matches("HTTP/1.1 200 OK").count(), 2, "{rest}");
+    let bytes = api.bytes(format!("{one}{one}{last}").as_bytes()).await;
+    let text = String::from_utf8_lossy(&bytes);
+    assert_eq!(text.matches("HTTP/1.1 200 OK").count(), 3, "{text}");
 }

@@ -171,5 +171,5 @@ fn causes(error: &dyn std::error::Error) -> String {
 }
 
 fn millis(started: Timestamp) -> f64 {
-    clock::now().since(started).as_secs_f64() * 1e3
+    clock::now().since(started).as_nanos() as f64 / 1e6
 }

@@ -118,10 +118,9 @@ fn operation(entry: &Entry, schemas: &mut Schemas) -> Value {
     operation
 }
 
-/// `PUT /api/servers/{name}/weight` is `put_servers_name_weight`.
+/// `PUT /api/servers/{name}/weight` is `put_api_servers_name_weight`.
 fn operation_id(entry: &Entry) -> String {
-    let path = entry.path.trim_start_matches("/api");
-    let words = path.split(|c: char| !c.is_ascii_alphanumeric());
+    let words = entry.path.split(|c: char| !c.is_ascii_alphanumeric());
     let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
     let method = entry.method.as_str().to_ascii_lowercase();
     match words.as_slice() {

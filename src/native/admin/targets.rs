@@ -77,7 +77,7 @@ impl Targets {
                 let faults = Faults::new(
                     "address",
                     format_args!(
-                        "{:?} is not allowed: {why}; api.allow_targets can allow it",
+                        "{:?} is {why} and not allowed; api.allow_targets can allow it",
                         address.as_str()
                     ),
                 );

@@ -113,6 +113,11 @@ impl Api {
 
     /// Sends these bytes on a connection of their own and reads to its end.
     pub(crate) async fn raw(&self, request: &[u8]) -> Option<Reply> {
+        parse(&self.bytes(request).await)
+    }
+
+    /// The same, with all bytes that come back.
+    pub(crate) async fn bytes(&self, request: &[u8]) -> Vec<u8> {
         let mut stream = TcpStream::connect(self.address).await.expect("it listens");
         let (mut reading, mut writing) = stream.split();
         let mut answer = Vec::new();
@@ -123,7 +128,7 @@ impl Api {
             },
             reading.read_to_end(&mut answer)
         );
-        parse(&answer)
+        answer
     }
 
     /// Sends a request as clients do. `extra` are further header fields.
@@ -191,9 +196,13 @@ pub(crate) fn parse(bytes: &[u8]) -> Option<Reply> {
         .filter_map(|line| line.split_once(':'))
         .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
         .collect();
-    Some(Reply {
+    let mut reply = Reply {
         status,
         headers,
         body: bytes[end + 4..].to_vec(),
-    })
+    };
+    if let Ok(length) = reply.header("content-length").parse() {
+        reply.body.truncate(length);
+    }
+    Some(reply)
 }

@@ -4,9 +4,11 @@
 pub(crate) mod api;
 pub(crate) mod client;
 pub(crate) mod echo;
+pub(crate) mod json_text;
 pub(crate) mod origin;
 pub(crate) mod proxy;
 pub(crate) mod rng;
+pub(crate) mod schema;
 
 use std::collections::BTreeMap;
 
