@@ -13,7 +13,8 @@ pub(super) struct Problem {
     kind: Kind,
     detail: String,
     errors: Vec<FaultView>,
-    header: Option<(HeaderName, HeaderValue)>,
+    /// Boxed, as it is rare and would make every answer larger.
+    header: Option<Box<(HeaderName, HeaderValue)>>,
 }
 
 /// The kinds of refusal.
@@ -113,7 +114,7 @@ impl Problem {
 
     /// The same, with a header field that belongs to it.
     pub(super) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.header = Some((name, value));
+        self.header = Some(Box::new((name, value)));
         self
     }
 
@@ -171,7 +172,8 @@ impl From<Problem> for Response<Body> {
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         );
-        if let Some((name, value)) = problem.header {
+        if let Some(header) = problem.header {
+            let (name, value) = *header;
             headers.insert(name, value);
         }
         response
