@@ -6,8 +6,12 @@ mod docs;
 mod forward;
 /// Thousands of requests that nobody should send.
 mod fuzz;
+/// Every bound of the listener.
+mod limits;
 /// The document that describes the API, against the API.
 mod openapi;
+/// The page's files.
+mod page;
 /// What is not listened to at all: foreign names, foreign pages, no token.
 mod strangers;
 
