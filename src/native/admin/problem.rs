@@ -13,7 +13,7 @@ pub(super) struct Problem {
     kind: Kind,
     detail: String,
     errors: Vec<FaultView>,
-    /// Boxed, so that what may fail does not become large by it.
+    /// Boxed, as it is rare and would make every answer larger.
     header: Option<Box<(HeaderName, HeaderValue)>>,
 }
 
@@ -181,8 +181,8 @@ impl From<Problem> for Response<Body> {
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         );
-        if let Some(field) = problem.header {
-            let (name, value) = *field;
+        if let Some(header) = problem.header {
+            let (name, value) = *header;
             headers.insert(name, value);
         }
         response
