@@ -114,7 +114,7 @@ impl Client {
     fn new(ip: IpAddr, worker: Rc<Worker>) -> Self {
         let ip = ip.to_canonical().to_string().into_boxed_str();
         let timer = Timer::new(&worker.timers);
-        timer.set(worker.config.timeouts.client_header.duration());
+        timer.set(worker.waits.client_header);
         Self {
             fields: ClientFields {
                 // An address has only characters that a header may have.
@@ -143,8 +143,7 @@ impl Client {
     pub(super) fn upload_ended(&self) {
         if self.turn.get() == Turn::Upload {
             self.turn.set(Turn::Server);
-            self.timer
-                .set(self.worker.config.timeouts.response_header.duration());
+            self.timer.set(self.worker.waits.response_header);
         }
     }
 
@@ -161,8 +160,7 @@ impl Client {
     /// An answer begins.
     pub(super) fn answer_began(&self) {
         self.turn.set(Turn::Answer);
-        self.timer
-            .set(self.worker.config.timeouts.stream_idle.duration());
+        self.timer.set(self.worker.waits.stream_idle);
     }
 
     /// The answer has ended, or was given up; some of it may still have to be
@@ -170,8 +168,7 @@ impl Client {
     pub(super) fn answer_ended(&self) {
         self.turn.set(Turn::Idle);
         self.has_sent_more.set(false);
-        self.timer
-            .set(self.worker.config.timeouts.client_idle.duration());
+        self.timer.set(self.worker.waits.client_idle);
     }
 
     /// Whether a deadline that has come ends the connection; otherwise a
@@ -201,24 +198,24 @@ impl Client {
     }
 
     fn has_read(&self, bytes: &[u8]) {
-        let timeouts = &self.worker.config.timeouts;
+        let waits = &self.worker.waits;
         match self.turn.get() {
             Turn::Idle => {
                 self.turn.set(Turn::Head);
-                self.timer.set(timeouts.client_header.duration());
+                self.timer.set(waits.client_header);
                 self.head_bytes.begin();
                 self.head_bytes.push(bytes);
             }
             Turn::Head | Turn::Server => self.head_bytes.push(bytes),
-            Turn::Upload | Turn::Answer => self.timer.set(timeouts.stream_idle.duration()),
+            Turn::Upload | Turn::Answer => self.timer.set(waits.stream_idle),
         }
     }
 
     fn has_written(&self) {
-        let timeouts = &self.worker.config.timeouts;
+        let waits = &self.worker.waits;
         match self.turn.get() {
-            Turn::Answer => self.timer.set(timeouts.stream_idle.duration()),
-            Turn::Idle => self.timer.set(timeouts.client_idle.duration()),
+            Turn::Answer => self.timer.set(waits.stream_idle),
+            Turn::Idle => self.timer.set(waits.client_idle),
             Turn::Head | Turn::Upload | Turn::Server => {}
         }
     }

@@ -12,7 +12,7 @@ use super::conn::Client;
 use super::error::ProxyError;
 use super::hash_key::KeyParts;
 use super::headers;
-use super::upstream::{Connection, Exchange, Waits};
+use super::upstream::{AttemptWaits, Connection, Exchange};
 use crate::engine::{NoServer, Outcome};
 use crate::native::clock;
 use crate::native::telemetry::access_log::Entry;
@@ -70,13 +70,12 @@ async fn forward(
     head.version = Version::HTTP_11;
     let method = head.method.clone();
     let has_body = !body.is_end_stream();
-    let timeouts = &worker.config.timeouts;
-    let waits = Waits {
-        connect: timeouts.connect.duration(),
+    let waits = AttemptWaits {
+        connect: worker.waits.connect,
         answer: if has_body {
-            timeouts.stream_idle.duration()
+            worker.waits.stream_idle
         } else {
-            timeouts.response_header.duration()
+            worker.waits.response_header
         },
     };
     let mut request = Some(Request::from_parts(head, RequestBody::new(body, client)));

@@ -20,7 +20,7 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use super::{Connection, Exchange, Waits};
+use super::{AttemptWaits, Connection, Exchange};
 use crate::config;
 use crate::engine::{Server, Timestamp};
 use crate::native::proxy::body::RequestBody;
@@ -161,7 +161,7 @@ impl Exchange for Pool {
         request: &mut Option<Request<RequestBody>>,
         connection: Connection,
         client: &Client,
-        waits: Waits,
+        waits: AttemptWaits,
     ) -> Result<http::Response<ServerBody>, Failure> {
         let kept = match connection {
             Connection::KeptOrNew => self.take(),
