@@ -12,18 +12,20 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use http::HeaderValue;
+use http::{HeaderValue, request};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::framing::HeadBytes;
 use super::handler;
+use super::hash_key::KeyParts;
+use super::head_bytes::HeadBytes;
 use super::headers::ClientFields;
 use super::timer::Timer;
 use super::worker::Worker;
+use crate::engine::Position;
 
 /// The client at the other end of a connection.
 pub(super) struct Client {
@@ -130,6 +132,15 @@ impl Client {
             has_sent_more: Cell::new(false),
             worker,
         }
+    }
+
+    /// Where a request of this client stands on the ring, if it has a key.
+    pub(super) fn key(&self, head: &request::Parts) -> Option<Position> {
+        self.worker.hash_key.position(KeyParts {
+            headers: &head.headers,
+            uri: &head.uri,
+            client_ip: &self.ip,
+        })
     }
 
     /// A server is to be asked; the client's body, if it has one, is still to

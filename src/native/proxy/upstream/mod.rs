@@ -49,8 +49,7 @@ pub(super) trait Exchange {
     /// timer.
     ///
     /// # Errors
-    /// When there is no answer. If the request can be sent again as it was
-    /// (whether it may is for [`retry`](super::retry) to say), it is back in
+    /// When there is no answer. A request of which nothing was sent is back in
     /// its place.
     async fn exchange(
         self: &Rc<Self>,
