@@ -22,7 +22,8 @@ mod section;
 use section::section;
 
 mod values;
-pub use values::{RequestPath, Seconds, Secret, Whole};
+pub use crate::wire::RequestPath;
+pub use values::{Network, Seconds, Secret, Whole};
 
 /// The whole configuration.
 #[derive(Clone, Debug, PartialEq, Deserr, Serialize, JsonSchema)]
@@ -255,6 +256,11 @@ section! {
         /// Further names under which clients may address the API in `Host`,
         /// besides `host`, localhost and loopback addresses.
         allowed_hosts: Vec<engine::Address> ["string[]"] = Vec::new(),
+        /// Networks, as 169.254.10.0/24, in which a server added through the
+        /// API may stand although it is link-local, a metadata service,
+        /// unspecified, multicast, broadcast, or the proxy or the API itself.
+        /// Default none.
+        allow_targets: Vec<Network> ["string[]"] = Vec::new(),
     }
 }
 

@@ -27,6 +27,7 @@ pub(crate) use faults::shown;
 pub use faults::{Fault, Faults};
 
 mod scalars;
+pub use scalars::RequestPath;
 pub(crate) use scalars::schema;
 
 /// Derives what a shape needs: in for what users write, out for what they read.
@@ -47,6 +48,9 @@ macro_rules! shape {
         pub $kind $($rest)*
     };
 }
+
+mod decision;
+pub use decision::{ForwardView, GivenHeaders, HeaderView, RouteSpec, RouteView, TookView};
 
 // === In ===
 
@@ -707,7 +711,7 @@ impl ProbeView {
             ok: probe.outcome == ProbeOutcome::Good,
             why: why(&probe.outcome),
             ago_s: now.since(probe.at).as_secs_f64(),
-            took_ms: probe.took.as_secs_f64() * 1e3,
+            took_ms: probe.took.as_nanos() as f64 / 1e6,
         }
     }
 }
@@ -777,7 +781,7 @@ impl From<&Snapshot> for MetricsView {
 impl From<&Counters> for TrafficView {
     fn from(counters: &Counters) -> Self {
         let requests = counters.requests();
-        let millis = |time: core::time::Duration| time.as_secs_f64() * 1e3;
+        let millis = |time: core::time::Duration| time.as_nanos() as f64 / 1e6;
         let class = |i: usize| counters.by_class[i].min(COUNT_MAX);
         Self {
             requests: requests.min(COUNT_MAX),

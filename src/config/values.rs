@@ -1,10 +1,12 @@
 //! The kinds of value that configuration has besides the engine's own.
 
 use core::fmt;
+use core::net::IpAddr;
 use core::time::Duration;
 use std::borrow::Cow;
 
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
+use ipnet::IpNet;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
@@ -130,9 +132,13 @@ impl<const MIN: u64, const MAX: u64> JsonSchema for Whole<MIN, MAX> {
 pub struct Secret(String);
 
 impl Secret {
-    /// Wraps `text`.
-    pub fn new(text: String) -> Self {
-        Self(text)
+    /// What is allowed, in words.
+    pub const ALLOWED: &'static str = "at least 16 printable ASCII characters without spaces";
+
+    /// Accepts `text`, or says nothing of it.
+    pub fn new(text: String) -> Option<Self> {
+        let is_good = text.len() >= 16 && text.bytes().all(|b| b.is_ascii_graphic());
+        is_good.then_some(Self(text))
     }
 
     /// The text itself, for comparing.
@@ -157,13 +163,7 @@ impl Deserr<Faults> for Secret {
             // Not shown: it may be the secret, wrongly quoted.
             _ => return Err(Faults::at(location, "give a text")),
         };
-        if text.len() < 16 || !text.bytes().all(|b| b.is_ascii_graphic()) {
-            return Err(Faults::at(
-                location,
-                "give at least 16 printable ASCII characters without spaces",
-            ));
-        }
-        Ok(Self(text))
+        Self::new(text).ok_or_else(|| Faults::at(location, format_args!("give {}", Self::ALLOWED)))
     }
 }
 
@@ -178,48 +178,44 @@ schema!(Secret, {
     "description": "At least 16 printable ASCII characters; never shown again."
 });
 
-/// The path and query of a request target: begins with `/`, printable ASCII.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestPath(String);
+/// A network of IP addresses: `10.0.0.0/8`, or a single address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network(IpNet);
 
-impl RequestPath {
-    /// `path`, which the caller knows to be good.
-    pub(super) fn known(path: &str) -> Self {
-        Self(path.to_owned())
-    }
-
-    /// The path as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
+impl Network {
+    /// Whether `ip` is in it. An IPv4 address in its IPv6 form counts as itself.
+    pub fn contains(&self, ip: IpAddr) -> bool {
+        self.0.contains(&ip.to_canonical())
     }
 }
 
-impl Deserr<Faults> for RequestPath {
+impl Deserr<Faults> for Network {
     fn deserialize_from_value<V: IntoValue>(
         value: Value<V>,
         location: ValuePointerRef<'_>,
     ) -> Result<Self, Faults> {
         let text = String::deserialize_from_value(value, location)?;
-        let is_good = text.starts_with('/')
-            && text.bytes().all(|b| b.is_ascii_graphic() && b != b'#')
-            && text.len() <= 2048;
-        if is_good {
-            return Ok(Self(text));
+        let single = || text.parse().ok().map(|ip: IpAddr| ip.to_canonical().into());
+        match text.parse().ok().or_else(single) {
+            Some(network) => Ok(Self(network)),
+            None => Err(Faults::at(
+                location,
+                format_args!(
+                    "{} is not allowed; give a network such as 10.0.0.0/8, or an IP address",
+                    shown::<serde_json::Value>(&Value::String(text))
+                ),
+            )),
         }
-        Err(Faults::at(
-            location,
-            format_args!(
-                "{} is not allowed; give a path that begins with / and has no spaces",
-                shown::<serde_json::Value>(&Value::String(text))
-            ),
-        ))
     }
 }
 
-impl Serialize for RequestPath {
+impl Serialize for Network {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
+        serializer.collect_str(&self.0)
     }
 }
 
-schema!(RequestPath, { "type": "string", "pattern": "^/[!-\"$-~]*$", "maxLength": 2048 });
+schema!(Network, {
+    "type": "string", "maxLength": 43,
+    "description": "A network such as 10.0.0.0/8, or an IP address."
+});

@@ -18,6 +18,8 @@ pub mod proxy;
 
 pub mod telemetry;
 
+pub mod admin;
+
 pub mod serve;
 
 pub mod demo;

@@ -119,3 +119,49 @@ impl Serialize for AdminState {
 }
 
 schema!(AdminState, { "type": "string", "enum": ["active", "draining"] });
+
+/// The path and query of a request target: begins with `/`, printable ASCII.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestPath(String);
+
+impl RequestPath {
+    /// `path`, which the caller knows to be good.
+    pub(crate) fn known(path: &str) -> Self {
+        Self(path.to_owned())
+    }
+
+    /// The path as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Deserr<Faults> for RequestPath {
+    fn deserialize_from_value<V: IntoValue>(
+        value: Value<V>,
+        location: ValuePointerRef<'_>,
+    ) -> Result<Self, Faults> {
+        let text = String::deserialize_from_value(value, location)?;
+        let is_good = text.starts_with('/')
+            && text.bytes().all(|b| b.is_ascii_graphic() && b != b'#')
+            && text.len() <= 2048;
+        if is_good {
+            return Ok(Self(text));
+        }
+        Err(Faults::at(
+            location,
+            format_args!(
+                "{} is not allowed; give a path that begins with / and has no spaces",
+                shown::<serde_json::Value>(&Value::String(text))
+            ),
+        ))
+    }
+}
+
+impl Serialize for RequestPath {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+schema!(RequestPath, { "type": "string", "pattern": "^/[!-\"$-~]*$", "maxLength": 2048 });

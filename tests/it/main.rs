@@ -5,6 +5,8 @@
 /// «a server», «a ring».
 mod support;
 
+/// The REST API over real sockets: every call, every refusal, every example.
+mod api;
 /// The golden vectors, which other languages replay too.
 mod golden;
 /// What must hold for all rings: statements checked on generated fleets.

@@ -4,7 +4,7 @@
 //! hyper parses and writes HTTP/1.1; what it does not do by itself (time
 //! limits, ending gracefully on demand) is done around it.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr};
@@ -41,6 +41,8 @@ pub(super) struct Client {
     turn: Cell<Turn>,
     /// Whether the last thing the upload waited for was the client.
     awaits_body: Cell<bool>,
+    /// Whether it has sent more than the request in hand.
+    has_sent_more: Cell<bool>,
 }
 
 /// What is being waited for, and so which limit holds.
@@ -61,8 +63,9 @@ enum Turn {
 /// Serves one client until it leaves, times out, or the worker stops.
 pub(super) async fn serve(stream: TcpStream, address: SocketAddr, worker: Rc<Worker>) {
     let client = Rc::new(Client::new(address.ip(), Rc::clone(&worker)));
+    let stream = Rc::new(RefCell::new(stream));
     let io = TokioIo::new(Watched {
-        io: stream,
+        io: Rc::clone(&stream),
         client: Rc::clone(&client),
     });
     let service = service_fn(|request| handler::handle(Rc::clone(&client), request));
@@ -78,7 +81,10 @@ pub(super) async fn serve(stream: TcpStream, address: SocketAddr, worker: Rc<Wor
             connection.as_mut().graceful_shutdown();
         }
         // How a client's connection ended is of no consequence to us.
-        connection.as_mut().poll(cx).map(drop)
+        if connection.as_mut().poll(cx).is_ready() || client.has_left(&stream.borrow(), cx) {
+            return Poll::Ready(());
+        }
+        Poll::Pending
     })
     .await;
 }
@@ -86,7 +92,9 @@ pub(super) async fn serve(stream: TcpStream, address: SocketAddr, worker: Rc<Wor
 /// How hyper is to face clients.
 pub(super) fn http1(limits: &crate::config::Limits) -> http1::Builder {
     let mut builder = http1::Builder::new();
-    builder.half_close(false);
+    // Not because clients may: hyper finds out that one has left by reading
+    // ahead, which takes another 8 KiB for each request. See `has_left`.
+    builder.half_close(true);
     // The ranges of the fields make these lossless.
     let n_headers = limits.headers.number() as usize;
     if n_headers != hyper_default::HEADERS {
@@ -119,6 +127,7 @@ impl Client {
             head_bytes: HeadBytes::default(),
             turn: Cell::new(Turn::Head),
             awaits_body: Cell::new(false),
+            has_sent_more: Cell::new(false),
             worker,
         }
     }
@@ -160,6 +169,7 @@ impl Client {
     /// written.
     pub(super) fn answer_ended(&self) {
         self.turn.set(Turn::Idle);
+        self.has_sent_more.set(false);
         self.timer
             .set(self.worker.config.timeouts.client_idle.duration());
     }
@@ -168,6 +178,26 @@ impl Client {
     /// request is being handled, and its handler deals with it.
     fn ends_when_due(&self) -> bool {
         matches!(self.turn.get(), Turn::Idle | Turn::Head | Turn::Answer)
+    }
+
+    /// Whether the client has left while it was waiting for its answer; there
+    /// is nobody to finish it for then. One that only ends its own side of the
+    /// connection is taken to have left too, as the two look alike.
+    ///
+    /// What it has sent beyond its request hides whether it has left.
+    fn has_left(&self, stream: &TcpStream, cx: &mut Context<'_>) -> bool {
+        if !matches!(self.turn.get(), Turn::Server | Turn::Answer) || self.has_sent_more.get() {
+            return false;
+        }
+        let mut byte = [0];
+        match stream.poll_peek(cx, &mut ReadBuf::new(&mut byte)) {
+            Poll::Pending => false,
+            Poll::Ready(Ok(0) | Err(_)) => true,
+            Poll::Ready(Ok(_)) => {
+                self.has_sent_more.set(true);
+                false
+            }
+        }
     }
 
     fn has_read(&self, bytes: &[u8]) {
@@ -196,18 +226,18 @@ impl Client {
 
 /// A client's stream; tells the [`Client`] when bytes have moved.
 struct Watched<S> {
-    io: S,
+    io: Rc<RefCell<S>>,
     client: Rc<Client>,
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        let result = Pin::new(&mut self.io).poll_read(cx, buf);
+        let result = Pin::new(&mut *self.io.borrow_mut()).poll_read(cx, buf);
         let read = &buf.filled()[before..];
         if !read.is_empty() {
             self.client.has_read(read);
@@ -218,11 +248,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut self.io).poll_write(cx, buf);
+        let result = Pin::new(&mut *self.io.borrow_mut()).poll_write(cx, buf);
         if result.is_ready() {
             self.client.has_written();
         }
@@ -230,11 +260,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     }
 
     fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
+        let result = Pin::new(&mut *self.io.borrow_mut()).poll_write_vectored(cx, bufs);
         if result.is_ready() {
             self.client.has_written();
         }
@@ -242,14 +272,14 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
+        self.io.borrow().is_write_vectored()
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.io.borrow_mut()).poll_flush(cx)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.io.borrow_mut()).poll_shutdown(cx)
     }
 }

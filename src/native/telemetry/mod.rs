@@ -3,6 +3,8 @@
 pub mod access_log;
 pub mod events;
 
+pub mod prometheus;
+
 use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;

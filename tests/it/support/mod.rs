@@ -1,10 +1,14 @@
 //! What several test modules need. Nothing here makes a judgement: a check
 //! belongs beside the statement it proves.
 
+pub(crate) mod api;
 pub(crate) mod client;
+pub(crate) mod echo;
+pub(crate) mod json_text;
 pub(crate) mod origin;
 pub(crate) mod proxy;
 pub(crate) mod rng;
+pub(crate) mod schema;
 
 use std::collections::BTreeMap;
 

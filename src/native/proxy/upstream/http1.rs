@@ -121,6 +121,9 @@ impl Pool {
         };
         listen::prepare(&stream);
         let (sender, connection) = http1::Builder::new()
+            // Most requests have a short body or none: joining it to the head
+            // is cheaper than handing over a list of pieces.
+            .writev(false)
             .handshake(TokioIo::new(stream))
             .await
             .map_err(io::Error::other)?;

@@ -1,0 +1,103 @@
+//! The fleet as a whole: health, metrics, ring, configuration, and whether
+//! this proxy lives.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use http::StatusCode;
+
+use super::call::{Answer, Call, answer, json};
+use super::problem::{Kind, Problem};
+use crate::config::Config;
+use crate::engine::{FleetHealth, Position};
+use crate::native::telemetry::prometheus;
+use crate::wire::{Fault, Faults, HealthView, MetricsView, RingView, ServerSpec};
+
+/// Points on a page of the ring: by default, and at most.
+pub(super) const PAGE: usize = 1000;
+pub(super) const PAGE_MAX: usize = 10_000;
+
+pub(super) fn health(call: &Call) -> Answer {
+    let snapshot = call.admin.shared.snapshot();
+    let status = match snapshot.health() {
+        FleetHealth::Unhealthy => StatusCode::SERVICE_UNAVAILABLE,
+        FleetHealth::Healthy | FleetHealth::Degraded => StatusCode::OK,
+    };
+    Ok(json(status, &HealthView::from(&snapshot)))
+}
+
+pub(super) fn metrics(call: &Call) -> Answer {
+    let snapshot = call.admin.shared.snapshot();
+    Ok(json(StatusCode::OK, &MetricsView::from(&snapshot)))
+}
+
+pub(super) fn prometheus(call: &Call) -> Answer {
+    let shared = &call.admin.shared;
+    let text = prometheus::text(shared.snapshot(), shared.table(), shared.reports_dropped());
+    Ok(answer(StatusCode::OK, prometheus::CONTENT_TYPE, text))
+}
+
+pub(super) fn ring(call: &Call) -> Answer {
+    let mut faults = Vec::new();
+    let mut fault = |path: &str, message: String| {
+        faults.push(Fault {
+            path: path.to_owned(),
+            message,
+        });
+    };
+    let limit = call.text("limit").map_or(PAGE, |text| {
+        let limit = text.parse().ok().filter(|n| (1..=PAGE_MAX).contains(n));
+        limit.unwrap_or_else(|| {
+            let allowed = format!("give a whole number, 1 to {PAGE_MAX}");
+            fault("limit", format!("{text:?} is not allowed; {allowed}"));
+            PAGE
+        })
+    });
+    let after = call.text("after").and_then(|text| {
+        let position = position(&text);
+        if position.is_none() {
+            let allowed = "give a position: sixteen hexadecimal digits";
+            fault("after", format!("{text:?} is not allowed; {allowed}"));
+        }
+        position
+    });
+    Faults::check(faults)?;
+    let view = RingView::new(&call.admin.shared.table(), after, limit);
+    Ok(json(StatusCode::OK, &view))
+}
+
+fn position(text: &str) -> Option<Position> {
+    let is_hex = text.len() == 16 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    let bits = u64::from_str_radix(text, 16).ok().filter(|_| is_hex)?;
+    Some(Position::from_bits(bits))
+}
+
+/// The configuration at start, with the servers that there are now.
+pub(super) fn config(call: &Call) -> Answer {
+    let table = call.admin.shared.table();
+    let servers = table.servers().iter();
+    let config = Config {
+        servers: servers
+            .map(|entry| ServerSpec::from(&entry.server))
+            .collect(),
+        ..Config::clone(&call.admin.config)
+    };
+    Ok(json(StatusCode::OK, &config))
+}
+
+pub(super) fn schema(_: &Call) -> Answer {
+    Ok(json(StatusCode::OK, &Config::schema()))
+}
+
+pub(super) fn alive(_: &Call) -> Answer {
+    Ok(answer(StatusCode::OK, TEXT, "alive\n"))
+}
+
+pub(super) fn ready(call: &Call) -> Answer {
+    if call.admin.is_stopping.load(Relaxed) {
+        let detail = "requests in flight are finished; send no new ones";
+        return Err(Problem::new(Kind::Stopping, detail));
+    }
+    Ok(answer(StatusCode::OK, TEXT, "ready\n"))
+}
+
+const TEXT: &str = "text/plain; charset=utf-8";

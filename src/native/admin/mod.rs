@@ -1,0 +1,79 @@
+//! What operators see of the proxy: the REST API, the metrics and the page,
+//! behind one listener.
+//!
+//! The only part that knows paths. One way leads through it: [`serve`] takes a
+//! connection, `guard` and `auth` decide whether to listen to a request at
+//! all, `router` finds its entry in `routes`, reads what the entry allows and
+//! calls the room that does the work. JSON shapes are in [`crate::wire`];
+//! state is in [`super::shared`].
+
+mod assets;
+
+mod auth;
+pub use auth::TokenError;
+
+mod call;
+
+mod fleet;
+
+mod forward;
+
+mod guard;
+
+mod listen;
+pub use listen::serve;
+
+mod openapi;
+
+mod problem;
+
+mod route;
+
+mod router;
+
+mod routes;
+
+mod servers;
+
+mod targets;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use super::shared::Shared;
+use crate::config::Config;
+use guard::Hosts;
+use targets::Targets;
+
+/// What answers operators' requests.
+#[derive(Debug)]
+pub struct Admin {
+    shared: Arc<Shared>,
+    config: Arc<Config>,
+    token: Option<crate::config::Secret>,
+    hosts: Hosts,
+    targets: Targets,
+    is_stopping: AtomicBool,
+}
+
+impl Admin {
+    /// The API over `shared`, as `config` has it. Reads the token file.
+    ///
+    /// # Errors
+    /// When there is no good token in the token file.
+    pub fn new(shared: Arc<Shared>, config: Arc<Config>) -> Result<Arc<Self>, TokenError> {
+        Ok(Arc::new(Self {
+            token: auth::token(&config.api)?,
+            hosts: Hosts::new(&config.api),
+            targets: Targets::new(&config),
+            shared,
+            config,
+            is_stopping: AtomicBool::new(false),
+        }))
+    }
+
+    /// From now on `/readyz` says that no further requests should be sent here.
+    pub fn stopping(&self) {
+        self.is_stopping.store(true, Relaxed);
+    }
+}

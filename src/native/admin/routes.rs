@@ -1,0 +1,275 @@
+//! The one table of routes: what can be called, what it takes, what it
+//! answers, and who does it. The router and `/openapi.json` are both made
+//! from it, so that neither can have what the other has not.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use http::Method;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+use super::call::{Answer, Call};
+use super::{assets, fleet, openapi, route, servers};
+use crate::config::Config;
+use crate::wire::{
+    ChangeView, ExplainView, HealthView, MetricsView, RingView, RouteSpec, RouteView, ServerSpec,
+    ServerView, ServersView, StateSpec, WeightSpec,
+};
+
+/// One method of one path.
+pub(super) struct Entry {
+    pub(super) method: Method,
+    /// As the router has it; the one variable part there is names a server.
+    pub(super) path: &'static str,
+    /// What it does, in a line.
+    pub(super) summary: &'static str,
+    pub(super) query: &'static [Parameter],
+    /// What its body has to be, if it takes one.
+    pub(super) body: Option<SchemaOf>,
+    /// What it answers when all is well, or as expected.
+    pub(super) answers: &'static [(u16, &'static str, Content)],
+    pub(super) run: Run,
+}
+
+/// A parameter of a query.
+pub(super) struct Parameter {
+    pub(super) name: &'static str,
+    pub(super) what: &'static str,
+    pub(super) is_required: bool,
+    pub(super) schema: fn() -> Schema,
+}
+
+pub(super) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
+
+/// What an answer contains.
+pub(super) enum Content {
+    /// A shape that only goes out.
+    Json(SchemaOf),
+    /// One that also comes in, and is described as that.
+    JsonIn(SchemaOf),
+    /// Anything else, of this type.
+    Other(&'static str),
+}
+
+/// Who does it.
+pub(super) enum Run {
+    Now(fn(&Call) -> Answer),
+    Later(fn(Call) -> Pin<Box<dyn Future<Output = Answer> + Send>>),
+}
+
+fn of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<T>()
+}
+
+fn any_object(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "object" })
+}
+
+const GET: Method = Method::GET;
+const POST: Method = Method::POST;
+const PUT: Method = Method::PUT;
+const DELETE: Method = Method::DELETE;
+
+const DONE: &str = "Done: the server, and what moved.";
+
+/// Where a server is named in a path.
+pub(super) const NAME: &str = "name";
+
+pub(super) static ROUTES: &[Entry] = &[
+    Entry {
+        method: GET,
+        path: "/api/servers",
+        summary: "All servers.",
+        query: &[],
+        body: None,
+        answers: &[(
+            200,
+            "The servers, by name.",
+            Content::Json(of::<ServersView>),
+        )],
+        run: Run::Now(servers::list),
+    },
+    Entry {
+        method: POST,
+        path: "/api/servers",
+        summary: "Add a server.",
+        query: &[],
+        body: Some(of::<ServerSpec>),
+        answers: &[(201, DONE, Content::Json(of::<ChangeView>))],
+        run: Run::Now(servers::add),
+    },
+    Entry {
+        method: GET,
+        path: "/api/servers/{name}",
+        summary: "One server.",
+        query: &[],
+        body: None,
+        answers: &[(200, "The server.", Content::Json(of::<ServerView>))],
+        run: Run::Now(servers::show),
+    },
+    Entry {
+        method: DELETE,
+        path: "/api/servers/{name}",
+        summary: "Remove a server.",
+        query: &[],
+        body: None,
+        answers: &[(200, DONE, Content::Json(of::<ChangeView>))],
+        run: Run::Now(servers::remove),
+    },
+    Entry {
+        method: PUT,
+        path: "/api/servers/{name}/weight",
+        summary: "Change a server's weight.",
+        query: &[],
+        body: Some(of::<WeightSpec>),
+        answers: &[(200, DONE, Content::Json(of::<ChangeView>))],
+        run: Run::Now(servers::set_weight),
+    },
+    Entry {
+        method: PUT,
+        path: "/api/servers/{name}/state",
+        summary: "Drain a server, or let it take requests again.",
+        query: &[],
+        body: Some(of::<StateSpec>),
+        answers: &[(200, DONE, Content::Json(of::<ChangeView>))],
+        run: Run::Now(servers::set_state),
+    },
+    Entry {
+        method: GET,
+        path: "/api/health",
+        summary: "The health of the fleet.",
+        query: &[],
+        body: None,
+        answers: &[
+            (200, "Healthy or degraded.", Content::Json(of::<HealthView>)),
+            (503, "Unhealthy.", Content::Json(of::<HealthView>)),
+        ],
+        run: Run::Now(fleet::health),
+    },
+    Entry {
+        method: GET,
+        path: "/api/metrics",
+        summary: "Requests, errors and response times, in total and by server.",
+        query: &[],
+        body: None,
+        answers: &[(200, "The figures.", Content::Json(of::<MetricsView>))],
+        run: Run::Now(fleet::metrics),
+    },
+    Entry {
+        method: GET,
+        path: "/api/ring",
+        summary: "The ring of the primary servers, with one page of its points.",
+        query: &[
+            Parameter {
+                name: "limit",
+                what: "Points on the page; more when several stand at its last position.",
+                is_required: false,
+                schema: || {
+                    json_schema!({
+                        "type": "integer", "minimum": 1,
+                        "maximum": fleet::PAGE_MAX, "default": fleet::PAGE
+                    })
+                },
+            },
+            Parameter {
+                name: "after",
+                what: "The position behind which the page begins: `next` of the page before.",
+                is_required: false,
+                schema: || json_schema!({ "type": "string", "pattern": "^[0-9a-fA-F]{16}$" }),
+            },
+        ],
+        body: None,
+        answers: &[(200, "The ring.", Content::Json(of::<RingView>))],
+        run: Run::Now(fleet::ring),
+    },
+    Entry {
+        method: POST,
+        path: "/api/route",
+        summary: "Where a key goes now; with `forward`, what comes back from there.",
+        query: &[],
+        body: Some(of::<RouteSpec>),
+        answers: &[(200, "The decision.", Content::Json(of::<RouteView>))],
+        run: Run::Later(|call| Box::pin(route::route(call))),
+    },
+    Entry {
+        method: GET,
+        path: "/api/explain",
+        summary: "Why a key goes where it goes.",
+        query: &[Parameter {
+            name: "key",
+            what: "The key; its bytes percent-encoded, + for a space.",
+            is_required: true,
+            schema: || json_schema!({ "type": "string" }),
+        }],
+        body: None,
+        answers: &[(200, "The reasons.", Content::Json(of::<ExplainView>))],
+        run: Run::Now(route::explain),
+    },
+    Entry {
+        method: GET,
+        path: "/api/config",
+        summary: "The configuration in effect, secrets left out, with the present servers.",
+        query: &[],
+        body: None,
+        answers: &[(200, "The configuration.", Content::JsonIn(of::<Config>))],
+        run: Run::Now(fleet::config),
+    },
+    Entry {
+        method: GET,
+        path: "/api/schema",
+        summary: "The JSON Schema of the configuration.",
+        query: &[],
+        body: None,
+        answers: &[(200, "The schema.", Content::Json(any_object))],
+        run: Run::Now(fleet::schema),
+    },
+    Entry {
+        method: GET,
+        path: "/livez",
+        summary: "Whether the process lives.",
+        query: &[],
+        body: None,
+        answers: &[(200, "It does.", Content::Other("text/plain"))],
+        run: Run::Now(fleet::alive),
+    },
+    Entry {
+        method: GET,
+        path: "/readyz",
+        summary: "Whether requests should be sent to this proxy.",
+        query: &[],
+        body: None,
+        answers: &[(200, "They should.", Content::Other("text/plain"))],
+        run: Run::Now(fleet::ready),
+    },
+    Entry {
+        method: GET,
+        path: "/metrics",
+        summary: "The figures for Prometheus.",
+        query: &[],
+        body: None,
+        answers: &[(
+            200,
+            "The figures, in the OpenMetrics text format.",
+            Content::Other("application/openmetrics-text"),
+        )],
+        run: Run::Now(fleet::prometheus),
+    },
+    Entry {
+        method: GET,
+        path: "/openapi.json",
+        summary: "This document.",
+        query: &[],
+        body: None,
+        answers: &[(200, "An OpenAPI 3.1 document.", Content::Json(any_object))],
+        run: Run::Now(openapi::show),
+    },
+    Entry {
+        method: GET,
+        path: "/",
+        summary: "The page.",
+        query: &[],
+        body: None,
+        answers: &[(200, "The page.", Content::Other("text/html"))],
+        run: Run::Now(assets::index),
+    },
+];

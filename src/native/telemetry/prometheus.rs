@@ -1,0 +1,338 @@
+//! The figures for Prometheus, in the OpenMetrics text format.
+//!
+//! Nothing is counted here: the text is made from the engine's snapshot each
+//! time it is asked for. Names begin with `ringway_`; what is known of each
+//! server begins with `ringway_server_` and has its name as a label.
+
+use std::fmt;
+use std::sync::Arc;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::engine::{
+    AdminState, BUCKETS, CLASSES, Counters, Health, Histogram, RoutingTable, ServerSnapshot,
+    Snapshot, Standing, bucket_end_micros,
+};
+
+/// What the text is.
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Bounds of response times: from 2^9 µs (0.5 ms) to 2^25 µs (34 s), doubling.
+/// The engine's buckets end at each power of two, so the counts are exact.
+const BOUNDS: core::ops::RangeInclusive<u32> = 9..=25;
+
+/// The values of the label `class`, by [`Counters::by_class`].
+const CLASS_NAMES: [&str; CLASSES] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
+
+/// The text of `snapshot` and `table`.
+pub fn text(snapshot: Snapshot, table: Arc<RoutingTable>, reports_dropped: u64) -> String {
+    let mut registry = Registry::with_prefix("ringway");
+    registry.register_collector(Box::new(Figures {
+        snapshot,
+        table,
+        reports_dropped,
+    }));
+    let mut text = String::new();
+    // Writing to a text does not fail.
+    let _ = encode(&mut text, &registry);
+    text
+}
+
+#[derive(Debug)]
+struct Figures {
+    snapshot: Snapshot,
+    table: Arc<RoutingTable>,
+    reports_dropped: u64,
+}
+
+impl Collector for Figures {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut out = Writer(encoder);
+        self.fleet(&mut out)?;
+        self.servers(&mut out)?;
+        self.traffic(&mut out)
+    }
+}
+
+impl Figures {
+    fn fleet(&self, out: &mut Writer<'_>) -> fmt::Result {
+        let info = MetricType::Info;
+        let mut build = out
+            .0
+            .encode_descriptor("build", "What runs here.", None, info)?;
+        build.encode_info(&[("version", env!("CARGO_PKG_VERSION"))])?;
+        let ring = self.table.primary();
+        out.gauge(
+            "servers",
+            "Servers in the fleet.",
+            self.snapshot.servers.len() as f64,
+        )?;
+        out.gauge(
+            "servers_eligible",
+            "Servers that may get new requests.",
+            self.snapshot.n_eligible() as f64,
+        )?;
+        out.gauge(
+            "fail_open",
+            "1 while nobody is eligible and requests are routed all the same.",
+            yes(self.snapshot.fail_open),
+        )?;
+        out.gauge(
+            "ring_points",
+            "Points on the ring of the primary servers.",
+            ring.points().len() as f64,
+        )?;
+        out.gauge(
+            "ring_peak_to_mean",
+            "The largest ratio of a primary server's share to its fair one.",
+            ring.balance().peak_to_mean,
+        )?;
+        out.counters(
+            "reports_dropped",
+            "Outcomes of requests that were not judged, since too many came at once.",
+            [(Vec::new(), self.reports_dropped)],
+        )
+    }
+
+    fn servers(&self, out: &mut Writer<'_>) -> fmt::Result {
+        type Figure = fn(&ServerSnapshot) -> f64;
+        let rows: [(&str, &str, Figure); 5] = [
+            (
+                "server_eligible",
+                "1 when the server may get new requests.",
+                |server| yes(server.standing == Standing::Eligible),
+            ),
+            (
+                "server_ejected",
+                "1 while failed requests keep the server out.",
+                |server| yes(server.ejected_until.is_some()),
+            ),
+            (
+                "server_draining",
+                "1 while an operator keeps the server out.",
+                |server| yes(server.state == AdminState::Draining),
+            ),
+            (
+                "server_weight",
+                "The server's relative capacity.",
+                |server| server.server.weight.number().into(),
+            ),
+            (
+                "server_in_flight",
+                "Requests sent to the server whose answer has not ended.",
+                |server| server.in_flight.into(),
+            ),
+        ];
+        let servers = &self.snapshot.servers;
+        for (name, help, figure) in rows {
+            let each = servers.iter().map(|s| (vec![of(s)], figure(s)));
+            out.gauges(name, help, each)?;
+        }
+        const HEALTH: [(&str, Health); 3] = [
+            ("unknown", Health::Unknown),
+            ("healthy", Health::Healthy),
+            ("unhealthy", Health::Unhealthy),
+        ];
+        out.gauges(
+            "server_health",
+            "1 for the health that probes find the server in, 0 for the others.",
+            servers.iter().flat_map(|server| {
+                HEALTH.map(|(word, health)| {
+                    let labels = vec![of(server), ("health", word)];
+                    (labels, yes(server.health == health))
+                })
+            }),
+        )?;
+        out.gauges(
+            "server_share",
+            "The fraction of keys that is the server's: expected by weight, actual by the ring.",
+            servers.iter().flat_map(|server| {
+                [
+                    ("expected", server.share_expected),
+                    ("actual", server.share_actual.fraction()),
+                ]
+                .map(|(kind, share)| (vec![of(server), ("kind", kind)], share))
+            }),
+        )
+    }
+
+    /// Everything that is counted. The totals include servers that were
+    /// removed and requests that no server got.
+    fn traffic(&self, out: &mut Writer<'_>) -> fmt::Result {
+        let Snapshot { servers, total, .. } = &self.snapshot;
+        out.counters(
+            "requests",
+            "Finished requests by the class of their answer.",
+            by_class(None, total),
+        )?;
+        out.counters(
+            "server_requests",
+            "The server's finished requests by the class of its answer.",
+            servers
+                .iter()
+                .flat_map(|server| by_class(Some(of(server)), &server.total)),
+        )?;
+        out.counters(
+            "errors",
+            "Finished requests that ended with a 5xx or without an answer.",
+            [(Vec::new(), total.errors)],
+        )?;
+        out.counters(
+            "server_errors",
+            "The server's finished requests that ended with a 5xx or without an answer.",
+            servers.iter().map(|s| (vec![of(s)], s.total.errors)),
+        )?;
+        out.times(
+            "response_time",
+            "From sending a request to the head of its answer.",
+            [(Vec::new(), &total.latency)],
+        )?;
+        out.times(
+            "server_response_time",
+            "From sending the server a request to the head of its answer.",
+            servers.iter().map(|s| (vec![of(s)], &s.total.latency)),
+        )
+    }
+}
+
+type Label<'a> = (&'a str, &'a str);
+
+fn of(server: &ServerSnapshot) -> Label<'_> {
+    ("server", server.server.name.as_str())
+}
+
+fn yes(is: bool) -> f64 {
+    f64::from(u8::from(is))
+}
+
+fn by_class<'a>(
+    server: Option<Label<'a>>,
+    counters: &'a Counters,
+) -> impl Iterator<Item = (Vec<Label<'a>>, u64)> {
+    let classes = CLASS_NAMES.into_iter().zip(counters.by_class);
+    classes.map(move |(class, n)| (server.into_iter().chain([("class", class)]).collect(), n))
+}
+
+/// Writes families of figures.
+struct Writer<'a>(DescriptorEncoder<'a>);
+
+impl Writer<'_> {
+    fn gauge(&mut self, name: &str, help: &str, value: f64) -> fmt::Result {
+        self.gauges(name, help, [(Vec::new(), value)])
+    }
+
+    fn gauges<'l>(
+        &mut self,
+        name: &str,
+        help: &str,
+        values: impl IntoIterator<Item = (Vec<Label<'l>>, f64)>,
+    ) -> fmt::Result {
+        self.family(name, help, None, MetricType::Gauge, values, |out, value| {
+            out.encode_gauge(&value)
+        })
+    }
+
+    fn counters<'l>(
+        &mut self,
+        name: &str,
+        help: &str,
+        values: impl IntoIterator<Item = (Vec<Label<'l>>, u64)>,
+    ) -> fmt::Result {
+        let kind = MetricType::Counter;
+        self.family(name, help, None, kind, values, |out, value| {
+            out.encode_counter::<NoLabelSet, _, u64>(&value, None)
+        })
+    }
+
+    fn times<'l>(
+        &mut self,
+        name: &str,
+        help: &str,
+        values: impl IntoIterator<Item = (Vec<Label<'l>>, &'l Histogram)>,
+    ) -> fmt::Result {
+        let kind = MetricType::Histogram;
+        let unit = Some(&Unit::Seconds);
+        self.family(name, help, unit, kind, values, |out, times| {
+            let sum = times.sum_micros as f64 / 1e6;
+            out.encode_histogram::<NoLabelSet>(sum, times.count(), &condensed(times), None)
+        })
+    }
+
+    fn family<'l, T>(
+        &mut self,
+        name: &str,
+        help: &str,
+        unit: Option<&Unit>,
+        kind: MetricType,
+        values: impl IntoIterator<Item = (Vec<Label<'l>>, T)>,
+        write: impl Fn(&mut MetricEncoder<'_>, T) -> fmt::Result,
+    ) -> fmt::Result {
+        let mut family = self.0.encode_descriptor(name, help, unit, kind)?;
+        for (labels, value) in values {
+            if labels.is_empty() {
+                write(&mut family, value)?;
+            } else {
+                write(&mut family.encode_family(&labels)?, value)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The bounds in seconds, each with the number of times between it and the
+/// one before; the last bound is infinite.
+fn condensed(times: &Histogram) -> Vec<(f64, u64)> {
+    let mut condensed = Vec::with_capacity(BOUNDS.count() + 1);
+    let mut counts = (0..BUCKETS).zip(times.buckets).peekable();
+    for exponent in BOUNDS {
+        let bound = 1_u64 << exponent;
+        let mut n: u64 = 0;
+        while let Some((_, count)) = counts.next_if(|&(i, _)| bucket_end_micros(i) <= bound) {
+            n = n.saturating_add(count);
+        }
+        condensed.push((bound as f64 / 1e6, n));
+    }
+    let rest = counts.fold(0_u64, |sum, (_, count)| sum.saturating_add(count));
+    condensed.push((f64::INFINITY, rest));
+    condensed
+}
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn condensed_times_lose_none_and_stay_below_their_bounds() {
+        let mut times = Histogram::default();
+        let micros = [
+            0,
+            511,
+            512,
+            1023,
+            1024,
+            100_000,
+            33_554_431,
+            33_554_432,
+            1 << 40,
+        ];
+        for micros in micros {
+            times.record(Duration::from_micros(micros));
+        }
+        let condensed = condensed(&times);
+        let upto = |bound: f64| {
+            let below = condensed.iter().take_while(|(end, _)| *end <= bound);
+            below.map(|(_, n)| n).sum::<u64>()
+        };
+        assert_eq!(upto(0.000_512), 2);
+        assert_eq!(upto(0.001_024), 4);
+        assert_eq!(upto(0.131_072), 6);
+        assert_eq!(upto(33.554_432), 7);
+        assert_eq!(upto(f64::INFINITY), times.count());
+    }
+}
