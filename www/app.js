@@ -26,6 +26,8 @@ let wish = readTheme();
 let point = -1;
 let pointsPage = 0;
 let isDue = false;
+// Whether a proxy serves this page, and could be watched again.
+let hasProxy = false;
 
 const ring = new RingView(at('stage'), {
   onPoint: (index) => {
@@ -68,12 +70,22 @@ at('starting').remove();
 document.querySelector('main').hidden = false;
 applyTheme();
 
-let watching = watch({ onAnswer: (answer) => store.observe(answer), onLoss: (why, when) => store.lose(why, when) });
+let watching = attach();
 // What is shown grows old without any news.
 setInterval(() => store.state.live && showMode(), 1000);
 watching.started.then(() => {
   document.documentElement.dataset.ready = '';
 });
+
+function attach() {
+  return watch({
+    onAnswer(answer) {
+      hasProxy = true;
+      store.observe(answer);
+    },
+    onLoss: (why, when) => store.lose(why, when),
+  });
+}
 
 function show() {
   const { state } = store;
@@ -91,7 +103,9 @@ function show() {
   render(balanceView(state), at('balance'));
   render(at('points-details').open ? pointsView(state, pointsPage, (page) => { pointsPage = page; show(); }) : nothing, at('points'));
   render(html`Ring <code>${view.fingerprint}</code>`, at('foot'));
-  at('aloud').textContent = summary(state);
+  const news = summary(state);
+  if (at('aloud').textContent !== news) at('aloud').textContent = news;
+  document.title = state.mode === 'live' ? `${state.live.health.n_eligible}/${state.live.health.n_servers} eligible · Ringway` : 'Ringway: the ring';
   document.documentElement.dataset.mode = state.mode;
 }
 
@@ -116,7 +130,8 @@ function showTools() {
   render(html`
     ${mode === 'live'
       ? html`<button type="button" class="primary" data-testid="fork" @click=${fork} title="Changes are made in Explore: this view only watches">Explore a copy</button>`
-      : html`<label class="field"><span>Start with</span><select data-testid="scenario" .value=${live(scenario ?? '')} @change=${(event) => store.load(event.target.value)}>
+      : html`${hasProxy ? html`<button type="button" class="primary" data-testid="watch" @click=${watchAgain}>Watch the proxy</button>` : nothing}
+        <label class="field"><span>Start with</span><select data-testid="scenario" .value=${live(scenario ?? '')} @change=${(event) => store.load(event.target.value)}>
           <option value="" disabled hidden ?selected=${scenario === null}>your own fleet</option>
           ${Object.entries(SCENARIOS).map(([name, { title }]) => html`<option value=${name} ?selected=${name === scenario}>${title}</option>`)}
         </select></label>`}
@@ -135,6 +150,11 @@ function showTools() {
 function fork() {
   watching.stop();
   store.explore();
+}
+
+function watchAgain() {
+  watching.stop();
+  watching = attach();
 }
 
 function showAnswer() {

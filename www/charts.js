@@ -35,6 +35,7 @@ function bars(servers, slots) {
           <g>
             <title>${name}: ${percent(share.actual)}, fair ${percent(share.expected)}</title>
             <rect class="fill" data-slot=${slots.get(name) ?? nothing} x=${i * step + (step - width) / 2} y=${y(share.actual)} width=${width} height=${HEIGHT - y(share.actual)}></rect>
+            ${sorted.length > 60 ? nothing : svg`<line class="halo" x1=${i * step + (step - width) / 2} x2=${i * step + (step + width) / 2} y1=${y(share.expected)} y2=${y(share.expected)}></line>`}
             <line class="fair" x1=${i * step} x2=${(i + 1) * step} y1=${y(share.expected)} y2=${y(share.expected)}></line>
           </g>`)}
       </svg>

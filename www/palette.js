@@ -1,5 +1,5 @@
 // The colours of servers, for a light and a dark background. Twelve that stay apart for people
-// with any of the three colour blindnesses (at least 8 by CIEDE2000), each with a contrast
+// with any of the three colour blindnesses (at least 11 by CIEDE2000), each with a contrast
 // of at least 3 to its background; slots 12 to 23 are the same, hatched. Colour is never the only
 // sign: names and numbers stand beside it. tests/page/palette.test.mjs holds all of this.
 
@@ -11,16 +11,16 @@ export const PALETTES = {
   light: {
     background: '#ffffff',
     servers: [
-      '#2a73b0', '#d67620', '#829b76', '#8b333e', '#4926d4', '#194c5d',
-      '#aa85a0', '#4f5106', '#3797e9', '#521616', '#8e6063', '#280183',
+      '#1f78a5', '#d67620', '#829b76', '#b04047', '#0f424e', '#ac889a',
+      '#2594ff', '#4d4a00', '#280183', '#856270', '#4b2725', '#0200f6',
     ],
     neutral: '#c9d0d8', out: '#a3acb7', ink: '#15191e', muted: '#59636f', line: '#dde2e8',
   },
   dark: {
     background: '#12161c',
     servers: [
-      '#2a73b0', '#fdbe45', '#89b092', '#c91057', '#988af2', '#60ecf3',
-      '#b48eaa', '#8b902d', '#c3e0a0', '#ae6976', '#7c613f', '#fc328c',
+      '#2970b3', '#ffca3e', '#97c0a8', '#e80040', '#60ecf3', '#b48eaa',
+      '#988af2', '#a2a600', '#f1397f', '#8e6769', '#656926', '#d0e7b7',
     ],
     neutral: '#3a444f', out: '#5b6672', ink: '#e9edf1', muted: '#9ca7b3', line: '#2a323b',
   },

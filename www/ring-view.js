@@ -33,6 +33,8 @@ export class RingView {
     this.#onPoint = onPoint;
     this.#onPick = onPick;
     new ResizeObserver(() => this.#fit()).observe(stage);
+    // Another screen, or another zoom, has other pixels.
+    addEventListener('resize', () => this.#fit());
     stage.addEventListener('pointermove', (event) => this.#look(this.#under(event)));
     stage.addEventListener('pointerleave', () => this.#look(-1));
     stage.addEventListener('click', (event) => this.#onPick(this.#under(event)));

@@ -85,6 +85,7 @@ export function createServers({ list, tools, form }, store) {
         <td class="share">
           <svg class="bar" aria-hidden="true">
             <rect class="fill" data-slot=${slots.get(name) ?? nothing} width=${bar(share.keys)} height="100%"></rect>
+            <line class="halo" x1=${bar(share.expected)} x2=${bar(share.expected)} y1="0" y2="100%"></line>
             <line class="fair" x1=${bar(share.expected)} x2=${bar(share.expected)} y1="0" y2="100%"></line>
           </svg>
           <span class="num"><b data-keys=${share.keys}>${percent(share.keys)}</b> <small><span class="hidden">fair share </span>│ ${percent(share.expected)}</small></span>

@@ -82,7 +82,9 @@ export function createStore(LoadBalancer) {
       kept.set(name, slot);
       taken.add(slot);
     }
-    return kept;
+    // The same map when nothing changed, so that nothing is drawn again for it.
+    const isSame = kept.size === slots.size && [...kept].every(([name, slot]) => slots.get(name) === slot);
+    return isSame ? slots : kept;
   }
 
   // Does something to the fleet and notes what it moved. A refusal of the engine is shown, not thrown.

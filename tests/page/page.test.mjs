@@ -393,5 +393,9 @@ test('served by a proxy, it shows that proxy: who fails, who comes back, and whe
   await drawn(page);
   assert.equal(await moved(page), gone.moved.fraction);
   assert.equal(await page.title(), 'Ringway: the ring');
+  await page.getByTestId('watch').click();
+  await page.locator('.chip.live').waitFor({ timeout: 5000 });
+  assert.deepEqual(await keysOf(page), sharesOf(own));
+  assert.equal(await page.title(), '4/4 eligible · Ringway');
   await close();
 });

@@ -70,7 +70,7 @@ for (const [theme, palette] of Object.entries(PALETTES)) {
       for (let i = 0; i < seen.length; i++) {
         for (let j = 0; j < i; j++) {
           const apart = distance(seen[i], seen[j]);
-          assert.ok(apart >= 8, `${palette.servers[i]} and ${palette.servers[j]}: ${apart.toFixed(1)}`);
+          assert.ok(apart >= 11, `${palette.servers[i]} and ${palette.servers[j]}: ${apart.toFixed(1)}`);
         }
       }
     });

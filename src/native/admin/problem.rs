@@ -17,6 +17,10 @@ pub(super) struct Problem {
     header: Option<Box<(HeaderName, HeaderValue)>>,
 }
 
+/// The most faults that are listed: a body of a megabyte can have a hundred
+/// thousand.
+const ERRORS_MAX: usize = 100;
+
 /// The kinds of refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -130,10 +134,15 @@ impl From<Faults> for Problem {
         let n = faults.as_slice().len();
         let detail = match n {
             1 => faults.to_string(),
+            _ if n > ERRORS_MAX => {
+                format!("there are {n} faults; errors has the first {ERRORS_MAX} of them")
+            }
             _ => format!("there are {n} faults; errors has each with its place"),
         };
+        let mut errors: Vec<FaultView> = (&faults).into();
+        errors.truncate(ERRORS_MAX);
         Self {
-            errors: (&faults).into(),
+            errors,
             ..Self::new(Kind::InvalidInput, detail)
         }
     }

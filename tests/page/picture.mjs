@@ -1,0 +1,34 @@
+// Takes the picture of the page that the README shows: `node tests/page/picture.mjs`.
+import { mkdirSync, statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+
+import { launch, open } from './browser.mjs';
+import { serve } from './serve.mjs';
+
+const BYTES_MAX = 200 * 1024;
+const to = resolve(import.meta.dirname, '../../docs/images/page.png');
+
+const [browser, site] = await Promise.all([launch(), serve()]);
+const { page, close } = await open(browser, site.url, { viewport: { width: 1240, height: 775 } });
+const button = (name) => page.getByRole('button', { name, exact: true });
+await page.getByTestId('virtual-nodes').selectOption('40');
+await button('Add server').click();
+await page.getByLabel('Weight', { exact: true }).fill('2');
+await button('Add server').click();
+await button('Kill cache-2').click();
+// A key of the one that was killed, so that its way has a detour.
+for (let i = 0; ; i++) {
+  await page.getByLabel('Key', { exact: true }).fill(`user-${i}`);
+  await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+  if (await page.locator('#centre').getByText('cache-2').count() > 0) break;
+}
+await page.evaluate(() => document.activeElement.blur());
+await page.mouse.move(2, 2);
+mkdirSync(dirname(to), { recursive: true });
+await page.screenshot({ path: to });
+await close();
+await browser.close();
+await site.close();
+const { size } = statSync(to);
+console.log(`docs/images/page.png: ${size} bytes`);
+if (size > BYTES_MAX) throw new Error(`more than ${BYTES_MAX}`);
