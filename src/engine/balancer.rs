@@ -462,8 +462,9 @@ impl LoadBalancer {
             });
         }
         self.schedule_probe(probe.server, next);
-        let is_first = !core::mem::replace(&mut self.has_probed, true);
-        if is_changed || is_first {
+        // The very first result of all changes a health too, so this is published.
+        self.has_probed = true;
+        if is_changed {
             self.publish(events);
         }
     }

@@ -303,8 +303,8 @@ fn theory(n_servers: u64, v: u64) -> f64 {
 #[test]
 fn shares_vary_as_random_points_would() {
     // The cv of one ring of S servers scatters by about 1 / sqrt(2 (S - 1)) of
-    // itself, and by more at V = 1, where the shares are exponential; the mean
-    // over these many rings by an eighth of that. 10 % is three of those or more.
+    // itself, which is 7 % (at V = 1, where the shares are exponential, 14 %);
+    // the mean over these many rings by 3 % or less. 10 % is three of those.
     for (n_fleets, n_servers, v) in [(40, 100, 1), (20, 100, 10), (20, 100, 100), (6, 100, 1000)] {
         let found = mean_cv(n_fleets, n_servers, v, |f, s| format!("fleet{f}-server{s}"));
         let ratio = found / theory(n_servers, v);
