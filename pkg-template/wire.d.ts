@@ -28,6 +28,13 @@ export type Api = {
    * besides `host`, localhost and loopback addresses.
    */
   allowed_hosts?: string[],
+  /**
+   * Networks, as 169.254.10.0/24, in which a server added through the
+   * API may stand although it is link-local, a metadata service,
+   * unspecified, multicast, broadcast, or the proxy or the API itself.
+   * Default none.
+   */
+  allow_targets?: string[],
 };
 
 /** How evenly the ring is shared, relative to the weights. */

@@ -432,3 +432,6 @@ fn known_port(port: u16) -> Port {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod typescript;

@@ -25,8 +25,9 @@ use crate::engine::{
     Position, ProbeId, ProbeOutcome, Server, ServerId, ServerIndex, ServerName, Timestamp,
 };
 use crate::wire::{
-    self, ChangeView, EventView, ExplainView, FaultView, Faults, HealthView, MetricsView, RingView,
-    ServerSpec, ServerView, ServersView, StateSpec, WeightSpec,
+    self, ChangeView, DirectoryView, EventView, ExplainView, FaultView, Faults, HealthView,
+    MetricsView, ProbeDueView, RingView, ServerSpec, ServerView, ServersView, StateSpec,
+    WeightSpec,
 };
 
 /// A load balancer and what JavaScript needs beside it.
@@ -42,20 +43,6 @@ pub struct Engine {
     batch: Vec<u32>,
     /// Probes that are due and not yet handed out, the latest of each server.
     probes: BTreeMap<ServerId, (ProbeId, Server)>,
-}
-
-/// A probe as JavaScript gets it.
-#[derive(Serialize)]
-struct ProbeDue {
-    id: String,
-    server: ServerSpec,
-}
-
-/// The servers by number.
-#[derive(Serialize)]
-struct Directory {
-    ids: Vec<u64>,
-    servers: Vec<ServerSpec>,
 }
 
 #[wasm_bindgen]
@@ -128,7 +115,7 @@ impl Engine {
     /// The servers by number, from 1.
     pub fn directory(&self) -> JsValue {
         let servers = self.balancer.table().servers();
-        object(&Directory {
+        object(&DirectoryView {
             ids: servers.iter().map(|entry| entry.id.number()).collect(),
             servers: servers.iter().map(|e| (&e.server).into()).collect(),
         })
@@ -230,9 +217,9 @@ impl Engine {
         let _: Option<JsValue> = self.advance_to(self.now);
         let mut probes = core::mem::take(&mut self.probes);
         let servers = self.balancer.table().servers().iter();
-        let due: Vec<ProbeDue> = servers
+        let due: Vec<ProbeDueView> = servers
             .filter_map(|entry| probes.remove(&entry.id))
-            .map(|(probe, server)| ProbeDue {
+            .map(|(probe, server)| ProbeDueView {
                 id: format!("{}-{}", probe.server.number(), probe.round),
                 server: (&server).into(),
             })

@@ -630,6 +630,28 @@ shape! { out
 }
 
 shape! { out
+    /// A probe to send, as JavaScript gets it.
+    pub struct ProbeDueView {
+        /// What to report its end by.
+        pub id: String,
+        /// Whom to probe.
+        pub server: ServerSpec,
+    }
+}
+
+shape! { out
+    /// The servers in the order of the routing table, for JavaScript to know
+    /// them by number.
+    pub struct DirectoryView {
+        /// Their stays in the fleet.
+        #[cfg_attr(test, ts(type = "number[]"))]
+        pub ids: Vec<u64>,
+        /// What `route` answers.
+        pub servers: Vec<ServerSpec>,
+    }
+}
+
+shape! { out
     /// `application/problem+json` (RFC 9457).
     pub struct ProblemView {
         /// A name for the kind of problem.
@@ -1032,6 +1054,3 @@ pub(crate) fn name_in<T: PartialEq>(table: &[(&'static str, T)], value: &T) -> &
         .find(|(_, other)| other == value)
         .map_or("", |&(name, _)| name)
 }
-
-#[cfg(test)]
-mod typescript;

@@ -6,9 +6,11 @@
 //! (or out of) the sorted rest. It knows names and weights only: no address,
 //! no health, no order of insertion.
 //!
-//! Lookup is a bucket index on a position's top bits followed by a short scan.
-//! A bucket of more than [`SCAN_MAX`] points is searched by halving, so that
-//! names chosen to crowd one bucket cannot make a lookup linear.
+//! Lookup is a bucket index on a position's top bits, then two comparisons
+//! without a branch: most buckets hold no more points than that, and a branch
+//! on random keys would be mispredicted half of the time. What is not found by
+//! then is searched by halving inside the bucket, so that names chosen to crowd
+//! one bucket cannot make a lookup linear.
 
 use core::fmt;
 use std::collections::BTreeMap;
@@ -16,11 +18,14 @@ use std::collections::BTreeMap;
 use super::hash::{self, PointHasher};
 use super::server::{ServerName, VirtualNodes, Weight};
 
+mod moved;
+pub use moved::{Flow, Moved};
+
 /// The most points a ring may have: 2^20, which is 16 MiB.
 pub const POINTS_MAX: u32 = 1 << 20;
 
-/// The longest run of points scanned one by one inside a bucket.
-const SCAN_MAX: usize = 16;
+/// How many points of a bucket are compared without a branch.
+const GLANCE: usize = 2;
 
 /// A place on the ring: 64 bits, clockwise is upwards, wrapping at the top.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -161,7 +166,9 @@ pub struct Ring {
     virtual_nodes: VirtualNodes,
     /// Sorted by name; a [`Rank`] is an index here.
     servers: Vec<RingServer>,
-    /// Sorted by (position, server).
+    /// Sorted by (position, server). Behind the last one stands the first one's
+    /// server [`GLANCE`] + 1 times at the end of the ring, so that a lookup
+    /// neither wraps nor looks too far.
     points: Vec<Point>,
     /// `buckets[b]` is the index of the first point whose position's top bits
     /// are `b` or more; one entry more than there are buckets.
@@ -187,7 +194,7 @@ impl Ring {
             })
             .collect();
         let n_points = count_points(virtual_nodes, &servers)?;
-        let mut points = Vec::with_capacity(n_points as usize);
+        let mut points = Vec::with_capacity(n_points as usize + GLANCE + 1);
         for (rank, server) in servers.iter().enumerate() {
             let n = server.weight.number() * virtual_nodes.number();
             push_points(&mut points, &server.name, rank as Rank, 0..n);
@@ -266,7 +273,7 @@ impl Ring {
 
     /// The points, sorted by position.
     pub fn points(&self) -> &[Point] {
-        &self.points
+        &self.points[..self.n_points()]
     }
 
     /// The first server clockwise from `position`; `None` on an empty ring.
@@ -279,7 +286,8 @@ impl Ring {
 
     /// Every point once, clockwise from `position`.
     pub fn walk(&self, position: Position) -> impl Iterator<Item = &Point> {
-        let (before, after) = self.points.split_at(self.first_at_or_after(position));
+        let first = self.first_at_or_after(position).min(self.n_points());
+        let (before, after) = self.points().split_at(first);
         after.iter().chain(before)
     }
 
@@ -295,10 +303,10 @@ impl Ring {
     /// The arcs in order of position, the one that wraps first.
     pub fn arcs(&self) -> impl Iterator<Item = OwnedArc> {
         let last = self
-            .points
+            .points()
             .last()
             .map_or(Position(0), |point| point.position);
-        self.points
+        self.points()
             .iter()
             .scan(last, |after, point| {
                 let arc = OwnedArc {
@@ -360,26 +368,38 @@ impl Ring {
         balance
     }
 
-    /// The index of the first point at or after `position`, wrapping to 0;
-    /// 0 on an empty ring.
+    /// The index of the first point at or after `position`, of those that stand
+    /// for the wrap if there is no other; out of range on an empty ring.
     #[inline]
     fn first_at_or_after(&self, position: Position) -> usize {
         let bucket = (position.0 >> self.shift) as usize;
+        let from = self.buckets[bucket] as usize;
+        let Some(glance) = self.points.get(from..from + GLANCE) else {
+            return 0;
+        };
+        let mut i = from;
+        for point in glance {
+            i += usize::from(point.position < position);
+        }
+        if self.points[i].position < position {
+            i = self.search_bucket(bucket, position);
+        }
+        i
+    }
+
+    /// The same, by halving the bucket.
+    #[cold]
+    fn search_bucket(&self, bucket: usize, position: Position) -> usize {
         let (from, to) = (
             self.buckets[bucket] as usize,
             self.buckets[bucket + 1] as usize,
         );
-        let inside = &self.points[from..to];
-        let before = if inside.len() <= SCAN_MAX {
-            inside
-                .iter()
-                .position(|point| point.position >= position)
-                .unwrap_or(inside.len())
-        } else {
-            inside.partition_point(|point| point.position < position)
-        };
-        let i = from + before;
-        if i == self.points.len() { 0 } else { i }
+        from + self.points[from..to].partition_point(|point| point.position < position)
+    }
+
+    /// How many points there are, those that stand for the wrap not counted.
+    fn n_points(&self) -> usize {
+        self.points.len().saturating_sub(GLANCE + 1)
     }
 
     /// Where `name` is among the servers, or where it would be.
@@ -403,7 +423,7 @@ impl Ring {
         Self {
             virtual_nodes,
             servers,
-            points,
+            points: wrapped(points),
             buckets,
             shift,
         }
@@ -420,11 +440,12 @@ impl Ring {
         dropped: &[Point],
         added: &[Point],
     ) -> Self {
-        let n_points = self.points.len() + added.len() - dropped.len();
+        let old = self.points();
+        let n_points = old.len() + added.len() - dropped.len();
         let keeps_index = shift_for(n_points) == self.shift;
-        let mut points = Vec::with_capacity(n_points);
+        let mut points = Vec::with_capacity(n_points + GLANCE + 1);
         let mut buckets = Vec::with_capacity(if keeps_index { self.buckets.len() } else { 0 });
-        let (mut rest, mut dropped, mut added) = (&self.points[..], dropped, added);
+        let (mut rest, mut dropped, mut added) = (old, dropped, added);
         loop {
             // The next edit is the lower of the two; `true` means it is a drop.
             let (edit, is_drop) = match (dropped.first(), added.first()) {
@@ -454,8 +475,7 @@ impl Ring {
             if keeps_index {
                 // Buckets up to the edit's own begin where they began, shifted
                 // by the edits so far.
-                let offset =
-                    (points.len() as u32).wrapping_sub((self.points.len() - after.len()) as u32);
+                let offset = (points.len() as u32).wrapping_sub((old.len() - after.len()) as u32);
                 let upto = (edit.position.0 >> self.shift) as usize + 1;
                 extend_shifted(&mut buckets, &self.buckets, upto, offset);
             }
@@ -475,103 +495,14 @@ impl Ring {
         if !keeps_index {
             return Self::index(self.virtual_nodes, servers, points);
         }
-        let offset = (n_points as u32).wrapping_sub(self.points.len() as u32);
+        let offset = (n_points as u32).wrapping_sub(old.len() as u32);
         extend_shifted(&mut buckets, &self.buckets, self.buckets.len(), offset);
         Self {
             virtual_nodes: self.virtual_nodes,
             servers,
-            points,
+            points: wrapped(points),
             buckets,
             shift: self.shift,
-        }
-    }
-}
-
-/// What changed hands between two rings.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Moved {
-    /// The part of the ring whose owner differs.
-    pub total: Share,
-    /// The same by giver and taker, in order of their names.
-    pub flows: Vec<Flow>,
-}
-
-/// A part of the ring that went from one server to another.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Flow {
-    /// Who owned it before.
-    pub from: ServerName,
-    /// Who owns it after.
-    pub to: ServerName,
-    /// How much.
-    pub share: Share,
-}
-
-impl Moved {
-    /// Compares owners over the whole of two rings, exactly. When just one of
-    /// them is empty everything has moved, but from or to nobody.
-    pub fn between(before: &Ring, after: &Ring) -> Self {
-        let (Some(last_before), Some(last_after)) = (before.points.last(), after.points.last())
-        else {
-            let both = before.points.is_empty() && after.points.is_empty();
-            return Self {
-                total: if both { Share::NONE } else { Share::WHOLE },
-                flows: Vec::new(),
-            };
-        };
-        let mut flows: BTreeMap<(Rank, Rank), Share> = BTreeMap::new();
-        let mut total = Share::NONE;
-        // Walk the boundaries of both rings in one sweep. Between two of them
-        // the owner is the next point of each ring, wrapping.
-        let mut swept = last_before.position.max(last_after.position);
-        let (mut i, mut j) = (0, 0);
-        let mut is_first = true;
-        while i < before.points.len() || j < after.points.len() {
-            let old = before.points[i % before.points.len()];
-            let new = after.points[j % after.points.len()];
-            let next = match (i < before.points.len(), j < after.points.len()) {
-                (true, true) => old.position.min(new.position),
-                (true, false) => old.position,
-                _ => new.position,
-            };
-            let mut share = Share(u128::from(next.0.wrapping_sub(swept.0)));
-            if is_first && share == Share::NONE {
-                share = Share::WHOLE;
-            }
-            is_first = false;
-            if share != Share::NONE
-                && before.servers[old.server as usize].name
-                    != after.servers[new.server as usize].name
-            {
-                total += share;
-                *flows.entry((old.server, new.server)).or_default() += share;
-            }
-            swept = next;
-            while before
-                .points
-                .get(i)
-                .is_some_and(|point| point.position <= next)
-            {
-                i += 1;
-            }
-            while after
-                .points
-                .get(j)
-                .is_some_and(|point| point.position <= next)
-            {
-                j += 1;
-            }
-        }
-        Self {
-            total,
-            flows: flows
-                .into_iter()
-                .map(|((from, to), share)| Flow {
-                    from: before.servers[from as usize].name.clone(),
-                    to: after.servers[to as usize].name.clone(),
-                    share,
-                })
-                .collect(),
         }
     }
 }
@@ -607,6 +538,18 @@ fn sorted_points(name: &ServerName, server: Rank, indexes: core::ops::Range<u32>
     let mut points = Vec::with_capacity(indexes.len());
     push_points(&mut points, name, server, indexes);
     points.sort_unstable();
+    points
+}
+
+/// Sorted points with what stands behind the last one: see [`Ring::points`].
+fn wrapped(mut points: Vec<Point>) -> Vec<Point> {
+    if let Some(first) = points.first() {
+        let again = Point {
+            position: Position(u64::MAX),
+            server: first.server,
+        };
+        points.resize(points.len() + GLANCE + 1, again);
+    }
     points
 }
 

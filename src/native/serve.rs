@@ -13,7 +13,7 @@ use super::driver;
 use super::health::Prober;
 use super::proxy;
 use super::shared::Shared;
-use super::telemetry::access_log::{AccessLog, Writer};
+use super::telemetry::access_log::AccessLog;
 use crate::config::{Api, Config};
 
 /// Runs the proxy and the API until SIGTERM or SIGINT; then lets requests in
@@ -78,7 +78,9 @@ pub fn serve(config: Config, when_ready: impl FnOnce() -> io::Result<()>) -> io:
         workers.join();
         // The last one to write has gone; what it wrote must reach the file.
         drop(access_log);
-        log_writer.map(Writer::join);
+        if let Some(writer) = log_writer {
+            writer.join();
+        }
         info!("stopped");
         Ok(())
     })

@@ -6,8 +6,12 @@ mod docs;
 mod forward;
 /// Thousands of requests that nobody should send.
 mod fuzz;
+/// Every bound of the listener.
+mod limits;
 /// The document that describes the API, against the API.
 mod openapi;
+/// The page's files.
+mod page;
 /// What is not listened to at all: foreign names, foreign pages, no token.
 mod strangers;
 
@@ -312,6 +316,10 @@ async fn every_fault_of_a_body_is_told_at_once() {
         assert_eq!(reply.problem(), "invalid-input");
         assert_eq!(reply.faults(), [path], "{body}");
     }
+    let fields = (0..50_000).map(|i| (format!("x{i}"), Value::Null));
+    let many: serde_json::Map<String, Value> = fields.collect();
+    let reply = api.post("/api/servers", &many.into()).await;
+    assert_eq!((reply.status, reply.faults().len()), (400, 100));
     let deep = "[".repeat(100_000);
     let json = "content-type: application/json\r\n";
     let reply = api.send("POST", "/api/route", json, deep.as_bytes()).await;

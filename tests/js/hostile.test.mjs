@@ -23,13 +23,9 @@ const values = [
   new String('a'), new Number(1), globalThis, JSON.parse(`${'['.repeat(5000)}${']'.repeat(5000)}`),
 ];
 
-const show = (value) => {
-  try {
-    return typeof value === 'symbol' ? 'a symbol' : JSON.stringify(value)?.slice(0, 60) ?? typeof value;
-  } catch {
-    return typeof value;
-  }
-};
+// What a message calls each of them; made once, since some take long to write down.
+const names = new Map(values.map((value, i) => [value, `${typeof value} (number ${i})`]));
+const show = (value) => names.get(value) ?? typeof value;
 
 // Calls `f`; whatever it throws must be one of ours.
 function calls(what, f) {
@@ -50,12 +46,15 @@ const methods = [
   'metrics', 'ring', 'toJSON', 'probesDue', 'recordProbe', 'advance', 'nextDeadlineMs',
 ];
 
+const takesTwo = new Set(['candidates', 'setWeight', 'setState', 'recordProbe']);
+
 test('every method with every value', () => {
   const lb = new LoadBalancer(config);
   const before = lb.route('still there').name;
   for (const method of methods) {
     for (const one of values) {
       calls(`${method}(${show(one)})`, () => lb[method](one));
+      if (!takesTwo.has(method)) continue;
       for (const two of values) calls(`${method}(${show(one)}, ${show(two)})`, () => lb[method](one, two));
     }
   }

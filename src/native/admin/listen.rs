@@ -44,6 +44,11 @@ const HEADERS_MAX: usize = 100;
 /// How long a client may take no byte of an answer.
 const WRITE_WAIT: Duration = Duration::from_secs(30);
 
+/// How long the rest of a refused request is still read, and thrown away:
+/// otherwise the system would reset the connection, and the client might
+/// never see why.
+const LINGER: Duration = Duration::from_secs(1);
+
 /// How long to wait when the system has no descriptor for a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -144,12 +149,14 @@ async fn answer(
     Ok(response)
 }
 
-/// A stream whose peer must take what is written, or the connection ends.
+/// A stream whose peer must take what is written, or the connection ends; and
+/// whose peer may finish its sentence before it does.
 struct Patient {
     stream: TcpStream,
-    /// Runs while a write waits.
+    /// Runs while a write waits, or the end.
     patience: Pin<Box<Sleep>>,
     is_waiting: bool,
+    is_shut: bool,
 }
 
 impl Patient {
@@ -158,6 +165,7 @@ impl Patient {
             stream,
             patience: Box::pin(sleep(WRITE_WAIT)),
             is_waiting: false,
+            is_shut: false,
         }
     }
 
@@ -219,7 +227,21 @@ impl AsyncWrite for Patient {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let ended = Pin::new(&mut self.stream).poll_shutdown(cx);
-        self.judge(cx, ended)
+        if !self.is_shut {
+            let shut = Pin::new(&mut self.stream).poll_shutdown(cx);
+            ready!(self.judge(cx, shut))?;
+            self.is_shut = true;
+            self.patience.as_mut().reset(Instant::now() + LINGER);
+        }
+        let mut bytes = [0; 4096];
+        while self.patience.as_mut().poll(cx).is_pending() {
+            let mut buffer = ReadBuf::new(&mut bytes);
+            match ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer)) {
+                Ok(()) if !buffer.filled().is_empty() => {}
+                // The peer has closed, too.
+                _ => break,
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 }

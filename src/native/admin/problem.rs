@@ -13,8 +13,13 @@ pub(super) struct Problem {
     kind: Kind,
     detail: String,
     errors: Vec<FaultView>,
-    header: Option<(HeaderName, HeaderValue)>,
+    /// Boxed, as it is rare and would make every answer larger.
+    header: Option<Box<(HeaderName, HeaderValue)>>,
 }
+
+/// The most faults that are listed: a body of a megabyte can have a hundred
+/// thousand.
+const ERRORS_MAX: usize = 100;
 
 /// The kinds of refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,7 +118,7 @@ impl Problem {
 
     /// The same, with a header field that belongs to it.
     pub(super) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.header = Some((name, value));
+        self.header = Some(Box::new((name, value)));
         self
     }
 
@@ -129,10 +134,15 @@ impl From<Faults> for Problem {
         let n = faults.as_slice().len();
         let detail = match n {
             1 => faults.to_string(),
+            _ if n > ERRORS_MAX => {
+                format!("there are {n} faults; errors has the first {ERRORS_MAX} of them")
+            }
             _ => format!("there are {n} faults; errors has each with its place"),
         };
+        let mut errors: Vec<FaultView> = (&faults).into();
+        errors.truncate(ERRORS_MAX);
         Self {
-            errors: (&faults).into(),
+            errors,
             ..Self::new(Kind::InvalidInput, detail)
         }
     }
@@ -171,7 +181,8 @@ impl From<Problem> for Response<Body> {
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         );
-        if let Some((name, value)) = problem.header {
+        if let Some(header) = problem.header {
+            let (name, value) = *header;
             headers.insert(name, value);
         }
         response

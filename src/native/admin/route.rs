@@ -47,6 +47,9 @@ const NOT_GIVEN: [&str; 9] = [
     "upgrade",
 ];
 
+/// Header fields of a request to be sent; servers take about as many.
+const HEADERS_MAX: usize = 100;
+
 /// The request to send, if one is to be sent.
 fn outgoing(spec: &RouteSpec) -> Result<Option<Outgoing>, Problem> {
     let mut faults = Vec::new();
@@ -78,6 +81,11 @@ fn outgoing(spec: &RouteSpec) -> Result<Option<Outgoing>, Problem> {
     if method.is_none() {
         let allowed = "give the name of a method, other than CONNECT";
         fault("method".to_owned(), allowed);
+    }
+    let n_headers = spec.headers.iter().flat_map(GivenHeaders::iter).count();
+    if n_headers > HEADERS_MAX {
+        let message = format!("{n_headers} fields are not allowed; give at most {HEADERS_MAX}");
+        return Err(Faults::new("headers", message).into());
     }
     let mut headers = HeaderMap::new();
     for (name, value) in spec.headers.iter().flat_map(GivenHeaders::iter) {

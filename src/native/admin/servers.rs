@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::Serialize;
 
 use super::call::{Answer, Call, json};
 use super::problem::{Kind, Problem};
@@ -130,15 +129,7 @@ fn find<'a>(snapshot: &'a Snapshot, name: &ServerName) -> Result<&'a ServerSnaps
 /// What `If-Match` is compared with: equal just when all that operators
 /// decide of a server is.
 fn tag(server: &ServerSnapshot) -> HeaderValue {
-    #[derive(Serialize)]
-    struct Decided<'a> {
-        server: &'a ServerSpec,
-        state: AdminState,
-    }
-    let decided = Decided {
-        server: &ServerSpec::from(&server.server),
-        state: server.state,
-    };
+    let decided = (ServerSpec::from(&server.server), server.state);
     let text = serde_json::to_vec(&decided).unwrap_or_default();
     let tag = format!("\"{:016x}\"", xxhash_rust::xxh3::xxh3_64(&text));
     HeaderValue::from_str(&tag).unwrap_or(HeaderValue::from_static("\"\""))

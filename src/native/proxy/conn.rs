@@ -12,18 +12,20 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use http::HeaderValue;
+use http::{HeaderValue, request};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::framing::HeadBytes;
 use super::handler;
+use super::hash_key::KeyParts;
+use super::head_bytes::HeadBytes;
 use super::headers::ClientFields;
 use super::timer::Timer;
 use super::worker::Worker;
+use crate::engine::Position;
 
 /// The client at the other end of a connection.
 pub(super) struct Client {
@@ -114,7 +116,7 @@ impl Client {
     fn new(ip: IpAddr, worker: Rc<Worker>) -> Self {
         let ip = ip.to_canonical().to_string().into_boxed_str();
         let timer = Timer::new(&worker.timers);
-        timer.set(worker.config.timeouts.client_header.duration());
+        timer.set(worker.waits.client_header);
         Self {
             fields: ClientFields {
                 // An address has only characters that a header may have.
@@ -132,6 +134,15 @@ impl Client {
         }
     }
 
+    /// Where a request of this client stands on the ring, if it has a key.
+    pub(super) fn key(&self, head: &request::Parts) -> Option<Position> {
+        self.worker.hash_key.position(KeyParts {
+            headers: &head.headers,
+            uri: &head.uri,
+            client_ip: &self.ip,
+        })
+    }
+
     /// A server is to be asked; the client's body, if it has one, is still to
     /// come. The time for that is the attempt's to set.
     pub(super) fn asks_server(&self, has_body: bool) {
@@ -143,8 +154,7 @@ impl Client {
     pub(super) fn upload_ended(&self) {
         if self.turn.get() == Turn::Upload {
             self.turn.set(Turn::Server);
-            self.timer
-                .set(self.worker.config.timeouts.response_header.duration());
+            self.timer.set(self.worker.waits.response_header);
         }
     }
 
@@ -161,8 +171,7 @@ impl Client {
     /// An answer begins.
     pub(super) fn answer_began(&self) {
         self.turn.set(Turn::Answer);
-        self.timer
-            .set(self.worker.config.timeouts.stream_idle.duration());
+        self.timer.set(self.worker.waits.stream_idle);
     }
 
     /// The answer has ended, or was given up; some of it may still have to be
@@ -170,8 +179,7 @@ impl Client {
     pub(super) fn answer_ended(&self) {
         self.turn.set(Turn::Idle);
         self.has_sent_more.set(false);
-        self.timer
-            .set(self.worker.config.timeouts.client_idle.duration());
+        self.timer.set(self.worker.waits.client_idle);
     }
 
     /// Whether a deadline that has come ends the connection; otherwise a
@@ -201,24 +209,24 @@ impl Client {
     }
 
     fn has_read(&self, bytes: &[u8]) {
-        let timeouts = &self.worker.config.timeouts;
+        let waits = &self.worker.waits;
         match self.turn.get() {
             Turn::Idle => {
                 self.turn.set(Turn::Head);
-                self.timer.set(timeouts.client_header.duration());
+                self.timer.set(waits.client_header);
                 self.head_bytes.begin();
                 self.head_bytes.push(bytes);
             }
             Turn::Head | Turn::Server => self.head_bytes.push(bytes),
-            Turn::Upload | Turn::Answer => self.timer.set(timeouts.stream_idle.duration()),
+            Turn::Upload | Turn::Answer => self.timer.set(waits.stream_idle),
         }
     }
 
     fn has_written(&self) {
-        let timeouts = &self.worker.config.timeouts;
+        let waits = &self.worker.waits;
         match self.turn.get() {
-            Turn::Answer => self.timer.set(timeouts.stream_idle.duration()),
-            Turn::Idle => self.timer.set(timeouts.client_idle.duration()),
+            Turn::Answer => self.timer.set(waits.stream_idle),
+            Turn::Idle => self.timer.set(waits.client_idle),
             Turn::Head | Turn::Upload | Turn::Server => {}
         }
     }

@@ -4,16 +4,15 @@ use std::convert::Infallible;
 use std::rc::Rc;
 
 use http::header::HOST;
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Version};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::{Body, Incoming};
 
 use super::body::{InFlight, RequestBody, ResponseBody};
 use super::conn::Client;
 use super::error::ProxyError;
-use super::hash_key::KeyParts;
 use super::headers;
-use super::upstream::{Connection, Exchange, Waits};
-use crate::engine::{NoServer, Outcome};
+use super::upstream::{AttemptWaits, Connection, Exchange};
+use crate::engine::{NoServer, Outcome, Position};
 use crate::native::clock;
 use crate::native::telemetry::access_log::Entry;
 
@@ -53,11 +52,8 @@ async fn forward(
 ) -> Result<Response<ResponseBody>, ProxyError> {
     let worker = &*client.worker;
     let (mut head, body) = request.into_parts();
-    let key = worker.hash_key.position(KeyParts {
-        headers: &head.headers,
-        uri: &head.uri,
-        client_ip: &client.ip,
-    });
+    let key = client.key(&head);
+    let n_fields = head.headers.len();
     let has_host = headers::prepare_request(
         &mut head,
         &client.fields,
@@ -70,13 +66,12 @@ async fn forward(
     head.version = Version::HTTP_11;
     let method = head.method.clone();
     let has_body = !body.is_end_stream();
-    let timeouts = &worker.config.timeouts;
-    let waits = Waits {
-        connect: timeouts.connect.duration(),
+    let waits = AttemptWaits {
+        connect: worker.waits.connect,
         answer: if has_body {
-            timeouts.stream_idle.duration()
+            worker.waits.stream_idle
         } else {
-            timeouts.response_header.duration()
+            worker.waits.response_header
         },
     };
     let mut request = Some(Request::from_parts(head, RequestBody::new(body, client)));
@@ -124,7 +119,13 @@ async fn forward(
             server.record(outcome, took);
             worker.shared.report(&server.runtime, outcome);
         }
-        if request.is_none() || !failure.may_try_again(&method) {
+        if !failure.may_try_again(&method) {
+            return Err(failure.error());
+        }
+        if request.is_none() && !has_body {
+            request = again(client, &method, key, n_fields);
+        }
+        if request.is_none() {
             return Err(failure.error());
         }
         if failure.keeps_server() {
@@ -138,6 +139,27 @@ async fn forward(
             return Err(failure.error());
         }
     }
+}
+
+/// Makes the request in hand anew, from the bytes it came as: what was sent is
+/// gone, and copies beforehand would cost every request.
+#[cold]
+fn again(
+    client: &Client,
+    method: &Method,
+    key: Option<Position>,
+    n_fields: usize,
+) -> Option<Request<RequestBody>> {
+    let (mut head, ()) = client.head_bytes.parse()?.into_parts();
+    let key_now = client.key(&head);
+    if head.method != *method || key_now != key || head.headers.len() != n_fields {
+        // The bytes of another request: this one's are not all there.
+        return None;
+    }
+    let new_id = || client.worker.request_ids.next();
+    headers::prepare_request(&mut head, &client.fields, new_id, || false).ok()?;
+    head.version = Version::HTTP_11;
+    Some(Request::from_parts(head, RequestBody::empty()))
 }
 
 /// Makes a server's answer one that the client gets.

@@ -35,6 +35,8 @@ struct Findings {
     has_te: bool,
     has_upgrade: bool,
     has_rare: bool,
+    /// Whether any field stands there more than once.
+    has_repeated: bool,
 }
 
 /// What the proxy adds to every request of one client.
@@ -137,6 +139,7 @@ fn survey(headers: &HeaderMap) -> Findings {
     }
     // `keys` names each field once, however often it stands there.
     if headers.len() > headers.keys_len() {
+        found.has_repeated = true;
         found.n_hosts = headers.get_all(HOST).iter().count() as u32;
     }
     found
@@ -172,8 +175,7 @@ fn check_transfer_encoding(headers: &HeaderMap) -> Result<(), ProxyError> {
 
 fn drop_connection_fields(headers: &mut HeaderMap, found: &Findings) {
     if found.has_connection {
-        drop_nominated(headers);
-        headers.remove(CONNECTION);
+        drop_connection(headers, found.has_repeated);
     }
     if found.n_transfer_encodings > 0 {
         headers.remove(TRANSFER_ENCODING);
@@ -194,24 +196,24 @@ fn drop_connection_fields(headers: &mut HeaderMap, found: &Findings) {
     }
 }
 
-/// Drops the fields that `Connection` names, but those that frame the message
-/// or say where it goes.
-fn drop_nominated(headers: &mut HeaderMap) {
+/// Drops `Connection` and the fields that it names, but those that frame the
+/// message or say where it goes.
+fn drop_connection(headers: &mut HeaderMap, may_be_repeated: bool) {
+    let mut values: Vec<HeaderValue> = Vec::new();
+    if may_be_repeated {
+        values.extend(headers.get_all(CONNECTION).iter().skip(1).cloned());
+    }
     let is_plain = |value: &HeaderValue| {
         let value = value.as_bytes();
         value.eq_ignore_ascii_case(b"keep-alive") || value.eq_ignore_ascii_case(b"close")
     };
-    if headers.get_all(CONNECTION).iter().all(is_plain) {
-        return;
-    }
-    let options: Vec<HeaderName> = headers
-        .get_all(CONNECTION)
+    values.extend(headers.remove(CONNECTION).filter(|value| !is_plain(value)));
+    let nominated = values
         .iter()
         .flat_map(|value| value.as_bytes().split(|&b| b == b','))
         .filter_map(|option| HeaderName::from_bytes(option.trim_ascii()).ok())
-        .filter(|name| ![HOST, CONTENT_LENGTH, TRANSFER_ENCODING, TE].contains(name))
-        .collect();
-    for name in options {
+        .filter(|name| ![HOST, CONTENT_LENGTH, TRANSFER_ENCODING, TE].contains(name));
+    for name in nominated {
         headers.remove(name);
     }
 }

@@ -10,8 +10,9 @@
 //! - `timer`: the thread's deadlines;
 //! - `conn`: one client's connection, and how long it may do nothing;
 //! - `handler`: one request, from its key over its attempts to its answer;
-//! - `hash_key`, `framing`, `headers`, `retry`, `error`, `request_id`: the rules
+//! - `hash_key`, `headers`, `retry`, `error`, `request_id`: the rules
 //!   of that, pure;
+//! - `head_bytes`: a request's head as it came, for the rare cases that need it;
 //! - `body`: bodies on their way, and what ends with them;
 //! - `upstream`: the leg to the servers, behind one trait.
 //!
@@ -22,9 +23,9 @@
 mod body;
 mod conn;
 mod error;
-mod framing;
 mod handler;
 pub(crate) mod hash_key;
+mod head_bytes;
 mod headers;
 pub mod listen;
 mod request_id;

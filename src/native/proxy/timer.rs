@@ -28,6 +28,22 @@ const TICK: Duration = Duration::from_millis(50);
 /// A deadline that never comes.
 const NEVER: Timestamp = Timestamp::from_nanos(u64::MAX);
 
+/// How long a deadline is set for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wait {
+    nanos: u64,
+}
+
+impl From<Duration> for Wait {
+    fn from(duration: Duration) -> Self {
+        // The clock may be a tick slow, and a deadline never comes early.
+        let nanos = duration.saturating_add(TICK).as_nanos();
+        Self {
+            nanos: u64::try_from(nanos).unwrap_or(u64::MAX),
+        }
+    }
+}
+
 /// The queue and the coarse clock of one worker.
 pub(super) struct Timers {
     now: Cell<Timestamp>,
@@ -140,9 +156,9 @@ impl Timer {
     }
 
     /// Sets the deadline to `wait` from now, whatever it was.
-    pub(super) fn set(&self, wait: Duration) {
-        // The clock may be a tick slow: never fire early.
-        let deadline = self.timers.now().after(wait.saturating_add(TICK));
+    pub(super) fn set(&self, wait: Wait) {
+        let nanos = self.timers.now().as_nanos().saturating_add(wait.nanos);
+        let deadline = Timestamp::from_nanos(nanos);
         self.entry.deadline.set(deadline);
         if deadline < self.entry.queued.get() {
             self.queue(deadline);

@@ -13,19 +13,18 @@ use std::time::Duration;
 use arc_swap::{ArcSwap, Cache};
 use http::HeaderValue;
 use hyper::server::conn::http1;
-use tokio::runtime;
+use tokio::runtime::{self, LocalOptions};
 use tokio::sync::Semaphore;
-use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, warn};
 
 use super::hash_key::HashKey;
 use super::request_id::RequestIds;
-use super::timer::Timers;
+use super::timer::{Timers, Wait};
 use super::upstream::Pool;
 use super::{conn, listen};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::engine::{NoServer, Outcome, Position, ServerIndex};
 use crate::native::counters::Shard;
 use crate::native::shared::{Fleet, ServerRuntime, Shared};
@@ -54,9 +53,6 @@ pub fn start(
     let places = Arc::new(Semaphore::new(config.limits.connections.number() as usize));
     let mut threads = Vec::with_capacity(listeners.len());
     for (number, listener) in listeners.into_iter().enumerate() {
-        let runtime = runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
         let (config, shared, places, access_log, stop) = (
             config.clone(),
             Arc::clone(shared),
@@ -64,12 +60,26 @@ pub fn start(
             access_log.cloned(),
             stop.clone(),
         );
+        // The runtime has to be made on its thread.
+        let (is_up, came_up) = std::sync::mpsc::sync_channel(1);
         let run = move || {
+            let built = runtime::Builder::new_current_thread()
+                .enable_all()
+                .build_local(LocalOptions::default());
+            // Whoever started the thread waits for this.
+            let runtime = match built {
+                Ok(runtime) => runtime,
+                Err(error) => return drop(is_up.send(Err(error))),
+            };
+            let _ = is_up.send(Ok(()));
             let worker = Worker::new(number, config, shared, access_log);
-            LocalSet::new().block_on(&runtime, worker.run(listener, places, stop));
+            runtime.block_on(worker.run(listener, places, stop));
         };
         let name = format!("worker-{number}");
         threads.push(thread::Builder::new().name(name).spawn(run)?);
+        came_up
+            .recv()
+            .unwrap_or_else(|_| Err(io::Error::other("a worker thread has ended")))?;
     }
     Ok(Workers(threads))
 }
@@ -90,6 +100,7 @@ pub(super) struct Worker {
     number: usize,
     pub(super) shared: Arc<Shared>,
     pub(super) config: Config,
+    pub(super) waits: Waits,
     pub(super) hash_key: HashKey,
     pub(super) http1: http1::Builder,
     pub(super) timers: Rc<Timers>,
@@ -103,6 +114,27 @@ pub(super) struct Worker {
 struct LastSeen {
     published: Cache<Published, Arc<Fleet>>,
     view: Rc<WorkerFleet>,
+}
+
+/// The configured timeouts, as timers take them.
+pub(super) struct Waits {
+    pub(super) connect: Wait,
+    pub(super) response_header: Wait,
+    pub(super) stream_idle: Wait,
+    pub(super) client_header: Wait,
+    pub(super) client_idle: Wait,
+}
+
+impl Waits {
+    fn new(timeouts: &config::Timeouts) -> Self {
+        Self {
+            connect: timeouts.connect.duration().into(),
+            response_header: timeouts.response_header.duration().into(),
+            stream_idle: timeouts.stream_idle.duration().into(),
+            client_header: timeouts.client_header.duration().into(),
+            client_idle: timeouts.client_idle.duration().into(),
+        }
+    }
 }
 
 /// Where the fleet is published; the cache wants to own the way to it.
@@ -148,6 +180,7 @@ impl Worker {
             number,
             hash_key: HashKey::new(&config.routing.hash_key),
             http1: conn::http1(&config.limits),
+            waits: Waits::new(&config.timeouts),
             timers,
             request_ids: RequestIds::new(),
             access_log,

@@ -129,4 +129,17 @@ async fn what_cannot_be_sent_is_refused_before_anything_is() {
         assert_eq!(reply.status, 400, "{body}");
         assert_eq!(reply.faults(), [fault], "{body}");
     }
+    let many = |n: u32| {
+        let fields = (0..n).map(|i| (format!("x{i}"), Value::from("")));
+        let headers: serde_json::Map<String, Value> = fields.collect();
+        json!({ "key": "k", "forward": true, "headers": headers })
+    };
+    assert_eq!(api.post("/api/route", &many(100)).await.status, 200);
+    for n in [101, 60_000] {
+        let reply = api.post("/api/route", &many(n)).await;
+        assert_eq!(
+            (reply.status, reply.faults()),
+            (400, vec!["headers".to_owned()])
+        );
+    }
 }

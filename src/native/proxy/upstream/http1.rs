@@ -20,7 +20,7 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use super::{Connection, Exchange, Waits};
+use super::{AttemptWaits, Connection, Exchange};
 use crate::config;
 use crate::engine::{Server, Timestamp};
 use crate::native::proxy::body::RequestBody;
@@ -161,7 +161,7 @@ impl Exchange for Pool {
         request: &mut Option<Request<RequestBody>>,
         connection: Connection,
         client: &Client,
-        waits: Waits,
+        waits: AttemptWaits,
     ) -> Result<http::Response<ServerBody>, Failure> {
         let kept = match connection {
             Connection::KeptOrNew => self.take(),
@@ -180,14 +180,11 @@ impl Exchange for Pool {
             }
         };
         client.timer.set(waits.answer);
-        // Once taken, the request is hyper's: keep a copy of one that may have
-        // to be sent again.
         let Some(request_now) = request.take() else {
             return Err(Failure::Broken);
         };
-        let copy = copy_to_repeat(&request_now);
         let sending = lease.sender.try_send_request(request_now);
-        let error = match client.timer.limit(sending).await {
+        let mut error = match client.timer.limit(sending).await {
             Some(Ok(response)) => {
                 return Ok(response.map(|incoming| ServerBody::new(incoming, lease)));
             }
@@ -195,32 +192,15 @@ impl Exchange for Pool {
             None if client.is_awaited() => return Err(Failure::BodyTimeout),
             None => return Err(Failure::AnswerTimeout),
         };
-        let mut error = error;
-        let unsent = error.take_message();
+        *request = error.take_message();
         let error = error.into_error();
-        if error.is_user() {
-            return Err(Failure::BadBody);
-        }
-        let was_sent = unsent.is_none();
-        *request = unsent.or(copy);
-        Err(match (was_kept, was_sent) {
-            (true, false) => Failure::Unsent,
-            (true, true) if !error.is_parse() => Failure::Stale,
+        Err(match (was_kept, request.is_some()) {
+            _ if error.is_user() => Failure::BadBody,
+            (true, true) => Failure::Unsent,
+            (true, false) if !error.is_parse() => Failure::Stale,
             _ => Failure::Broken,
         })
     }
-}
-
-/// A copy of a request that may be sent twice and has no body.
-fn copy_to_repeat(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
-    if !request.method().is_idempotent() || !request.body().is_end_stream() {
-        return None;
-    }
-    let mut copy = Request::new(RequestBody::empty());
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.headers_mut() = request.headers().clone();
-    Some(copy)
 }
 
 impl ServerBody {

@@ -6,7 +6,6 @@
 
 mod http1;
 
-use core::time::Duration;
 use std::rc::Rc;
 
 use http::{Request, Response};
@@ -14,6 +13,7 @@ use http::{Request, Response};
 use super::body::RequestBody;
 use super::conn::Client;
 use super::retry::Failure;
+use super::timer::Wait;
 
 pub(super) use http1::Pool;
 
@@ -22,12 +22,12 @@ pub(super) type Body = <Pool as Exchange>::Body;
 
 /// How long an attempt may take.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Waits {
+pub(super) struct AttemptWaits {
     /// Until there is a connection.
-    pub(super) connect: Duration,
+    pub(super) connect: Wait,
     /// From then on until there is an answer; a body on its way to the server
     /// moves this on.
-    pub(super) answer: Duration,
+    pub(super) answer: Wait,
 }
 
 /// Which connections an attempt may use.
@@ -49,14 +49,13 @@ pub(super) trait Exchange {
     /// timer.
     ///
     /// # Errors
-    /// When there is no answer. If the request can be sent again as it was
-    /// (whether it may is for [`retry`](super::retry) to say), it is back in
+    /// When there is no answer. A request of which nothing was sent is back in
     /// its place.
     async fn exchange(
         self: &Rc<Self>,
         request: &mut Option<Request<RequestBody>>,
         connection: Connection,
         client: &Client,
-        waits: Waits,
+        waits: AttemptWaits,
     ) -> Result<Response<Self::Body>, Failure>;
 }

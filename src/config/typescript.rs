@@ -1,12 +1,12 @@
-//! The TypeScript of every shape, `pkg-template/wire.d.ts`: committed, and
-//! written anew by `UPDATE=1 cargo test typescript`.
+//! The TypeScript of every shape, those of `wire.rs` too: `pkg-template/wire.d.ts`,
+//! which is committed and written anew by `UPDATE=1 cargo test typescript`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use ts_rs::{Config as Style, TS, TypeVisitor};
 
-use crate::config::Config;
+use super::Config;
 use crate::wire::{
     ChangeView, EventView, ExplainView, FaultView, HealthView, MetricsView, ProblemView, RingView,
     ServerSpec, ServersView, StateSpec, WeightSpec,

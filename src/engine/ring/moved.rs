@@ -1,0 +1,93 @@
+//! What changes hands between two rings, exactly.
+
+use std::collections::BTreeMap;
+
+use super::{Rank, Ring, ServerName, Share};
+
+/// What changed hands between two rings.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Moved {
+    /// The part of the ring whose owner differs.
+    pub total: Share,
+    /// The same by giver and taker, in order of their names.
+    pub flows: Vec<Flow>,
+}
+
+/// A part of the ring that went from one server to another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flow {
+    /// Who owned it before.
+    pub from: ServerName,
+    /// Who owns it after.
+    pub to: ServerName,
+    /// How much.
+    pub share: Share,
+}
+
+impl Moved {
+    /// Compares owners over the whole of two rings, exactly. When just one of
+    /// them is empty everything has moved, but from or to nobody.
+    pub fn between(before: &Ring, after: &Ring) -> Self {
+        let (Some(last_before), Some(last_after)) = (before.points().last(), after.points().last())
+        else {
+            let both = before.points().is_empty() && after.points().is_empty();
+            return Self {
+                total: if both { Share::NONE } else { Share::WHOLE },
+                flows: Vec::new(),
+            };
+        };
+        let (old_points, new_points) = (before.points(), after.points());
+        let mut flows: BTreeMap<(Rank, Rank), Share> = BTreeMap::new();
+        let mut total = Share::NONE;
+        // Walk the boundaries of both rings in one sweep. Between two of them
+        // the owner is the next point of each ring, wrapping.
+        let mut swept = last_before.position.max(last_after.position);
+        let (mut i, mut j) = (0, 0);
+        let mut is_first = true;
+        while i < old_points.len() || j < new_points.len() {
+            let old = old_points[i % old_points.len()];
+            let new = new_points[j % new_points.len()];
+            let next = match (i < old_points.len(), j < new_points.len()) {
+                (true, true) => old.position.min(new.position),
+                (true, false) => old.position,
+                _ => new.position,
+            };
+            let mut share = Share(u128::from(next.0.wrapping_sub(swept.0)));
+            if is_first && share == Share::NONE {
+                share = Share::WHOLE;
+            }
+            is_first = false;
+            if share != Share::NONE
+                && before.servers[old.server as usize].name
+                    != after.servers[new.server as usize].name
+            {
+                total += share;
+                *flows.entry((old.server, new.server)).or_default() += share;
+            }
+            swept = next;
+            while old_points
+                .get(i)
+                .is_some_and(|point| point.position <= next)
+            {
+                i += 1;
+            }
+            while new_points
+                .get(j)
+                .is_some_and(|point| point.position <= next)
+            {
+                j += 1;
+            }
+        }
+        Self {
+            total,
+            flows: flows
+                .into_iter()
+                .map(|((from, to), share)| Flow {
+                    from: before.servers[from as usize].name.clone(),
+                    to: after.servers[to as usize].name.clone(),
+                    share,
+                })
+                .collect(),
+        }
+    }
+}
