@@ -25,7 +25,7 @@ export CARGO_INCREMENTAL ?= 0
 
 ##@ To use it
 
-run: www/pkg/index.js  ## Build all that is needed, then run the demo: proxy on 8080, page on 9090
+run: build/page  ## Build all that is needed, then run the demo: proxy on 8080, page on 9090
 	$(NEED) rust
 	$(NEED) cc
 	$(STEP) binary "building the release binary, with the page in it" cargo build --release --bin ringway
@@ -79,8 +79,12 @@ docs:  ## Check the documentation's links
 		env RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items --quiet
 	$(STEP) links "no link in the Markdown files is broken" node tests/scripts/links.mjs
 
-test-long: test  ## All checks, then the simulation with many more seeds (about ten minutes)
-	$(STEP) --show long "the simulation with 4096 seeds" env SEEDS=4096 cargo test --release --quiet simulation
+test-long:  ## Play many more histories than `test`, and fuzz for ten minutes each what reads input
+	$(NEED) cc
+	$(STEP) --show simulation "the simulation with 16384 seeds" \
+		env RINGWAY_SEEDS=16384 cargo test --release --quiet --test it simulation
+	$(STEP) --show fuzz "configurations, requests and the API, fuzzed" \
+		env RINGWAY_FUZZ_SECONDS=600 cargo test --release --quiet --test it fuzz
 
 bench: $(PACKAGE)  ## Measure: ring, routing, and the package in Node
 	$(NEED) cc
@@ -97,6 +101,10 @@ help:  ## Say what there is
 	@awk 'BEGIN { FS = ":.*  ## " } \
 		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
 		/^[a-z-]+:.*  ## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# Cargo does not see that a file was added to the folder which the binary embeds.
+build/page: www/pkg/index.js $(shell find www -type f -not -path 'www/pkg/*')
+	@touch src/native/admin/assets.rs $@
 
 .PHONY: run package test start fmt lint test-native test-wasm test-package test-page docs test-long bench clean help
 
