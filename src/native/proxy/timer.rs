@@ -248,7 +248,7 @@ mod tests {
         let (first, other) = (Timer::new(&timers), Timer::new(&timers));
         let test = async move {
             other.set(Duration::from_secs(3600).into());
-            for (before, wait) in [(None, 20), (Some(3600_000), 20), (Some(1), 120)] {
+            for (before, wait) in [(None, 20), (Some(3_600_000), 20), (Some(1), 120)] {
                 if let Some(millis) = before {
                     first.set(Duration::from_millis(millis).into());
                 }
@@ -272,7 +272,11 @@ mod tests {
         let timers = Timers::new();
         let timer = Timer::new(&timers);
         let test = async move {
-            poll_fn(|cx| Poll::Ready(timer.watch(cx))).await;
+            poll_fn(|cx| {
+                timer.watch(cx);
+                Poll::Ready(())
+            })
+            .await;
             timer.set(Duration::from_millis(1).into());
             assert_eq!(timer.limit(async { 7 }).await, Some(7));
             assert_eq!(timer.limit(std::future::pending::<()>()).await, None);
