@@ -22,6 +22,8 @@ mod cli;
 mod config;
 /// What the documentation must not forget.
 mod docs;
+/// Configurations and requests that nobody should send.
+mod fuzz;
 /// The arrows between modules, the bans on what differs between targets, the
 /// files that documents name.
 mod tidy;

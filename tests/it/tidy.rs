@@ -364,7 +364,7 @@ fn is_shipped(path: &str) -> bool {
 
 /// Whether a file of the sources is built for tests only.
 fn is_for_tests(path: &str) -> bool {
-    path.ends_with("/tests.rs") || path.contains("/tests/") || path == "src/wire/typescript.rs"
+    path.ends_with("/tests.rs") || path.contains("/tests/") || path == "src/config/typescript.rs"
 }
 
 /// The text with comments and the insides of strings blanked, lines kept. A

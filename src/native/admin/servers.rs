@@ -11,9 +11,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::call::{Answer, Call, json};
 use super::problem::{Kind, Problem};
-use crate::engine::{
-    AdminState, Command, CommandError, Moved, Server, ServerName, ServerSnapshot, Snapshot,
-};
+use crate::engine::{Command, CommandError, Moved, Server, ServerName, ServerSnapshot, Snapshot};
 use crate::native::shared::Applied;
 use crate::wire::{
     ChangeView, MovedView, ServerSpec, ServerView, ServersView, StateSpec, WeightSpec,
