@@ -8,13 +8,10 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::Serialize;
 
 use super::call::{Answer, Call, json};
 use super::problem::{Kind, Problem};
-use crate::engine::{
-    AdminState, Command, CommandError, Moved, Server, ServerName, ServerSnapshot, Snapshot,
-};
+use crate::engine::{Command, CommandError, Moved, Server, ServerName, ServerSnapshot, Snapshot};
 use crate::native::shared::Applied;
 use crate::wire::{
     ChangeView, MovedView, ServerSpec, ServerView, ServersView, StateSpec, WeightSpec,
@@ -130,15 +127,7 @@ fn find<'a>(snapshot: &'a Snapshot, name: &ServerName) -> Result<&'a ServerSnaps
 /// What `If-Match` is compared with: equal just when all that operators
 /// decide of a server is.
 fn tag(server: &ServerSnapshot) -> HeaderValue {
-    #[derive(Serialize)]
-    struct Decided<'a> {
-        server: &'a ServerSpec,
-        state: AdminState,
-    }
-    let decided = Decided {
-        server: &ServerSpec::from(&server.server),
-        state: server.state,
-    };
+    let decided = (ServerSpec::from(&server.server), server.state);
     let text = serde_json::to_vec(&decided).unwrap_or_default();
     let tag = format!("\"{:016x}\"", xxhash_rust::xxh3::xxh3_64(&text));
     HeaderValue::from_str(&tag).unwrap_or(HeaderValue::from_static("\"\""))
