@@ -36,7 +36,7 @@ package: $(PACKAGE)  ## Build the npm package: build/package/ringway-VERSION.tgz
 
 ##@ To test it
 
-test: start fmt lint test-native package test-wasm test-package test-page docs  ## Run all checks, in the order in which a failing one should be seen
+test: start fmt lint test-native test-oracle package test-wasm test-package test-page docs  ## Run all checks, in the order in which a failing one should be seen
 	@tests/scripts/summary
 
 start:
@@ -57,6 +57,10 @@ test-native:  ## Test the engine, the wire, the proxy and the binary natively
 	$(NEED) cc
 	$(STEP) native-build "building the native tests" cargo test --no-run
 	$(STEP) --show native "the native tests" cargo test --quiet --no-fail-fast
+
+test-oracle:  ## Check the golden routes by an implementation that shares no code with the engine
+	$(NEED) python
+	$(STEP) --show oracle "the golden routes, by an independent implementation" tests/oracle/run
 
 test-wasm:  ## Test the engine on wasm32, in Node
 	$(NEED) node
