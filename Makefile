@@ -110,7 +110,7 @@ help:  ## Say what there is
 build/page: www/pkg/index.js $(shell find www -type f -not -path 'www/pkg/*')
 	@touch src/native/admin/assets.rs $@
 
-.PHONY: run package test start fmt lint test-native test-wasm test-package test-page docs test-long bench clean help
+.PHONY: run package test start fmt lint test-native test-oracle test-wasm test-package test-page docs test-long bench clean help
 
 # The engine for JavaScript: compiled, given its glue, optimised.
 $(WASM): $(WASM_SOURCES)
