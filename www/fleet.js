@@ -145,7 +145,7 @@ export class Fleet {
       this.#engine.advance(this.#now);
       for (const probe of this.#engine.probesDue()) {
         const ok = !this.#killed.has(probe.server.name);
-        this.#engine.recordProbe(probe, ok ? { ok, latencyMs: 1 } : { ok, latencyMs: 1, error: 'killed on this page' });
+        this.#engine.recordProbe(probe, ok ? { ok, latencyMs: 1 } : { ok, latencyMs: 1, error: 'killed here' });
       }
       const isSeen = ({ name, health }) => health === (this.#killed.has(name) ? 'unhealthy' : 'healthy');
       if (this.#engine.health().servers.every(isSeen)) return;

@@ -19,6 +19,8 @@ export class RingView {
   #onPoint;
   #onPick;
   #model;
+  // The stretches that the last change moved.
+  #moved = [];
   #size = 0;
   #ratio = 1;
   // The point whose arc the pointer or the keyboard is at; -1 for none.
@@ -47,6 +49,9 @@ export class RingView {
     const before = this.#model;
     this.#model = model;
     if (before && before.points !== model.points) this.#look(-1);
+    if (before?.change !== model.change || before?.keys !== model.keys) {
+      this.#moved = model.change?.before ? differences(model.change.before, model.keys) : [];
+    }
     const { walk } = model;
     const route = walk && `${walk.position} ${walk.owner} ${walk.server}`;
     if (route !== this.#walk.key) this.#walk = { key: route, from: model.isStill || !before ? -Infinity : performance.now() };
@@ -106,7 +111,7 @@ export class RingView {
   #drawBase() {
     if (this.#size === 0) return;
     const context = this.#begin(this.#base);
-    const { points, keys, change, theme } = this.#model;
+    const { points, keys, theme } = this.#model;
     const palette = PALETTES[theme];
     const radii = this.#radii();
     this.#ring(context, radii.band, palette.line, 0, 1);
@@ -118,10 +123,8 @@ export class RingView {
         this.#drawPoints(context, points, radii.points, palette);
       }
     }
-    if (change?.before) {
-      for (const { from, to, after } of differences(change.before, keys)) {
-        this.#ring(context, radii.moved, this.#colour(after, palette) ?? palette.ink, from, to);
-      }
+    for (const { from, to, after } of this.#moved) {
+      this.#ring(context, radii.moved, this.#colour(after, palette) ?? palette.ink, from, to);
     }
   }
 

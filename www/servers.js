@@ -80,7 +80,7 @@ export function createServers({ list, tools, form }, store) {
             ${swatch(slots.get(name))}<span class="who">${named(name)}<small>${address}:${port}${server.backup ? ', backup' : ''}</small></span>
           </button>
         </th>
-        <td><span class="standing" data-standing=${server.standing} title=${server.last_probe?.why ?? why}><svg viewBox="0 0 16 16" aria-hidden="true">${ICONS[server.standing] ?? nothing}</svg>${word}</span></td>
+        <td><span class="standing" data-standing=${server.standing} title=${why}><svg viewBox="0 0 16 16" aria-hidden="true">${ICONS[server.standing] ?? nothing}</svg>${word}</span>${reasonView(server)}</td>
         <td class="weight">${isLive ? html`<span class="num">${weight}</span>` : weightView(name, weight)}</td>
         <td class="share">
           <svg class="bar" aria-hidden="true">
@@ -92,6 +92,12 @@ export function createServers({ list, tools, form }, store) {
         </td>
         ${isLive ? trafficView(server) : deedsView(server)}
       </tr>`;
+  }
+
+  // What the last probe found, or for how long its traffic keeps it out.
+  function reasonView({ standing: word, last_probe: probe, ejected_for_s: wait }) {
+    const reason = word === 'unhealthy' ? probe?.why : word === 'ejected' && wait !== null ? `for ${Math.ceil(wait)} s more` : null;
+    return reason ? html`<small class="reason" title=${reason}>${reason}</small>` : nothing;
   }
 
   function weightView(name, weight) {

@@ -9,6 +9,8 @@ mod support;
 mod api;
 /// The golden vectors, which other languages replay too.
 mod golden;
+/// Probes of scripted servers: which answers are good, what is said of others.
+mod probes;
 /// What must hold for all rings: statements checked on generated fleets.
 mod properties;
 /// The proxy between a scripted client and scripted servers, on real sockets.
@@ -22,6 +24,8 @@ mod cli;
 mod config;
 /// What the documentation must not forget.
 mod docs;
+/// Configurations and requests that nobody should send.
+mod fuzz;
 /// The arrows between modules, the bans on what differs between targets, the
 /// files that documents name.
 mod tidy;

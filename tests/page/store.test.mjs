@@ -92,7 +92,7 @@ test('a killed server is found out by its probes; its keys, and only they, go to
   store.kill('cache-3');
   const server = row(store, 'cache-3');
   assert.deepEqual([server.health, server.standing, server.eligible, server.share.keys], ['unhealthy', 'unhealthy', false, 0]);
-  assert.equal(server.last_probe.why, 'killed on this page');
+  assert.equal(server.last_probe.why, 'killed here');
   assert.deepEqual(store.state.changes[0].moved, gone);
   for (const [key, was] of before) assert.equal(store.route(key), was === 'cache-3' ? own.route(key).name : was);
   // Who gets the keys is drawn from the ring of those in use: it must be where the engine routes.

@@ -1,7 +1,7 @@
 //! Which bytes of a request are its key.
 //!
 //! Pure: a request's head and its client's address go in, bytes come out. The
-//! rule is a published one (`docs/design.md`), since other programs (the
+//! rule is a published one (`docs/operating.md`), since other programs (the
 //! package, another proxy) must find the same key for the same request:
 //!
 //! - All values are taken as they were sent: nothing is decoded, folded to

@@ -4,52 +4,13 @@
 //! The seed is printed; `RINGWAY_FUZZ_SEED` repeats it, and
 //! `RINGWAY_FUZZ_SECONDS=600` goes on for ten minutes.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
-use tokio::time::Instant;
 
 use crate::support::api::{Api, Reply, document};
 use crate::support::echo;
-use crate::support::rng::Rng;
-
-/// Requests in a normal run.
-const REQUESTS: u32 = 2000;
-
-struct Run {
-    rng: Rng,
-    seed: u64,
-    n: u32,
-    until: Option<Instant>,
-}
+use crate::support::fuzz::{CASES, Run};
 
 impl Run {
-    fn new(default_seed: u64) -> Self {
-        let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
-        let seed = number("RINGWAY_FUZZ_SEED").unwrap_or(default_seed);
-        println!("RINGWAY_FUZZ_SEED={seed}");
-        let seconds = number("RINGWAY_FUZZ_SECONDS").map(Duration::from_secs);
-        Self {
-            rng: Rng::new(seed),
-            seed,
-            n: 0,
-            until: seconds.map(|seconds| Instant::now() + seconds),
-        }
-    }
-
-    fn goes_on(&mut self) -> bool {
-        self.n += 1;
-        match self.until {
-            Some(until) => Instant::now() < until,
-            None => self.n <= REQUESTS,
-        }
-    }
-
-    /// For messages: where we are.
-    fn place(&self) -> String {
-        format!("request {} of seed {}", self.n, self.seed)
-    }
-
     fn text(&mut self) -> String {
         const TEXTS: [&str; 24] = [
             "",
@@ -330,7 +291,7 @@ async fn whatever_is_asked_is_answered_and_refusals_change_nothing() {
     }
     println!("{n_done} done, {n_refused} refused");
     assert!(
-        n_done > REQUESTS / 5 && n_refused > REQUESTS / 5,
+        n_done > CASES / 5 && n_refused > CASES / 5,
         "{n_done} {n_refused}"
     );
     assert_eq!(api.get("/livez").await.status, 200);
@@ -339,7 +300,7 @@ async fn whatever_is_asked_is_answered_and_refusals_change_nothing() {
 #[tokio::test]
 async fn whatever_is_forwarded_comes_back_or_says_why_not() {
     let mut run = Run::new(0x5eed_0002);
-    run.n = REQUESTS / 2;
+    run.n = CASES / 2;
     let address = echo::start().await;
     let mut document = document(&[("a", "127.0.0.1", address.port())]);
     document["timeouts"] = json!({ "response_header": 0.05 });
@@ -378,7 +339,7 @@ async fn whatever_is_forwarded_comes_back_or_says_why_not() {
     }
     println!("{n_back} came back, {n_refused} were refused");
     assert!(
-        n_back > REQUESTS / 20 && n_refused > REQUESTS / 20,
+        n_back > CASES / 20 && n_refused > CASES / 20,
         "{n_back} {n_refused}"
     );
 }
@@ -386,7 +347,7 @@ async fn whatever_is_forwarded_comes_back_or_says_why_not() {
 #[tokio::test]
 async fn bytes_that_are_no_request_harm_nobody() {
     let mut run = Run::new(0x5eed_0003);
-    run.n = REQUESTS - 300;
+    run.n = CASES - 300;
     let api = Api::start(document(&[("a", "127.0.0.1", 1001)])).await;
     let before = api.state();
     let good = b"PUT /api/servers/a/weight HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
@@ -404,7 +365,8 @@ async fn bytes_that_are_no_request_harm_nobody() {
             }
         }
         // Otherwise a length that grew would have the API wait for the rest.
-        let reply = tokio::time::timeout(Duration::from_millis(50), api.raw(&bytes)).await;
+        let reply =
+            tokio::time::timeout(std::time::Duration::from_millis(50), api.raw(&bytes)).await;
         if let Ok(Some(reply)) = reply {
             judge(&reply, &run.place());
         }
