@@ -25,7 +25,7 @@ export CARGO_INCREMENTAL ?= 0
 
 ##@ To use it
 
-run: www/pkg/index.js  ## Build all that is needed, then run the demo: proxy on 8080, page on 9090
+run: build/page  ## Build all that is needed, then run the demo: proxy on 8080, page on 9090
 	$(NEED) rust
 	$(NEED) cc
 	$(STEP) binary "building the release binary, with the page in it" cargo build --release --bin ringway
@@ -36,7 +36,7 @@ package: $(PACKAGE)  ## Build the npm package: build/package/ringway-VERSION.tgz
 
 ##@ To test it
 
-test: start fmt lint test-native package test-wasm test-package test-page docs  ## Run all checks, in the order in which a failing one should be seen
+test: start fmt lint test-native test-oracle package test-wasm test-package test-page docs  ## Run all checks, in the order in which a failing one should be seen
 	@tests/scripts/summary
 
 start:
@@ -57,6 +57,10 @@ test-native:  ## Test the engine, the wire, the proxy and the binary natively
 	$(NEED) cc
 	$(STEP) native-build "building the native tests" cargo test --no-run
 	$(STEP) --show native "the native tests" cargo test --quiet --no-fail-fast
+
+test-oracle:  ## Check the golden routes by an implementation that shares no code with the engine
+	$(NEED) python
+	$(STEP) --show oracle "the golden routes, by an independent implementation" tests/oracle/run
 
 test-wasm:  ## Test the engine on wasm32, in Node
 	$(NEED) node
@@ -79,8 +83,12 @@ docs:  ## Check the documentation's links
 		env RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items --quiet
 	$(STEP) links "no link in the Markdown files is broken" node tests/scripts/links.mjs
 
-test-long: test  ## All checks, then the simulation with many more seeds (about ten minutes)
-	$(STEP) --show long "the simulation with 4096 seeds" env SEEDS=4096 cargo test --release --quiet simulation
+test-long:  ## Play many more histories than `test`, and fuzz for ten minutes each what reads input
+	$(NEED) cc
+	$(STEP) --show simulation "the simulation with 16384 seeds" \
+		env RINGWAY_SEEDS=16384 cargo test --release --quiet --test it simulation
+	$(STEP) --show fuzz "configurations, requests and the API, fuzzed" \
+		env RINGWAY_FUZZ_SECONDS=600 cargo test --release --quiet --test it fuzz
 
 bench: $(PACKAGE)  ## Measure: ring, routing, and the package in Node
 	$(NEED) cc
@@ -98,7 +106,11 @@ help:  ## Say what there is
 		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
 		/^[a-z-]+:.*  ## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: run package test start fmt lint test-native test-wasm test-package test-page docs test-long bench clean help
+# Cargo does not see that a file was added to the folder which the binary embeds.
+build/page: www/pkg/index.js $(shell find www -type f -not -path 'www/pkg/*')
+	@touch src/native/admin/assets.rs $@
+
+.PHONY: run package test start fmt lint test-native test-oracle test-wasm test-package test-page docs test-long bench clean help
 
 # The engine for JavaScript: compiled, given its glue, optimised.
 $(WASM): $(WASM_SOURCES)

@@ -9,6 +9,8 @@ mod support;
 mod api;
 /// The golden vectors, which other languages replay too.
 mod golden;
+/// Probes of scripted servers: which answers are good, what is said of others.
+mod probes;
 /// What must hold for all rings: statements checked on generated fleets.
 mod properties;
 /// The proxy between a scripted client and scripted servers, on real sockets.

@@ -305,7 +305,7 @@ fn shares_vary_as_random_points_would() {
     // The cv of one ring of S servers scatters by about 1 / sqrt(2 (S - 1)) of
     // itself, and by more at V = 1, where the shares are exponential; the mean
     // over these many rings by an eighth of that. 10 % is three of those or more.
-    for (n_fleets, n_servers, v) in [(60, 100, 1), (60, 100, 10), (60, 100, 100), (10, 100, 1000)] {
+    for (n_fleets, n_servers, v) in [(40, 100, 1), (20, 100, 10), (20, 100, 100), (6, 100, 1000)] {
         let found = mean_cv(n_fleets, n_servers, v, |f, s| format!("fleet{f}-server{s}"));
         let ratio = found / theory(n_servers, v);
         assert!(
@@ -341,7 +341,7 @@ fn names_as_people_give_them_are_spread_as_well_as_any() {
     ];
     for (kind, name_of) in kinds {
         let n_servers = if kind == "one letter apart" { 90 } else { 100 };
-        let found = mean_cv(40, n_servers, 100, name_of);
+        let found = mean_cv(16, n_servers, 100, name_of);
         let ratio = found / theory(n_servers, 100);
         assert!(
             (0.9..1.1).contains(&ratio),

@@ -168,6 +168,149 @@ fn a_server_that_breaks_off_is_passed_over_for_idempotent_requests_only() {
 }
 
 #[test]
+fn requests_that_come_in_odd_pieces_are_answered_and_sent_again() {
+    // Every other request breaks off: all have to be sent again.
+    let origin = Origin::new(|got, stream| {
+        if got.connection.is_multiple_of(2) {
+            return After::Close;
+        }
+        let said = format!("{} {}", got.line, got.all("x").join(","));
+        ok(stream, &said);
+        After::Close
+    });
+    let calm = Origin::named("calm");
+    let servers = [
+        ("a", origin.address),
+        ("b", origin.address),
+        ("c", calm.address),
+    ];
+    let proxy = Proxy::start(&servers, r#""routing": {"hash_key": ["path"]}"#);
+    let path = proxy.path_of("a");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: t\r\nX: 1\r\nX: 2\r\n\r\n");
+    for cut in [5, 20, request.len() - 2] {
+        let mut client = Client::connect(proxy.address);
+        client.send(&request[..cut]);
+        std::thread::sleep(Duration::from_millis(20));
+        client.send(&request[cut..]);
+        let text = client.answer().text().to_owned();
+        assert!(
+            text == "calm" || text == format!("GET {path} HTTP/1.1 1,2"),
+            "{text}"
+        );
+    }
+    // Of requests that came at once, the bytes of the second may be missing:
+    // then the client is told, and no other request is made up in its place.
+    for _ in 0..4 {
+        let mut client = Client::connect(proxy.address);
+        client.send(format!("{request}{request}"));
+        for _ in 0..2 {
+            let answer = client.answer();
+            let is_whole =
+                answer.text() == "calm" || answer.text() == format!("GET {path} HTTP/1.1 1,2");
+            assert!(is_whole || answer.status == 502, "{}", answer.text());
+        }
+    }
+    assert!(origin.got().iter().all(|got| got.all("x") == ["1", "2"]));
+}
+
+#[test]
+fn only_so_many_connections_are_kept() {
+    let (go_on, may_go_on) = channel::<()>();
+    let may_go_on = Mutex::new(may_go_on);
+    let (closed, closing) = channel();
+    let origin = Origin::at_head(move |_, stream| {
+        let _ = may_go_on.lock().expect("no panic").recv();
+        ok(stream, "x");
+        // The proxy sends nothing more on this one: wait for its end.
+        let n = std::io::Read::read(stream, &mut [0; 1]);
+        let _ = closed.send(n.unwrap_or(0));
+        After::Close
+    });
+    let proxy = Proxy::start(&[("a", origin.address)], r#""pool": {"max_idle": 1}"#);
+    let mut clients: Vec<Client> = (0..3).map(|_| Client::connect(proxy.address)).collect();
+    for client in &mut clients {
+        client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+    }
+    eventually("all are in flight", || proxy.in_flight() == 3);
+    for client in &mut clients {
+        let _ = go_on.send(());
+        client.head().expect("an answer, whichever is first");
+    }
+    for _ in 0..2 {
+        assert_eq!(closing.recv_timeout(Duration::from_secs(20)), Ok(0));
+    }
+    let third = closing.recv_timeout(Duration::from_millis(100));
+    assert!(third.is_err(), "one is kept");
+}
+
+#[test]
+fn kept_connections_are_closed_when_their_time_is_over() {
+    let (closed, closing) = channel();
+    let origin = Origin::at_head(move |_, stream| {
+        ok(stream, "x");
+        let n = std::io::Read::read(stream, &mut [0; 1]);
+        let _ = closed.send(n.unwrap_or(0));
+        After::Close
+    });
+    let proxy = Proxy::start(&[("a", origin.address)], r#""pool": {"idle": 0.1}"#);
+    Client::connect(proxy.address).get("/");
+    assert_eq!(closing.recv_timeout(Duration::from_secs(20)), Ok(0));
+}
+
+#[test]
+fn noise_ends_nothing_but_its_own_connection() {
+    use crate::support::rng::Rng;
+    let seed = 0x5eed;
+    let origin = Origin::named("a");
+    let proxy = Proxy::start(&[("a", origin.address)], BY_PATH);
+    let mut rng = Rng::new(seed);
+    let pieces = [
+        "GET / HTTP/1.1\r\n",
+        "host: a\r\n",
+        "\r\n",
+        "POST /x?y HTTP/1.1\r\n",
+        "content-length: ",
+        "7",
+        "transfer-encoding: chunked\r\n",
+        "0\r\n\r\n",
+        "ffffffffffffffff\r\n",
+        "\0",
+        "\n",
+        "connection: close, te, x\r\n",
+        ": ",
+        "\u{fffd}",
+        "HTTP/1.1",
+        "OPTIONS * HTTP/1.1\r\n",
+        "5\r\n",
+        "expect: 100-continue\r\n",
+        "upgrade: h2c\r\n",
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        " ",
+        "\t",
+    ];
+    for _ in 0..300 {
+        let mut client = Client::connect(proxy.address);
+        let mut sent = String::new();
+        for _ in 0..rng.next() % 12 {
+            sent.push_str(pieces[(rng.next() % pieces.len() as u64) as usize]);
+        }
+        client.send(&sent);
+        let _ = client.stream.shutdown(Shutdown::Write);
+        while !client.is_ended() {
+            if client.head().is_none() {
+                break;
+            }
+        }
+    }
+    assert_eq!(
+        Client::connect(proxy.address).get("/").text(),
+        "a",
+        "seed {seed:#x}"
+    );
+    eventually("nothing in flight", || proxy.in_flight() == 0);
+}
+
+#[test]
 fn fields_of_one_connection_are_dropped_and_the_proxys_added() {
     let origin = Origin::new(|_, stream| {
         let _ = stream.write_all(

@@ -21,7 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, Sleep, sleep, timeout};
+use tokio::time::{Sleep, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tower_service::Service;
 use tracing::{debug, warn};
@@ -181,7 +181,7 @@ impl Patient {
         }
         if !self.is_waiting {
             self.is_waiting = true;
-            self.patience.as_mut().reset(Instant::now() + WRITE_WAIT);
+            self.patience.set(sleep(WRITE_WAIT));
         }
         ready!(self.patience.as_mut().poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
@@ -231,7 +231,7 @@ impl AsyncWrite for Patient {
             let shut = Pin::new(&mut self.stream).poll_shutdown(cx);
             ready!(self.judge(cx, shut))?;
             self.is_shut = true;
-            self.patience.as_mut().reset(Instant::now() + LINGER);
+            self.patience.set(sleep(LINGER));
         }
         let mut bytes = [0; 4096];
         while self.patience.as_mut().poll(cx).is_pending() {

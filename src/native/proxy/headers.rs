@@ -6,8 +6,8 @@
 //! so that no `Connection` field can take those out again.
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, Entry, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
-    TRANSFER_ENCODING, UPGRADE, VIA,
+    CONNECTION, CONTENT_LENGTH, Entry, FORWARDED, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
+    TE, TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::uri::{Parts, PathAndQuery};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, request};
@@ -133,7 +133,7 @@ fn survey(headers: &HeaderMap) -> Findings {
             CONNECTION => found.has_connection = true,
             TE => found.has_te = true,
             UPGRADE => found.has_upgrade = true,
-            PROXY_AUTHENTICATE | PROXY_AUTHORIZATION => found.has_rare = true,
+            FORWARDED | PROXY_AUTHENTICATE | PROXY_AUTHORIZATION => found.has_rare = true,
             _ => found.has_rare |= CONNECTION_FIELDS.contains(&name.as_str()),
         }
     }
@@ -190,6 +190,8 @@ fn drop_connection_fields(headers: &mut HeaderMap, found: &Findings) {
     if found.has_rare {
         headers.remove(PROXY_AUTHENTICATE);
         headers.remove(PROXY_AUTHORIZATION);
+        // What a client says of itself; a server might believe it.
+        headers.remove(FORWARDED);
         for name in CONNECTION_FIELDS {
             headers.remove(name);
         }
@@ -292,3 +294,250 @@ const IS_NAME_BYTE: [bool; 256] = {
     }
     table
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CLIENT: ClientFields = ClientFields {
+        forwarded_for: HeaderValue::from_static("192.0.2.7"),
+        forwarded_proto: HeaderValue::from_static("http"),
+    };
+
+    fn prepared(
+        line: &str,
+        fields: &[(&'static str, &'static str)],
+    ) -> Result<(String, Vec<String>), ProxyError> {
+        let (method, target) = line.split_once(' ').expect("method and target");
+        let mut request = http::Request::new(());
+        *request.method_mut() = method.parse().expect("a method");
+        *request.uri_mut() = target.parse().expect("a target");
+        for (name, value) in fields {
+            let value = HeaderValue::from_static(value);
+            request.headers_mut().append(*name, value);
+        }
+        let (mut head, ()) = request.into_parts();
+        prepare_request(
+            &mut head,
+            &CLIENT,
+            || HeaderValue::from_static("id"),
+            || false,
+        )?;
+        Ok((head.uri.to_string(), written(&head.headers)))
+    }
+
+    fn written(headers: &HeaderMap) -> Vec<String> {
+        let mut lines: Vec<String> = headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {}", value.to_str().expect("text")))
+            .collect();
+        lines.sort();
+        lines
+    }
+
+    /// What a server gets besides the proxy's own fields.
+    fn passed(fields: &[(&'static str, &'static str)]) -> Vec<String> {
+        let mut all = vec![("host", "t")];
+        all.extend(fields);
+        let (_, mut lines) = prepared("GET /", &all).expect("a good request");
+        for own in [
+            "host: t",
+            "via: 1.1 ringway",
+            "x-forwarded-for: 192.0.2.7",
+            "x-forwarded-host: t",
+            "x-forwarded-proto: http",
+        ] {
+            let i = lines.iter().position(|line| line == own);
+            lines.remove(i.unwrap_or_else(|| panic!("no {own:?} in {lines:?}")));
+        }
+        lines.retain(|line| line != "x-request-id: id");
+        lines
+    }
+
+    #[test]
+    fn only_what_concerns_the_message_is_passed_on() {
+        for (fields, expected) in [
+            (
+                &[("accept", "a"), ("accept", "b")][..],
+                &["accept: a", "accept: b"][..],
+            ),
+            (&[("connection", "keep-alive")], &[]),
+            (
+                &[("connection", "close, X"), ("x", "1"), ("y", "2")],
+                &["y: 2"],
+            ),
+            (
+                &[("connection", "close"), ("connection", "x"), ("x", "1")],
+                &[],
+            ),
+            (
+                &[
+                    ("connection", "x"),
+                    ("connection", "y"),
+                    ("x", "1"),
+                    ("y", "1"),
+                ],
+                &[],
+            ),
+            (&[("connection", "host, via, x-forwarded-for, ,;")], &[]),
+            (
+                &[("connection", "content-length"), ("content-length", "0")],
+                &["content-length: 0"],
+            ),
+            (&[("connection", "te"), ("te", "trailers;q=1, gzip")], &[]),
+            (
+                &[("connection", "te"), ("te", "gzip, Trailers")],
+                &["te: trailers"],
+            ),
+            (
+                &[
+                    ("keep-alive", "1"),
+                    ("proxy-connection", "1"),
+                    ("http2-settings", "1"),
+                ],
+                &[],
+            ),
+            (&[("upgrade", "h2c"), ("proxy-authorization", "1")], &[]),
+            (&[("transfer-encoding", "Chunked")], &[]),
+            (
+                &[("forwarded", "for=1.2.3.4"), ("x-forwarded-for", "1.2.3.4")],
+                &[],
+            ),
+            (
+                &[
+                    ("x-forwarded-for", "1"),
+                    ("x-forwarded-for", "2"),
+                    ("x-forwarded-host", "evil"),
+                ],
+                &[],
+            ),
+            (&[("x-request-id", "mine")], &["x-request-id: mine"]),
+            (&[("via", "1.0 a")], &["via: 1.0 a"]),
+            (&[("expect", "100-continue")], &["expect: 100-continue"]),
+        ] {
+            assert_eq!(passed(fields), expected, "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn targets_are_brought_into_the_form_that_servers_take() {
+        for (line, expected) in [
+            ("GET /a?b", Ok(("/a?b", "t"))),
+            ("GET http://other:8/a?b", Ok(("/a?b", "other:8"))),
+            ("GET http://other", Ok(("/", "other"))),
+            (
+                "GET HTTP://[2001:db8::1]:80/",
+                Ok(("/", "[2001:db8::1]:80")),
+            ),
+            ("OPTIONS *", Ok(("*", "t"))),
+            ("GET *", Err(ProxyError::BadRequest("bad request target"))),
+            (
+                "GET other",
+                Err(ProxyError::BadRequest("bad request target")),
+            ),
+            (
+                "GET other:80",
+                Err(ProxyError::BadRequest("bad request target")),
+            ),
+            (
+                "GET ftp://other/",
+                Err(ProxyError::BadRequest("bad request target")),
+            ),
+            (
+                "GET http://user@other/",
+                Err(ProxyError::BadRequest("bad Host")),
+            ),
+            ("CONNECT other:80", Err(ProxyError::Connect)),
+        ] {
+            let found = prepared(line, &[("host", "t")]);
+            let expected = expected.map(|(uri, host)| {
+                let (_, lines) = found.as_ref().expect("a good request");
+                assert!(
+                    lines.contains(&format!("host: {host}")),
+                    "{line}: {lines:?}"
+                );
+                assert!(
+                    lines.contains(&format!("x-forwarded-host: {host}")),
+                    "{line}"
+                );
+                uri.to_owned()
+            });
+            assert_eq!(found.map(|(uri, _)| uri), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn hosts_are_what_a_url_may_have() {
+        for good in [
+            "a",
+            "a:80",
+            "A-b_c.d.",
+            "1.2.3.4:0",
+            "[::1]",
+            "[::1]:80",
+            "a:",
+            "x%20y",
+        ] {
+            assert!(is_host(good.as_bytes()), "{good:?}");
+        }
+        for bad in [
+            "",
+            ":80",
+            "a b",
+            "a,b",
+            "a/b",
+            "u@a",
+            "a:b",
+            "a:80:80",
+            "[::1",
+            "[]",
+            "[::1]x",
+            "a:123456",
+            "a\\b",
+            "a?b",
+            "a#b",
+            "\"a\"",
+            "<a>",
+            "gr\u{f6}\u{df}e",
+        ] {
+            assert!(!is_host(bad.as_bytes()), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn of_answers_only_what_concerns_the_message_is_passed_on() {
+        for (fields, expected) in [
+            (
+                &[("content-length", "5"), ("connection", "keep-alive")][..],
+                &["content-length: 5"][..],
+            ),
+            (
+                &[("content-length", "5"), ("transfer-encoding", "chunked")],
+                &[],
+            ),
+            (
+                &[("connection", "x"), ("x", "1"), ("keep-alive", "timeout=5")],
+                &[],
+            ),
+            (
+                &[("set-cookie", "a"), ("set-cookie", "b")],
+                &["set-cookie: a", "set-cookie: b"],
+            ),
+            (
+                &[
+                    ("upgrade", "h2"),
+                    ("proxy-authenticate", "x"),
+                    ("trailer", "x"),
+                ],
+                &["trailer: x"],
+            ),
+        ] {
+            let mut headers = HeaderMap::new();
+            for (name, value) in fields {
+                headers.append(*name, HeaderValue::from_static(value));
+            }
+            prepare_response(&mut headers);
+            assert_eq!(written(&headers), expected, "{fields:?}");
+        }
+    }
+}

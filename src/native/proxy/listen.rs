@@ -4,6 +4,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -91,12 +92,13 @@ pub async fn accept(
     mut serve: impl FnMut(TcpStream, SocketAddr, OwnedSemaphorePermit),
 ) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
+    let mut stopped = pin!(stop.cancelled());
     let mut n_rests: u32 = 0;
     loop {
         let accepted = tokio::select! {
             biased;
+            () = &mut stopped => break,
             accepted = listener.accept() => accepted,
-            () = stop.cancelled() => break,
         };
         let (stream, client) = match accepted {
             Ok(accepted) => accepted,
@@ -108,8 +110,8 @@ pub async fn accept(
                 }
                 n_rests = n_rests.wrapping_add(1);
                 tokio::select! {
+                    () = &mut stopped => break,
                     () = tokio::time::sleep(REST) => continue,
-                    () = stop.cancelled() => break,
                 }
             }
         };
@@ -117,7 +119,7 @@ pub async fn accept(
             biased;
             // The semaphore is never closed.
             Ok(place) = Arc::clone(&places).acquire_owned() => place,
-            () = stop.cancelled() => break,
+            () = &mut stopped => break,
         };
         prepare(&stream);
         serve(stream, client, place);

@@ -209,3 +209,78 @@ impl Drop for Timer {
         self.timers.queue.borrow_mut().remove(&key);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::native::clock;
+
+    /// Waits for a timer as a task that watches it does.
+    async fn due(timer: &Timer) {
+        poll_fn(|cx| {
+            timer.watch(cx);
+            if timer.is_due() {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        })
+        .await;
+    }
+
+    fn run(test: impl Future<Output = ()> + 'static, timers: &Rc<Timers>) {
+        let timers = Rc::clone(timers);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .expect("a runtime");
+        runtime.block_on(async move {
+            tokio::select! {
+                () = timers.run() => {}
+                () = test => {}
+            }
+        });
+    }
+
+    #[test]
+    fn a_deadline_comes_late_and_never_early_however_it_was_moved() {
+        let timers = Timers::new();
+        let (first, other) = (Timer::new(&timers), Timer::new(&timers));
+        let test = async move {
+            other.set(Duration::from_secs(3600).into());
+            for (before, wait) in [(None, 20), (Some(3_600_000), 20), (Some(1), 120)] {
+                if let Some(millis) = before {
+                    first.set(Duration::from_millis(millis).into());
+                }
+                let (began, wait) = (clock::now(), Duration::from_millis(wait));
+                first.set(wait.into());
+                due(&first).await;
+                let took = clock::now().since(began);
+                assert!(took >= wait, "{took:?} is before {wait:?}");
+                assert!(!other.is_due());
+            }
+        };
+        run(test, &timers);
+        assert!(
+            timers.queue.borrow().is_empty(),
+            "a timer takes its entry with it"
+        );
+    }
+
+    #[test]
+    fn limits_let_through_what_is_in_time() {
+        let timers = Timers::new();
+        let timer = Timer::new(&timers);
+        let test = async move {
+            poll_fn(|cx| {
+                timer.watch(cx);
+                Poll::Ready(())
+            })
+            .await;
+            timer.set(Duration::from_millis(1).into());
+            assert_eq!(timer.limit(async { 7 }).await, Some(7));
+            assert_eq!(timer.limit(std::future::pending::<()>()).await, None);
+        };
+        run(test, &timers);
+    }
+}

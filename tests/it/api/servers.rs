@@ -1,0 +1,171 @@
+//! The servers: add, show, change, remove.
+
+use serde_json::{Value, json};
+
+use super::{names, three};
+use crate::support::api::{Api, document};
+
+#[tokio::test]
+async fn servers_are_added_shown_changed_and_removed() {
+    let api = Api::start(document(&[])).await;
+    assert_eq!(names(&api.get("/api/servers").await), [""; 0]);
+
+    let spec = json!({ "name": "a", "address": "10.0.0.1", "port": 80, "weight": 2 });
+    let added = api.post("/api/servers", &spec).await;
+    assert_eq!(added.status, 201);
+    assert_eq!(added.header("location"), "/api/servers/a");
+    assert_eq!(added.header("content-type"), "application/json");
+    assert_eq!(added.json()["server"]["weight"], 2);
+    assert_eq!(added.json()["server"]["state"], "active");
+    // Everything moved, from nobody.
+    assert_eq!(
+        added.json()["moved"],
+        json!({ "fraction": 1.0, "flows": [] })
+    );
+
+    let spec = json!({ "name": "b", "address": "b.example", "port": 80 });
+    let added = api.post("/api/servers", &spec).await;
+    let moved = added.json()["moved"].clone();
+    assert_eq!(moved["flows"][0]["from"], "a");
+    assert_eq!(moved["flows"][0]["to"], "b");
+    let fraction = moved["fraction"].as_f64().expect("a number");
+    assert!((fraction - 1.0 / 3.0).abs() < 0.1, "{fraction}");
+    assert_eq!(names(&api.get("/api/servers").await), ["a", "b"]);
+
+    let shown = api.get("/api/servers/b").await;
+    assert_eq!(shown.status, 200);
+    assert_eq!(shown.json()["address"], "b.example");
+    assert_eq!(shown.json()["weight"], 1);
+    assert_eq!(shown.header("etag"), added.header("etag"));
+
+    let changed = api
+        .put("/api/servers/b/weight", &json!({ "weight": 2 }))
+        .await;
+    assert_eq!(changed.status, 200);
+    assert_eq!(changed.json()["server"]["weight"], 2);
+    assert_eq!(changed.json()["moved"]["flows"][0]["to"], "b");
+    assert_ne!(changed.header("etag"), shown.header("etag"));
+
+    let drained = api
+        .put("/api/servers/b/state", &json!({ "state": "draining" }))
+        .await;
+    assert_eq!(drained.status, 200);
+    assert_eq!(drained.json()["server"]["standing"], "draining");
+    assert_eq!(drained.json()["server"]["eligible"], false);
+    assert_eq!(drained.json()["moved"]["fraction"], 0.0);
+    assert_ne!(drained.header("etag"), changed.header("etag"));
+    let decided = api.post("/api/route", &json!({ "key": "k" })).await;
+    assert_eq!(decided.json()["server"], "a");
+
+    let removed = api.delete("/api/servers/b").await;
+    assert_eq!(removed.status, 200);
+    assert_eq!(removed.json()["server"], Value::Null);
+    assert_eq!(removed.json()["moved"]["flows"][0]["from"], "b");
+    assert_eq!(names(&api.get("/api/servers").await), ["a"]);
+    assert_eq!(api.get("/api/servers/b").await.problem(), "unknown-server");
+}
+
+#[tokio::test]
+async fn backups_move_keys_on_their_own_ring() {
+    let api = Api::start(three()).await;
+    for (name, moved) in [("x", 1.0), ("y", 0.5)] {
+        let spec = json!({ "name": name, "address": "10.0.0.1", "port": 80, "backup": true });
+        let added = api.post("/api/servers", &spec).await.json();
+        let fraction = added["moved"]["fraction"].as_f64().expect("a number");
+        assert!((fraction - moved).abs() < 0.15, "{name}: {fraction}");
+        let flows = added["moved"]["flows"].as_array().expect("a list");
+        assert!(flows.iter().all(|flow| flow["from"] == "x"));
+    }
+}
+
+#[tokio::test]
+async fn names_may_have_any_characters_and_stand_encoded_in_paths() {
+    let api = Api::start(document(&[])).await;
+    for (name, path) in [
+        ("größe", "gr%C3%B6%C3%9Fe"),
+        ("a/b", "a%2Fb"),
+        ("a b", "a%20b"),
+        ("a+b", "a%2Bb"),
+        ("100%", "100%25"),
+        ("?#&=;:@", "%3F%23%26%3D%3B%3A%40"),
+        ("..", ".."),
+        ("weight", "weight"),
+        ("{name}", "%7Bname%7D"),
+        ("\"'<script>", "%22%27%3Cscript%3E"),
+        ("🦀", "%F0%9F%A6%80"),
+        ("a-b_c.d~e", "a-b_c.d~e"),
+    ] {
+        let spec = json!({ "name": name, "address": "10.0.0.1", "port": 80 });
+        let added = api.post("/api/servers", &spec).await;
+        assert_eq!(added.status, 201, "{name}: {}", added.text());
+        let location = format!("/api/servers/{path}");
+        assert_eq!(added.header("location"), location);
+        assert_eq!(api.get(&location).await.json()["name"], name);
+        let weight = format!("{location}/weight");
+        let changed = api.put(&weight, &json!({ "weight": 3 })).await;
+        assert_eq!(changed.json()["server"]["name"], name);
+        assert_eq!(api.delete(&location).await.status, 200);
+        assert_eq!(api.get(&location).await.problem(), "unknown-server");
+    }
+    for bad in ["%00", "%0A", "a%FFb", "%E2%82"] {
+        let reply = api.get(&format!("/api/servers/{bad}")).await;
+        assert!((400..500).contains(&reply.status), "{bad}: {reply:?}");
+        reply.problem();
+    }
+    let long = format!("/api/servers/{}", "x".repeat(256));
+    assert_eq!(api.get(&long).await.faults(), ["name"]);
+}
+
+#[tokio::test]
+async fn a_write_with_a_tag_is_done_only_on_what_was_read() {
+    let api = Api::start(three()).await;
+    let tag = api.get("/api/servers/a").await.header("etag").to_owned();
+    assert!(tag.starts_with('"') && tag.ends_with('"'), "{tag}");
+    let weight = |n: u32| json!({ "weight": n });
+    let if_match = |tag: &str| format!("if-match: {tag}\r\n");
+    let target = "/api/servers/a/weight";
+    let done = api
+        .with_json("PUT", target, &if_match(&tag), &weight(2))
+        .await;
+    assert_eq!(done.status, 200);
+    let newer = done.header("etag").to_owned();
+    let before = api.state();
+    for (method, target) in [
+        ("PUT", "/api/servers/a/weight"),
+        ("DELETE", "/api/servers/a"),
+        ("GET", "/api/servers/a"),
+    ] {
+        for stale in [&*tag, "\"\"", "W/\"x\"", "nonsense", &format!("W/{newer}")] {
+            let reply = match method {
+                "PUT" => {
+                    api.with_json(method, target, &if_match(stale), &weight(9))
+                        .await
+                }
+                _ => api.send(method, target, &if_match(stale), b"").await,
+            };
+            assert_eq!(reply.status, 412, "{method} {stale}");
+            assert_eq!(reply.problem(), "precondition-failed");
+            assert_eq!(reply.header("etag"), newer);
+        }
+    }
+    let spec = json!({ "name": "z", "address": "10.0.0.1", "port": 80 });
+    let reply = api
+        .with_json("POST", "/api/servers", &if_match("*"), &spec)
+        .await;
+    assert_eq!(reply.status, 412);
+    assert_eq!(api.state(), before);
+    // The tag is of what is decided and not of what is observed, and comes back with it.
+    let list = format!("\"other\", {newer}");
+    let reply = api
+        .with_json("PUT", target, &if_match(&list), &weight(1))
+        .await;
+    assert_eq!((reply.status, reply.header("etag")), (200, &*tag));
+    let reply = api
+        .send("DELETE", "/api/servers/a", &if_match("*"), b"")
+        .await;
+    assert_eq!(reply.status, 200);
+    let reply = api
+        .send("DELETE", "/api/servers/a", &if_match("*"), b"")
+        .await;
+    assert_eq!(reply.problem(), "unknown-server");
+}
