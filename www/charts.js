@@ -15,9 +15,9 @@ export function balanceView({ view, servers, slots }) {
       <div><dt>Points</dt><dd>${count(nPoints)}</dd></div>
     </dl>
     ${bars(servers, slots)}
-    <p class="hint">${virtualNodes < 40
-      ? 'So few virtual nodes share unevenly. Choose more above the ring and see the spread shrink.'
-      : 'More virtual nodes share more evenly, for more memory.'}</p>`;
+    ${servers.length < 2 ? nothing : html`<p class="hint">${virtualNodes < 40
+      ? 'So few virtual nodes share unevenly. More of them make the spread shrink.'
+      : 'More virtual nodes share more evenly, for more memory.'}</p>`}`;
 }
 
 // The share each server owns, the largest first, and a mark at its fair share.

@@ -17,16 +17,18 @@ const NOTHING_MOVED = { fraction: 0, flows: [] };
 export class Fleet {
   #LoadBalancer;
   #virtualNodes;
+  #failOpen;
   #engine;
   #inUse;
   #now = 0;
   #killed = new Set();
   #pictures = new Map();
 
-  // `servers` and `virtualNodes` as in a configuration file.
-  constructor(LoadBalancer, { servers, virtualNodes }) {
+  // As in a configuration file.
+  constructor(LoadBalancer, { servers, virtualNodes, failOpen = true }) {
     this.#LoadBalancer = LoadBalancer;
     this.#virtualNodes = virtualNodes;
+    this.#failOpen = failOpen;
     this.#engine = this.#start(servers);
     this.#settle();
     this.#inUse = this.#start(this.#usable());
@@ -34,6 +36,10 @@ export class Fleet {
 
   get virtualNodes() {
     return this.#virtualNodes;
+  }
+
+  get failOpen() {
+    return this.#failOpen;
   }
 
   add(spec) {
@@ -113,7 +119,7 @@ export class Fleet {
   #start(servers) {
     return new this.#LoadBalancer({
       servers,
-      routing: { virtual_nodes: this.#virtualNodes },
+      routing: { virtual_nodes: this.#virtualNodes, fail_open: this.#failOpen },
       health_check: PROBES,
     });
   }

@@ -61,7 +61,7 @@ export function createServers({ list, tools, form }, store) {
           <th scope="col">Server</th>
           <th scope="col">Standing</th>
           <th scope="col">Weight</th>
-          <th scope="col">Keys it gets <small>│ fair share</small></th>
+          <th scope="col">Keys <small>│ fair share</small></th>
           ${isLive ? html`<th scope="col" class="num">Requests</th>` : html`<th scope="col"><span class="hidden">What to do</span></th>`}
         </tr></thead>
         <tbody>${repeat(rows, ({ name }) => name, (server) => rowView(state, server, most, isLive))}</tbody>

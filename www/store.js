@@ -167,10 +167,14 @@ export function createStore(LoadBalancer) {
       const servers = state.view.servers.map(({ name, address, port, weight, backup }) => ({ name, address, port, weight, backup }));
       let next;
       try {
-        next = new Fleet(LoadBalancer, { servers, virtualNodes });
+        next = new Fleet(LoadBalancer, { servers, virtualNodes, failOpen: fleet.failOpen });
       } catch (error) {
         update({ problem: { kind: 'virtual nodes', server: null, message: error.message } });
         return;
+      }
+      for (const { name, state: wish, killed } of state.view.servers) {
+        if (wish !== 'active') next.setState(name, wish);
+        if (killed) next.kill(name);
       }
       replace(next, { scenario: null, selected: state.selected });
     },
@@ -220,17 +224,21 @@ export function createStore(LoadBalancer) {
     // The proxy answered: show its fleet. `servers`, `ring` and `health` are the API's own answers.
     observe({ servers, ring, health, at }) {
       const isFirst = state.mode !== 'live' || fleet.virtualNodes !== ring.virtual_nodes;
-      if (isFirst) {
-        const next = new Fleet(LoadBalancer, { servers: servers.map(specOf), virtualNodes: ring.virtual_nodes });
+      // Whether it fails open is only known when it would.
+      const failOpen = health.n_eligible === 0 ? health.fail_open : isFirst || fleet.failOpen;
+      const isNew = isFirst || failOpen !== fleet.failOpen;
+      if (isNew) {
+        const next = new Fleet(LoadBalancer, { servers: servers.map(specOf), virtualNodes: ring.virtual_nodes, failOpen });
         fleet.free();
         fleet = next;
       }
       const live = { servers, health, at, lost: null, fingerprint: ring.fingerprint };
       const news = difference(servers);
-      if (isFirst) {
+      if (isNew) {
         // As it was found: nothing of this happened before our eyes.
         for (const { act } of news) act();
-        updateFleet({ mode: 'live', scenario: null, live, changes: [], problem: null, selected: null });
+        const fresh = { mode: 'live', scenario: null, changes: [], problem: null, selected: null };
+        updateFleet(isFirst ? { ...fresh, live } : { live });
         return;
       }
       state = { ...state, live };

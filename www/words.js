@@ -49,12 +49,16 @@ const DEEDS = {
 };
 export const deed = (change) => DEEDS[change.kind](change);
 
+const GIVING = new Set(['added', 'revived', 'back', 'active']);
+
 // What a change moved, in a sentence.
-export function movement({ server, moved }) {
+export function movement({ kind, server, moved }) {
   if (moved === null) return 'Several servers came into or went out of use at once.';
   if (moved.fraction === 0) return 'No key moved.';
-  const taken = moved.flows.length > 0 && moved.flows.every(({ to }) => to === server);
-  const given = moved.flows.length > 0 && moved.flows.every(({ from }) => from === server);
+  // From nobody, or to nobody.
+  if (moved.flows.length === 0) return GIVING.has(kind) ? 'All keys have a server again.' : 'No key has a server now.';
+  const taken = moved.flows.every(({ to }) => to === server);
+  const given = moved.flows.every(({ from }) => from === server);
   if (taken) return `Keys moved only to ${server}; none moved between the others.`;
   if (given) return `Only keys of ${server} moved; everyone else’s stayed.`;
   return 'Keys changed servers.';

@@ -9,9 +9,10 @@ const BYTES_MAX = 200 * 1024;
 const to = resolve(import.meta.dirname, '../../docs/images/page.png');
 
 const [browser, site] = await Promise.all([launch(), serve()]);
-const { page, close } = await open(browser, site.url, { viewport: { width: 1240, height: 775 } });
+const { page, close } = await open(browser, site.url, { viewport: { width: 1220, height: 760 } });
 const button = (name) => page.getByRole('button', { name, exact: true });
 await page.getByTestId('virtual-nodes').selectOption('40');
+await button('Add server').click();
 await button('Add server').click();
 await page.getByLabel('Weight', { exact: true }).fill('2');
 await button('Add server').click();

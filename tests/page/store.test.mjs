@@ -137,7 +137,9 @@ test('down to no server, and up again', () => {
   const store = createStore(LoadBalancer);
   for (const name of names(store)) store.remove(name);
   assert.deepEqual([store.state.servers, store.state.view.nPoints, store.state.walk.server], [[], 0, null]);
+  assert.equal(movement(store.state.changes[0]), 'No key has a server now.');
   assert.equal(store.add(store.suggestion()), true);
+  assert.equal(movement(store.state.changes[0]), 'All keys have a server again.');
   assert.equal(store.state.servers[0].share.keys, 1);
 });
 
@@ -198,8 +200,11 @@ test('the key may be empty, long, or anything', () => {
 test('virtual nodes are chosen anew, with the same servers', () => {
   const store = createStore(LoadBalancer);
   store.setWeight('cache-2', 3);
+  store.kill('cache-1');
+  store.setState('cache-3', 'draining');
   store.setVirtualNodes(100);
   assert.equal(store.state.view.nPoints, 500);
+  assert.deepEqual(store.state.servers.map(({ standing }) => standing), ['unhealthy', 'eligible', 'draining']);
   assert.deepEqual(names(store), ['cache-1', 'cache-2', 'cache-3']);
   store.setWeight('cache-2', 1000);
   store.setVirtualNodes(10_000);
@@ -280,6 +285,21 @@ test('live: nothing can be changed, news may stop, and a copy goes on alone', ()
   assert.equal(row(store, 'demo-3').standing, 'unhealthy');
   store.revive('demo-3');
   assert.equal(row(store, 'demo-3').standing, 'eligible');
+});
+
+test('live: a proxy that does not fail open has nowhere to send keys when nobody is eligible', () => {
+  const store = createStore(LoadBalancer);
+  const { says } = proxy(FLEET);
+  store.observe(says(0));
+  const out = Object.fromEntries(FLEET.map(({ name }) => [name, OUT]));
+  const answer = says(1, out);
+  store.observe({ ...answer, health: { ...answer.health, n_eligible: 0, fail_open: false } });
+  assert.equal(store.state.walk.server, null);
+  assert.deepEqual(store.state.servers.map(({ share }) => share.keys), [0, 0, 0]);
+  store.observe({ ...answer, health: { ...answer.health, n_eligible: 0, fail_open: true }, at: 2 });
+  assert.equal(store.state.walk.fail_open, true);
+  store.observe(says(3));
+  assert.deepEqual(store.state.servers.map(({ share }) => share.keys > 0.2), [true, true, true]);
 });
 
 // === Words ===
