@@ -34,6 +34,9 @@ run: build/page  ## Build all that is needed, then run the demo: proxy on 8080, 
 package: $(PACKAGE)  ## Build the npm package: build/package/ringway-VERSION.tgz
 	@echo "The package: $(PACKAGE)"
 
+page: www/pkg/index.js  ## Build what the page needs; www/ is then a site that any static server can serve
+	@echo "The page: www/"
+
 ##@ To test it
 
 test: start fmt lint test-native test-oracle package test-wasm test-package test-page docs  ## Run all checks, in the order in which a failing one should be seen
@@ -75,6 +78,7 @@ test-package: $(PACKAGE)  ## Test the packed npm package, installed in a fresh f
 test-page: www/pkg/index.js  ## Test the page in Chromium
 	$(NEED) node-modules
 	$(NEED) chromium
+	$(STEP) page-binary "building the binary with the page in it" cargo build --bin ringway
 	$(STEP) --show page "the page in Chromium" node --test --test-reporter=spec tests/page/*.test.mjs
 
 docs:  ## Check the documentation's links
@@ -110,7 +114,7 @@ help:  ## Say what there is
 build/page: www/pkg/index.js $(shell find www -type f -not -path 'www/pkg/*')
 	@touch src/native/admin/assets.rs $@
 
-.PHONY: run package test start fmt lint test-native test-oracle test-wasm test-package test-page docs test-long bench clean help
+.PHONY: run package page test start fmt lint test-native test-oracle test-wasm test-package test-page docs test-long bench clean help
 
 # The engine for JavaScript: compiled, given its glue, optimised.
 $(WASM): $(WASM_SOURCES)

@@ -14,7 +14,7 @@ use super::message::{
     Command, CommandError, Event, Events, Observation, ProbeId, ProbeOutcome, ServerId,
 };
 use super::metrics::Traffic;
-use super::ring::Ring;
+use super::ring::{POINTS_MAX, Ring, TooManyPoints};
 use super::server::{AdminState, Server, ServerName, Weight};
 use super::settings::Settings;
 use super::snapshot::{ProbeRecord, ServerSnapshot, Snapshot};
@@ -100,6 +100,7 @@ impl LoadBalancer {
         }
         let primary = Arc::new(Ring::new(settings.virtual_nodes, &primaries)?);
         let backup = Arc::new(Ring::new(settings.virtual_nodes, &backups)?);
+        within_limit(&primary, &backup)?;
         let table = RoutingTable::new(
             0,
             Vec::new(),
@@ -314,8 +315,11 @@ impl LoadBalancer {
         if self.servers.contains_key(&server.name) {
             return Err(CommandError::DuplicateName(server.name));
         }
-        let ring = self.ring_mut(server.backup);
-        *ring = Arc::new(ring.with_server(&server.name, server.weight)?);
+        let ring = self
+            .ring(server.backup)
+            .with_server(&server.name, server.weight)?;
+        within_limit(&ring, self.ring(!server.backup))?;
+        *self.ring_mut(server.backup) = Arc::new(ring);
         let id = self.enlist(server.clone(), false, now);
         events.0.push(Event::ServerAdded { id, server });
         self.publish(events);
@@ -351,8 +355,9 @@ impl LoadBalancer {
             return Ok(());
         }
         let is_backup = server.backup;
-        let ring = self.ring_mut(is_backup);
-        *ring = Arc::new(ring.with_weight(name, weight)?);
+        let ring = self.ring(is_backup).with_weight(name, weight)?;
+        within_limit(&ring, self.ring(!is_backup))?;
+        *self.ring_mut(is_backup) = Arc::new(ring);
         self.find(name)?.server.weight = weight;
         events.0.push(Event::WeightChanged {
             name: name.clone(),
@@ -553,6 +558,14 @@ impl LoadBalancer {
         self.table = Arc::new(table);
     }
 
+    fn ring(&self, is_backup: bool) -> &Arc<Ring> {
+        if is_backup {
+            &self.backup
+        } else {
+            &self.primary
+        }
+    }
+
     fn ring_mut(&mut self, is_backup: bool) -> &mut Arc<Ring> {
         if is_backup {
             &mut self.backup
@@ -577,6 +590,15 @@ impl ProbeSchedule {
         self.outstanding_since = self.outstanding_since.map(|at| at.before(by));
         self.next = self.next.map(|at| at.before(by));
     }
+}
+
+/// Holds both rings together to what one alone may have.
+fn within_limit(ring: &Ring, other: &Ring) -> Result<(), TooManyPoints> {
+    let points = ring.points().len() as u64 + other.points().len() as u64;
+    if points > u64::from(POINTS_MAX) {
+        return Err(TooManyPoints { points });
+    }
+    Ok(())
 }
 
 impl Member {

@@ -21,7 +21,8 @@ use super::server::{ServerName, VirtualNodes, Weight};
 mod moved;
 pub use moved::{Flow, Moved};
 
-/// The most points a ring may have: 2^20, which is 16 MiB.
+/// The most points a fleet may have, primaries and backups together: 2^20,
+/// which is 16 MiB.
 pub const POINTS_MAX: u32 = 1 << 20;
 
 /// How many points of a bucket are compared without a branch.

@@ -544,17 +544,24 @@ fn a_ring_that_would_grow_too_large_is_refused_and_stays() {
     let mut lb = balancer(settings.clone(), &["a"]);
     let mut huge = server("b");
     huge.weight = Weight::new(104).expect("a good weight");
+    let huge_backup = Server {
+        backup: true,
+        ..huge.clone()
+    };
     let ring = Arc::clone(lb.table().primary());
     for command in [
         Command::AddServer(huge.clone()),
+        Command::AddServer(huge_backup.clone()),
         Command::SetWeight(name("a"), most()),
     ] {
         let refused = lb.apply(command, START);
         assert!(matches!(refused, Err(CommandError::TooManyPoints(_))));
     }
     assert!(Arc::ptr_eq(&ring, lb.table().primary()));
-    let refused = LoadBalancer::new(settings, vec![server("a"), huge], START);
-    assert!(matches!(refused, Err(CommandError::TooManyPoints(_))));
+    for huge in [huge, huge_backup] {
+        let refused = LoadBalancer::new(settings.clone(), vec![server("a"), huge], START);
+        assert!(matches!(refused, Err(CommandError::TooManyPoints(_))));
+    }
 }
 
 #[test]
