@@ -170,8 +170,6 @@ impl Shared {
     pub fn apply(&self, command: Command) -> Result<Applied, CommandError> {
         let mut control = self.lock();
         let before = Arc::clone(control.balancer.table());
-        // What a server did before it was removed must not be lost.
-        self.collect(&mut control);
         let now = clock::now();
         let events = control.balancer.apply(command, now)?;
         self.settle(&mut control, events, now);
@@ -270,6 +268,10 @@ impl Shared {
             let runtime = &member.runtime;
             let in_flight = runtime.in_flight.load(Relaxed);
             count(Some(id), &runtime.shards, &mut member.counted, in_flight);
+        }
+        // Mostly nobody has left.
+        if members.len() == balancer.table().servers().len() {
+            return;
         }
         let stays = |id, name: &ServerName| {
             let servers = balancer.table().servers();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Rank, Ring, ServerName, Share};
+use super::{Rank, Ring, RingServer, ServerName, Share};
 
 /// What changed hands between two rings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,6 +39,7 @@ impl Moved {
         let (old_points, new_points) = (before.points(), after.points());
         let mut flows: BTreeMap<(Rank, Rank), Share> = BTreeMap::new();
         let mut total = Share::NONE;
+        let ranks_after = ranks_in(&after.servers, &before.servers);
         // Walk the boundaries of both rings in one sweep. Between two of them
         // the owner is the next point of each ring, wrapping.
         let mut swept = last_before.position.max(last_after.position);
@@ -57,10 +58,7 @@ impl Moved {
                 share = Share::WHOLE;
             }
             is_first = false;
-            if share != Share::NONE
-                && before.servers[old.server as usize].name
-                    != after.servers[new.server as usize].name
-            {
+            if share != Share::NONE && ranks_after[old.server as usize] != Some(new.server) {
                 total += share;
                 *flows.entry((old.server, new.server)).or_default() += share;
             }
@@ -90,4 +88,22 @@ impl Moved {
                 .collect(),
         }
     }
+}
+
+/// The ranks in `after` of the servers `before`; both are in order of names.
+fn ranks_in(after: &[RingServer], before: &[RingServer]) -> Vec<Option<Rank>> {
+    let mut rank = 0;
+    let find = |server: &RingServer| {
+        while after
+            .get(rank)
+            .is_some_and(|other| other.name < server.name)
+        {
+            rank += 1;
+        }
+        let is_there = after
+            .get(rank)
+            .is_some_and(|other| other.name == server.name);
+        is_there.then_some(rank as Rank)
+    };
+    before.iter().map(find).collect()
 }

@@ -172,3 +172,18 @@ async fn the_figures_for_prometheus_are_all_there() {
     assert_eq!(of_server["by_class"]["2xx"], 2);
     assert_eq!(of_server["requests"], 4);
 }
+
+#[tokio::test]
+async fn what_a_server_did_stays_in_the_total_when_it_is_removed() {
+    let api = Api::start(three()).await;
+    let fleet = api.shared.fleet().load_full();
+    for status in [200, 500] {
+        let outcome = ringway::engine::Outcome::Status(status);
+        fleet.servers[0].shards[0].record(outcome, core::time::Duration::ZERO);
+    }
+    assert_eq!(api.delete("/api/servers/a").await.status, 200);
+    let metrics = api.get("/api/metrics").await.json();
+    assert_eq!(metrics["total"]["since_start"]["requests"], 2);
+    assert_eq!(metrics["total"]["since_start"]["errors"], 1);
+    assert_eq!(metrics["servers"].as_array().map(Vec::len), Some(2));
+}
