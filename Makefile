@@ -73,6 +73,8 @@ test-wasm:  ## Test the engine on wasm32, in Node
 
 test-package: $(PACKAGE)  ## Test the packed npm package, installed in a fresh folder, and its size
 	$(NEED) node-modules
+	$(NEED) cc
+	$(STEP) binary-debug "building the binary that the package must agree with" cargo build --bin ringway
 	$(STEP) --show package "the npm package" node --test --test-reporter=spec tests/js/*.test.mjs
 
 test-page: www/pkg/index.js  ## Test the page in Chromium
