@@ -83,6 +83,7 @@ impl DemoFleet {
             "listen": {"host": "127.0.0.1", "port": port},
             "routing": {"hash_key": ["path"], "debug_header": true},
             "health_check": {"interval": 2, "timeout": 1, "fast_interval": 0.5, "fall": 2},
+            "ejection": {"base": 4, "cap": 20},
             "api": {"host": "localhost", "port": api_port},
         }))
     }
@@ -118,7 +119,7 @@ impl DemoFleet {
         for server in &self.servers {
             writeln!(out, "    kill {:<8} # {}", server.process.id(), server.name)?;
         }
-        writeln!(out, "  Start it again, and they come back:")?;
+        writeln!(out, "  Start it again, and within seconds they come back:")?;
         for server in &self.servers {
             writeln!(
                 out,
