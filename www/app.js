@@ -73,9 +73,10 @@ applyTheme();
 let watching = attach();
 // What is shown grows old without any news.
 setInterval(() => store.state.live && showMode(), 1000);
-watching.started.then(() => {
+// Ready is what is drawn: in the frame after the one that an answer asked for.
+watching.started.then(() => requestAnimationFrame(() => {
   document.documentElement.dataset.ready = '';
-});
+}));
 
 function attach() {
   return watch({
