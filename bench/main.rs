@@ -23,8 +23,8 @@ use std::time::{Duration, Instant};
 use hashring::HashRing;
 use pingora_ketama::{Bucket, Continuum, Version};
 use ringway::engine::{
-    Address, LoadBalancer, Loads, Point, Port, Position, Ring, RoutingTable, Server, ServerIndex,
-    ServerName, Settings, Timestamp, VirtualNodes, Weight,
+    Address, Idle, LoadBalancer, Point, Port, Position, Ring, RoutingTable, Server, ServerName,
+    Settings, Timestamp, VirtualNodes, Weight,
 };
 
 /// Points for each server, everywhere.
@@ -358,15 +358,6 @@ fn table(n_servers: u32) -> Arc<RoutingTable> {
     };
     let balancer = LoadBalancer::new(settings, servers.collect(), Timestamp::ZERO);
     Arc::clone(balancer.expect("few enough points").table())
-}
-
-/// Loads of a fleet that does nothing.
-struct Idle;
-
-impl Loads for Idle {
-    fn in_flight(&self, _: ServerIndex) -> u32 {
-        0
-    }
 }
 
 fn plain_owner(points: &[Point], key: u64) -> Option<u32> {

@@ -10,6 +10,9 @@ export type AccessLog = {
   to?: string,
 };
 
+/** The name of a rule; its options are in sections of the same name. */
+export type AlgorithmName = "ring";
+
 /** The listener for operators: REST API, metrics and page. */
 export type Api = {
   /**
@@ -407,7 +410,7 @@ export type Process = {
 };
 
 /** Why a candidate is the answer, or why it is not. */
-export type ReasonWord = "chosen" | "next" | "unproven" | "unhealthy" | "ejected" | "draining" | "backup";
+export type ReasonWord = "chosen" | "next" | "unproven" | "unhealthy" | "ejected" | "draining" | "backup" | "tried" | "above-bound";
 
 /** How often a request is tried. */
 export type Retries = {
@@ -430,14 +433,16 @@ export type RingServerView = {
   share: ShareView,
 };
 
-/** `GET /api/ring`: the ring of the primary servers. */
+/** `GET /api/ring`: how the primary servers share all keys. */
 export type RingView = {
   /**
    * Equal for two fleets just when they route alike while everybody is
    * eligible: sixteen hexadecimal digits.
    */
   fingerprint: string,
-  /** Points for each unit of weight. */
+  /** The rule by which keys go to servers; only rings have points. */
+  algorithm: AlgorithmName,
+  /** Points for each unit of weight, where the rule is a ring of ours. */
   virtual_nodes: number,
   /** How many points there are in all. */
   n_points: number,
@@ -453,11 +458,19 @@ export type RingView = {
 
 /** Which server a request goes to. */
 export type Routing = {
+  /** The rule by which keys go to servers; default ring. */
+  algorithm?: AlgorithmName,
   /**
    * Points on the ring for each unit of weight, 1 to 10000; default 100.
    * All servers together may have 2^20.
    */
   virtual_nodes?: number,
+  /**
+   * Bounded loads: how many times its fair part of all requests in flight
+   * a server may have, 1.001 to 100, before further ones go to the next
+   * candidate of their key; 1.25 is the advice. Default null: no bound.
+   */
+  load_factor?: number | null,
   /**
    * What is tried as the key of a request; the first that is present
    * wins. Default: the header x-ringway-key, then the client's IP

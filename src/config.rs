@@ -12,8 +12,13 @@ use deserr::Deserr;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::engine::{self, POINTS_MAX, Port, Server, Settings, VirtualNodes};
+use crate::engine::{
+    self, Algorithm, LoadFactor, POINTS_MAX, Port, Server, Settings, VirtualNodes,
+};
 use crate::wire::{self, Fault, Faults, ServerSpec};
+
+mod algorithm;
+pub use algorithm::AlgorithmName;
 
 mod hash_key;
 pub use hash_key::{HashKey, KeySource};
@@ -115,9 +120,15 @@ section! {
 section! {
     /// Which server a request goes to.
     pub struct Routing {
+        /// The rule by which keys go to servers; default ring.
+        algorithm: AlgorithmName ["AlgorithmName"] = AlgorithmName::Ring,
         /// Points on the ring for each unit of weight, 1 to 10000; default 100.
         /// All servers together may have 2^20.
         virtual_nodes: VirtualNodes ["number"] = VirtualNodes::DEFAULT,
+        /// Bounded loads: how many times its fair part of all requests in flight
+        /// a server may have, 1.001 to 100, before further ones go to the next
+        /// candidate of their key; 1.25 is the advice. Default null: no bound.
+        load_factor: Option<LoadFactor> ["number | null"] = None,
         /// What is tried as the key of a request; the first that is present
         /// wins. Default: the header x-ringway-key, then the client's IP
         /// address. Without any, the server with the fewest requests in flight
@@ -293,7 +304,9 @@ impl Config {
         let small = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
         let percent = |n: u64| u8::try_from(n).unwrap_or(u8::MAX);
         Settings {
+            algorithm: self.algorithm(),
             virtual_nodes: self.routing.virtual_nodes,
+            load_factor: self.routing.load_factor,
             fail_open: self.routing.fail_open,
             health_check: engine::HealthCheck {
                 enabled: check.enabled,
@@ -311,6 +324,13 @@ impl Config {
                 jitter_percent: percent(ejection.jitter_percent.number()),
                 max_percent: percent(ejection.max_percent.number()),
             },
+        }
+    }
+
+    /// The rule by which keys go to servers, with its options.
+    fn algorithm(&self) -> Algorithm {
+        match self.routing.algorithm {
+            AlgorithmName::Ring => Algorithm::Ring,
         }
     }
 

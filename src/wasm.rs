@@ -99,17 +99,19 @@ impl Engine {
 
     /// The numbers of the first `n` servers in the order the key prefers them.
     pub fn candidates(&self, len: usize, n: usize) -> Vec<u32> {
-        let candidates = self
-            .balancer
-            .table()
-            .explain(Position::of_key(self.key(len)));
+        let table = self.balancer.table();
+        let candidates = table.explain(table.position(self.key(len)), &Idle, &[]);
         let numbers = candidates.iter().map(|candidate| number(candidate.server));
         numbers.take(n).collect()
     }
 
     /// [`ExplainView`] of the key.
     pub fn explain(&self, len: usize) -> JsValue {
-        object(&ExplainView::new(self.balancer.table(), self.key(len)))
+        object(&ExplainView::new(
+            self.balancer.table(),
+            &Idle,
+            self.key(len),
+        ))
     }
 
     /// The servers by number, from 1.
@@ -281,11 +283,7 @@ impl Engine {
         let events = self.balancer.apply(command, self.now).map_err(refused)?;
         let _: Option<JsValue> = self.report(events);
         let after = self.balancer.table();
-        let moved = if Arc::ptr_eq(before.primary(), after.primary()) {
-            Moved::between(before.backup(), after.backup())
-        } else {
-            Moved::between(before.primary(), after.primary())
-        };
+        let moved = after.moved_since(&before);
         let snapshot = self.balancer.snapshot(self.now);
         let server = snapshot.servers.iter().find(|s| s.server.name == *name);
         Ok(object(&ChangeView {
@@ -322,18 +320,9 @@ impl Engine {
     }
 }
 
-/// Routing by key asks nobody's load.
-struct NoLoads;
-
-impl Loads for NoLoads {
-    fn in_flight(&self, _: ServerIndex) -> u32 {
-        0
-    }
-}
-
 fn number_of(balancer: &LoadBalancer, key: &[u8]) -> u32 {
-    let key = Some(Position::of_key(key));
-    let route = balancer.table().route(key, &NoLoads, &[]);
+    let table = balancer.table();
+    let route = table.route(Some(table.position(key)), &Idle, &[]);
     route.map_or(0, |route| number(route.server))
 }
 
@@ -365,7 +354,7 @@ fn refused(refusal: CommandError) -> JsValue {
     let code = match refusal {
         CommandError::DuplicateName(_) => "duplicate-name",
         CommandError::UnknownServer(_) => "unknown-server",
-        CommandError::TooManyPoints(_) => "too-many-points",
+        CommandError::Layout(LayoutError::TooManyPoints(_)) => "too-many-points",
     };
     error(code, &refusal.to_string(), &[])
 }

@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::engine::{
-    Address, AdminState, Counters, Event, FleetHealth, Health, Moved, NoServer, Position,
+    Address, AdminState, Counters, Event, FleetHealth, Health, Loads, Moved, NoServer, Position,
     ProbeOutcome, ProbeRecord, Reason, Ring, RoutingTable, Server, ServerIndex, ServerName,
     ServerSnapshot, Share, Snapshot, Standing, Timestamp, Verdict, Weight,
 };
@@ -392,12 +392,15 @@ shape! { out
 }
 
 shape! { out
-    /// `GET /api/ring`: the ring of the primary servers.
+    /// `GET /api/ring`: how the primary servers share all keys.
     pub struct RingView {
         /// Equal for two fleets just when they route alike while everybody is
         /// eligible: sixteen hexadecimal digits.
         pub fingerprint: String,
-        /// Points for each unit of weight.
+        /// The rule by which keys go to servers; only rings have points.
+        #[cfg_attr(test, ts(as = "crate::config::AlgorithmName"))]
+        pub algorithm: &'static str,
+        /// Points for each unit of weight, where the rule is a ring of ours.
         pub virtual_nodes: u32,
         /// How many points there are in all.
         pub n_points: usize,
@@ -485,7 +488,7 @@ shape! { out
 
 shape! { out
     /// Why a candidate is the answer, or why it is not.
-    #[serde(rename_all = "lowercase")]
+    #[serde(rename_all = "kebab-case")]
     #[derive(Copy, Eq)]
     pub enum ReasonWord {
         /// It is the answer.
@@ -502,6 +505,10 @@ shape! { out
         Draining,
         /// It is a backup, and a primary server can be used.
         Backup,
+        /// The request was sent to it before.
+        Tried,
+        /// It has as many requests in flight as bounded loads let it have.
+        AboveBound,
     }
 }
 
@@ -831,15 +838,20 @@ impl RingView {
     /// The primary ring of `table`, with at most `limit` of the points that
     /// stand after `after` (all points at one position come on one page).
     pub fn new(table: &RoutingTable, after: Option<Position>, limit: usize) -> Self {
-        let ring: &Ring = table.primary();
-        let name = |rank: u32| ring.servers()[rank as usize].name.to_string();
-        let shares = ring.shares();
-        let balance = ring.balance();
+        let layout = table.primary();
+        let name = |rank: u32| layout.servers()[rank as usize].name.to_string();
+        let balance = layout.balance();
+        let all_points = layout.ring().map_or(&[][..], Ring::points);
+        let mut n_points_of = vec![0; layout.servers().len()];
+        for point in all_points {
+            n_points_of[point.server as usize] += 1;
+        }
         let from = after.map_or(0, |after| {
-            ring.points().partition_point(|p| p.position <= after)
+            all_points.partition_point(|point| point.position <= after)
         });
-        let mut arcs = ring.arcs().skip(from).peekable();
-        let mut points = Vec::with_capacity(limit.min(ring.points().len() - from));
+        let arcs = layout.ring().into_iter().flat_map(Ring::arcs);
+        let mut arcs = arcs.skip(from).peekable();
+        let mut points = Vec::with_capacity(limit.min(all_points.len() - from));
         let mut last = None;
         while let Some(arc) = arcs.next_if(|arc| points.len() < limit || last == Some(arc.end)) {
             last = Some(arc.end);
@@ -853,21 +865,23 @@ impl RingView {
         }
         Self {
             fingerprint: format!("{:016x}", table.fingerprint()),
-            virtual_nodes: ring.virtual_nodes().number(),
-            n_points: ring.points().len(),
+            algorithm: table.algorithm().name(),
+            virtual_nodes: table.virtual_nodes().number(),
+            n_points: all_points.len(),
             balance: BalanceView {
                 peak_to_mean: balance.peak_to_mean,
                 cv: balance.cv,
             },
-            servers: ring
+            servers: layout
                 .servers()
                 .iter()
-                .zip(shares)
-                .zip(ring.expected_shares())
-                .map(|((server, actual), expected)| RingServerView {
+                .zip(n_points_of)
+                .zip(layout.shares())
+                .zip(layout.expected_shares())
+                .map(|(((server, n_points), actual), expected)| RingServerView {
                     name: server.name.to_string(),
                     weight: server.weight.number(),
-                    n_points: server.weight.number() * ring.virtual_nodes().number(),
+                    n_points,
                     share: ShareView {
                         expected,
                         actual: actual.fraction(),
@@ -881,10 +895,10 @@ impl RingView {
 }
 
 impl ExplainView {
-    /// Why `key` goes where it goes by `table`.
-    pub fn new(table: &RoutingTable, key: &[u8]) -> Self {
-        let position = Position::of_key(key);
-        let candidates = table.explain(position);
+    /// Why `key` goes where it goes by `table` under these loads.
+    pub fn new(table: &RoutingTable, loads: &impl Loads, key: &[u8]) -> Self {
+        let position = table.position(key);
+        let candidates = table.explain(position, loads, &[]);
         let name = |index: ServerIndex| table.server(index).server.name.to_string();
         let chosen = candidates
             .iter()
@@ -1005,6 +1019,8 @@ impl From<Reason> for ReasonWord {
             Reason::Chosen => Self::Chosen,
             Reason::Next => Self::Next,
             Reason::Backup => Self::Backup,
+            Reason::Tried => Self::Tried,
+            Reason::AboveBound { .. } => Self::AboveBound,
             Reason::NotUsable(Standing::Unproven) => Self::Unproven,
             Reason::NotUsable(Standing::Unhealthy) => Self::Unhealthy,
             Reason::NotUsable(Standing::Ejected) => Self::Ejected,

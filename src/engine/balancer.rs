@@ -10,11 +10,12 @@ use std::sync::Arc;
 
 use super::hash;
 use super::health::{self, EjectionState, ProbeTally, Standing, Verdict};
+use super::layout::{Difference, Layout, LayoutError, Placed};
 use super::message::{
     Command, CommandError, Event, Events, Observation, ProbeId, ProbeOutcome, ServerId,
 };
 use super::metrics::Traffic;
-use super::ring::{POINTS_MAX, Ring, TooManyPoints};
+use super::ring::{POINTS_MAX, TooManyPoints};
 use super::server::{AdminState, Server, ServerName, Weight};
 use super::settings::Settings;
 use super::snapshot::{ProbeRecord, ServerSnapshot, Snapshot};
@@ -38,8 +39,8 @@ pub struct LoadBalancer {
     servers: BTreeMap<ServerName, Member>,
     names: BTreeMap<ServerId, ServerName>,
     next_id: u64,
-    primary: Arc<Ring>,
-    backup: Arc<Ring>,
+    primary: Arc<Layout>,
+    backup: Arc<Layout>,
     table: Arc<RoutingTable>,
     timers: Timers,
     /// The latest time heard of since the clock was last set back.
@@ -89,24 +90,27 @@ impl LoadBalancer {
         servers: Vec<Server>,
         now: Timestamp,
     ) -> Result<Self, CommandError> {
-        let (mut primaries, mut backups) = (BTreeMap::new(), BTreeMap::new());
-        for server in &servers {
-            let weights = if server.backup {
-                &mut backups
-            } else {
-                &mut primaries
-            };
-            weights.insert(server.name.clone(), server.weight);
+        let mut placed = BTreeMap::new();
+        for (server, order) in servers.iter().zip(0..) {
+            if placed
+                .insert(&server.name, Placed { server, order })
+                .is_some()
+            {
+                return Err(CommandError::DuplicateName(server.name.clone()));
+            }
         }
-        let primary = Arc::new(Ring::new(settings.virtual_nodes, &primaries)?);
-        let backup = Arc::new(Ring::new(settings.virtual_nodes, &backups)?);
+        let layout = |is_backup| {
+            let tier = placed.values().filter(|p| p.server.backup == is_backup);
+            Layout::new(&settings, &tier.copied().collect::<Vec<_>>()).map(Arc::new)
+        };
+        let (primary, backup) = (layout(false)?, layout(true)?);
         within_limit(&primary, &backup)?;
         let table = RoutingTable::new(
             0,
+            &settings,
             Vec::new(),
             Arc::clone(&primary),
             Arc::clone(&backup),
-            false,
         );
         let mut balancer = Self {
             settings,
@@ -122,9 +126,6 @@ impl LoadBalancer {
             traffic: Traffic::default(),
         };
         for server in servers {
-            if balancer.servers.contains_key(&server.name) {
-                return Err(CommandError::DuplicateName(server.name));
-            }
             balancer.enlist(server, true, now);
         }
         balancer.publish(&mut Events::default());
@@ -315,11 +316,8 @@ impl LoadBalancer {
         if self.servers.contains_key(&server.name) {
             return Err(CommandError::DuplicateName(server.name));
         }
-        let ring = self
-            .ring(server.backup)
-            .with_server(&server.name, server.weight)?;
-        within_limit(&ring, self.ring(!server.backup))?;
-        *self.ring_mut(server.backup) = Arc::new(ring);
+        let layout = self.relaid(Difference::Added(&server), server.backup)?;
+        *self.layout_mut(server.backup) = layout;
         let id = self.enlist(server.clone(), false, now);
         events.0.push(Event::ServerAdded { id, server });
         self.publish(events);
@@ -327,6 +325,9 @@ impl LoadBalancer {
     }
 
     fn remove(&mut self, name: &ServerName, events: &mut Events) -> Result<(), CommandError> {
+        let is_backup = self.find(name)?.server.backup;
+        let layout = self.relaid(Difference::Removed(name), is_backup)?;
+        *self.layout_mut(is_backup) = layout;
         let Some(member) = self.servers.remove(name) else {
             return Err(CommandError::UnknownServer(name.clone()));
         };
@@ -337,8 +338,6 @@ impl LoadBalancer {
         if let Some(at) = member.ejection.until() {
             self.timers.cancel(at, member.id, Timer::Readmit);
         }
-        let ring = self.ring_mut(member.server.backup);
-        *ring = Arc::new(ring.without_server(name));
         events.0.push(Event::ServerRemoved { name: name.clone() });
         self.publish(events);
         Ok(())
@@ -350,14 +349,13 @@ impl LoadBalancer {
         weight: Weight,
         events: &mut Events,
     ) -> Result<(), CommandError> {
-        let server = &self.find(name)?.server;
+        let mut server = self.find(name)?.server.clone();
         if server.weight == weight {
             return Ok(());
         }
-        let is_backup = server.backup;
-        let ring = self.ring(is_backup).with_weight(name, weight)?;
-        within_limit(&ring, self.ring(!is_backup))?;
-        *self.ring_mut(is_backup) = Arc::new(ring);
+        server.weight = weight;
+        let layout = self.relaid(Difference::Reweighed(&server), server.backup)?;
+        *self.layout_mut(server.backup) = layout;
         self.find(name)?.server.weight = weight;
         events.0.push(Event::WeightChanged {
             name: name.clone(),
@@ -547,10 +545,10 @@ impl LoadBalancer {
             .collect();
         let table = RoutingTable::new(
             self.table.version() + 1,
+            &self.settings,
             servers,
             Arc::clone(&self.primary),
             Arc::clone(&self.backup),
-            self.settings.fail_open,
         );
         if table.is_fail_open() != self.table.is_fail_open() {
             events.0.push(Event::FailOpen(table.is_fail_open()));
@@ -558,15 +556,50 @@ impl LoadBalancer {
         self.table = Arc::new(table);
     }
 
-    fn ring(&self, is_backup: bool) -> &Arc<Ring> {
-        if is_backup {
-            &self.backup
-        } else {
-            &self.primary
+    /// The layout of one tier after a change of one of its servers.
+    fn relaid(
+        &self,
+        difference: Difference<'_>,
+        is_backup: bool,
+    ) -> Result<Arc<Layout>, LayoutError> {
+        let mut placed: BTreeMap<&ServerName, Placed<'_>> = self
+            .servers
+            .values()
+            .filter(|member| member.server.backup == is_backup)
+            .map(|member| {
+                let placed = Placed {
+                    server: &member.server,
+                    order: member.id.0,
+                };
+                (&member.server.name, placed)
+            })
+            .collect();
+        match difference {
+            Difference::Added(server) => {
+                let order = self.next_id;
+                placed.insert(&server.name, Placed { server, order });
+            }
+            Difference::Removed(name) => {
+                placed.remove(name);
+            }
+            Difference::Reweighed(server) => {
+                if let Some(placed) = placed.get_mut(&server.name) {
+                    placed.server = server;
+                }
+            }
         }
+        let placed: Vec<Placed<'_>> = placed.into_values().collect();
+        let (layout, other) = if is_backup {
+            (&self.backup, &self.primary)
+        } else {
+            (&self.primary, &self.backup)
+        };
+        let layout = layout.after(&self.settings, difference, &placed)?;
+        within_limit(&layout, other)?;
+        Ok(Arc::new(layout))
     }
 
-    fn ring_mut(&mut self, is_backup: bool) -> &mut Arc<Ring> {
+    fn layout_mut(&mut self, is_backup: bool) -> &mut Arc<Layout> {
         if is_backup {
             &mut self.backup
         } else {
@@ -592,9 +625,9 @@ impl ProbeSchedule {
     }
 }
 
-/// Holds both rings together to what one alone may have.
-fn within_limit(ring: &Ring, other: &Ring) -> Result<(), TooManyPoints> {
-    let points = ring.points().len() as u64 + other.points().len() as u64;
+/// Holds both layouts together to what one alone may have.
+fn within_limit(layout: &Layout, other: &Layout) -> Result<(), TooManyPoints> {
+    let points = layout.n_points() as u64 + other.n_points() as u64;
     if points > u64::from(POINTS_MAX) {
         return Err(TooManyPoints { points });
     }

@@ -5,8 +5,8 @@ use core::fmt;
 use core::time::Duration;
 
 use super::health::{Health, Verdict};
+use super::layout::LayoutError;
 use super::metrics::{Counters, Outcome};
-use super::ring::TooManyPoints;
 use super::server::{AdminState, Server, ServerName, Weight};
 use super::time::Timestamp;
 
@@ -47,8 +47,8 @@ pub enum CommandError {
     DuplicateName(ServerName),
     /// There is no server of that name.
     UnknownServer(ServerName),
-    /// The ring would grow too large.
-    TooManyPoints(TooManyPoints),
+    /// The servers could not be laid out then.
+    Layout(LayoutError),
 }
 
 impl fmt::Display for CommandError {
@@ -62,16 +62,16 @@ impl fmt::Display for CommandError {
                 )
             }
             Self::UnknownServer(name) => write!(f, "there is no server named {:?}", name.as_str()),
-            Self::TooManyPoints(error) => error.fmt(f),
+            Self::Layout(error) => error.fmt(f),
         }
     }
 }
 
 impl std::error::Error for CommandError {}
 
-impl From<TooManyPoints> for CommandError {
-    fn from(error: TooManyPoints) -> Self {
-        Self::TooManyPoints(error)
+impl<E: Into<LayoutError>> From<E> for CommandError {
+    fn from(error: E) -> Self {
+        Self::Layout(error.into())
     }
 }
 

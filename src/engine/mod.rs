@@ -30,6 +30,15 @@ pub use ring::{
     TooManyPoints,
 };
 
+mod algorithm;
+pub use algorithm::Algorithm;
+
+mod load_factor;
+pub use load_factor::{LoadFactor, LoadFactorError};
+
+mod layout;
+pub use layout::{Difference, Layout, LayoutError, Placed};
+
 mod settings;
 pub use settings::{Ejection, HealthCheck, Settings};
 
@@ -48,7 +57,7 @@ pub use message::{
 
 mod table;
 pub use table::{
-    Candidate, Loads, NoServer, Reason, Route, RoutingTable, ServerIndex, TableServer,
+    Candidate, Idle, Loads, NoServer, Reason, Route, RoutingTable, ServerIndex, TableServer,
 };
 
 mod snapshot;

@@ -141,6 +141,23 @@ pub struct Balance {
     pub cv: f64,
 }
 
+impl Balance {
+    /// How even `shares` are where `expected` (fractions) would be fair.
+    pub(super) fn of(shares: &[Share], expected: &[f64]) -> Self {
+        let mut balance = Self {
+            peak_to_mean: if shares.is_empty() { 1.0 } else { 0.0 },
+            cv: 0.0,
+        };
+        for (share, expected) in shares.iter().zip(expected) {
+            let ratio = share.fraction() / expected;
+            balance.peak_to_mean = balance.peak_to_mean.max(ratio);
+            balance.cv += expected * (ratio - 1.0) * (ratio - 1.0);
+        }
+        balance.cv = balance.cv.sqrt();
+        balance
+    }
+}
+
 /// More points were asked for than [`POINTS_MAX`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooManyPoints {
@@ -187,13 +204,21 @@ impl Ring {
         virtual_nodes: VirtualNodes,
         servers: &BTreeMap<ServerName, Weight>,
     ) -> Result<Self, TooManyPoints> {
-        let servers: Vec<RingServer> = servers
-            .iter()
-            .map(|(name, &weight)| RingServer {
-                name: name.clone(),
-                weight,
-            })
-            .collect();
+        let servers = servers.iter().map(|(name, &weight)| RingServer {
+            name: name.clone(),
+            weight,
+        });
+        Self::of(virtual_nodes, servers.collect())
+    }
+
+    /// Builds the ring of `servers`, sorted by name, at once.
+    ///
+    /// # Errors
+    /// When there would be more than [`POINTS_MAX`] points.
+    pub(super) fn of(
+        virtual_nodes: VirtualNodes,
+        servers: Vec<RingServer>,
+    ) -> Result<Self, TooManyPoints> {
         let n_points = count_points(virtual_nodes, &servers)?;
         let mut points = Vec::with_capacity(n_points as usize + GLANCE + 1);
         for (rank, server) in servers.iter().enumerate() {
@@ -340,33 +365,14 @@ impl Ring {
         shares
     }
 
-    /// The part of the ring each server would own in a perfect world, as a
-    /// fraction: its weight over the sum of weights; by [`Rank`].
+    /// The part each server would own in a perfect world: [`expected_shares`].
     pub fn expected_shares(&self) -> Vec<f64> {
-        let total: u64 = self
-            .servers
-            .iter()
-            .map(|s| u64::from(s.weight.number()))
-            .sum();
-        self.servers
-            .iter()
-            .map(|s| f64::from(s.weight.number()) / total as f64)
-            .collect()
+        expected_shares(&self.servers)
     }
 
     /// How even the shares are.
     pub fn balance(&self) -> Balance {
-        let mut balance = Balance {
-            peak_to_mean: if self.servers.is_empty() { 1.0 } else { 0.0 },
-            cv: 0.0,
-        };
-        for (share, expected) in self.shares().iter().zip(self.expected_shares()) {
-            let ratio = share.fraction() / expected;
-            balance.peak_to_mean = balance.peak_to_mean.max(ratio);
-            balance.cv += expected * (ratio - 1.0) * (ratio - 1.0);
-        }
-        balance.cv = balance.cv.sqrt();
-        balance
+        Balance::of(&self.shares(), &self.expected_shares())
     }
 
     /// The index of the first point at or after `position`, of those that stand
@@ -506,6 +512,15 @@ impl Ring {
             shift: self.shift,
         }
     }
+}
+
+/// The part of all keys each of `servers` would own in a perfect world, as a
+/// fraction: its weight over the sum of weights.
+pub(super) fn expected_shares(servers: &[RingServer]) -> Vec<f64> {
+    let weight = |server: &RingServer| server.weight.number();
+    let total: u64 = servers.iter().map(|s| u64::from(weight(s))).sum();
+    let share = |server| f64::from(weight(server)) / total as f64;
+    servers.iter().map(share).collect()
 }
 
 /// Points of all `servers` together.

@@ -4,13 +4,20 @@
 
 use core::time::Duration;
 
+use super::algorithm::Algorithm;
+use super::load_factor::LoadFactor;
 use super::server::VirtualNodes;
 
 /// How the engine routes and judges servers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    /// Points for each unit of weight.
+    /// The rule by which keys go to servers.
+    pub algorithm: Algorithm,
+    /// Points for each unit of weight, where the rule is a ring of ours.
     pub virtual_nodes: VirtualNodes,
+    /// How far above the mean a server may be loaded; default `None`: as far
+    /// as its keys load it.
+    pub load_factor: Option<LoadFactor>,
     /// When no server is eligible: route by the ring as if all were (`true`,
     /// the default: a wrong verdict on everybody must not stop all traffic),
     /// or answer that there is no server.
@@ -24,7 +31,9 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            algorithm: Algorithm::default(),
             virtual_nodes: VirtualNodes::DEFAULT,
+            load_factor: None,
             fail_open: true,
             health_check: HealthCheck::default(),
             ejection: Ejection::default(),

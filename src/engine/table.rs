@@ -8,11 +8,15 @@
 use core::fmt;
 use std::sync::Arc;
 
+use super::algorithm::Algorithm;
 use super::hash;
 use super::health::Standing;
+use super::layout::Layout;
+use super::load_factor::LoadFactor;
 use super::message::ServerId;
-use super::ring::{Position, Ring};
-use super::server::Server;
+use super::ring::{Moved, Position, Rank};
+use super::server::{Server, VirtualNodes};
+use super::settings::Settings;
 
 /// A server's place in one [`RoutingTable`]: 0 to n − 1, by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,6 +35,16 @@ pub trait Loads {
     fn in_flight(&self, server: ServerIndex) -> u32;
 }
 
+/// Nothing is in flight: for asking where keys go at rest.
+#[derive(Clone, Copy, Debug)]
+pub struct Idle;
+
+impl Loads for Idle {
+    fn in_flight(&self, _: ServerIndex) -> u32 {
+        0
+    }
+}
+
 /// The answer for one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Route {
@@ -38,6 +52,10 @@ pub struct Route {
     pub server: ServerIndex,
     /// Whether nobody was eligible and the answer is a guess.
     pub fail_open: bool,
+    /// With bounded loads: the server may take the request only while it has
+    /// fewer than these in flight. A shell whose workers share the loads makes
+    /// sure of that when it counts the request in, and asks again if not.
+    pub bound: Option<u32>,
 }
 
 /// There is nowhere to send a request.
@@ -92,6 +110,15 @@ pub enum Reason {
     NotUsable(Standing),
     /// It is a backup, and a primary server can be used.
     Backup,
+    /// The request was sent to it before.
+    Tried,
+    /// It has as many requests in flight as bounded loads let it have.
+    AboveBound {
+        /// Requests in flight.
+        in_flight: u32,
+        /// It takes one only while it has fewer.
+        bound: u32,
+    },
 }
 
 /// Everything that decides where keys go, at one moment.
@@ -100,29 +127,41 @@ pub struct RoutingTable {
     version: u64,
     /// Sorted by name.
     servers: Arc<[TableServer]>,
-    primary: Arc<Ring>,
-    backup: Arc<Ring>,
-    /// The ring in use: one of the two.
-    ring: Arc<Ring>,
-    /// By rank in `ring`: where in `servers`, or `None` where it may not be used.
+    rules: TableRules,
+    primary: Arc<Layout>,
+    backup: Arc<Layout>,
+    /// The layout in use: one of the two.
+    layout: Arc<Layout>,
+    /// By rank in `layout`: where in `servers`, or `None` where it may not be used.
     usable: Box<[Option<ServerIndex>]>,
+    /// The weights of the usable servers together.
+    usable_weight: u64,
     fail_open: bool,
+}
+
+/// The settings that decide routes.
+#[derive(Clone, Debug)]
+struct TableRules {
+    algorithm: Algorithm,
+    virtual_nodes: VirtualNodes,
+    load_factor: Option<LoadFactor>,
 }
 
 impl RoutingTable {
     /// Derives the table from the state, whole. `servers` is sorted by name;
-    /// the rings hold just the primary and just the backup ones of them.
+    /// the layouts hold just the primary and just the backup ones of them.
     ///
     /// The first tier with anybody in it is used: eligible primaries, eligible
-    /// backups, unproven primaries, unproven backups; then, if `may_fail_open`,
+    /// backups, unproven primaries, unproven backups; then, if it may fail open,
     /// the primaries that are not draining, and the backups that are not.
     pub(super) fn new(
         version: u64,
+        settings: &Settings,
         servers: Vec<TableServer>,
-        primary: Arc<Ring>,
-        backup: Arc<Ring>,
-        may_fail_open: bool,
+        primary: Arc<Layout>,
+        backup: Arc<Layout>,
     ) -> Self {
+        let may_fail_open = settings.fail_open;
         let tier = |is_backup: bool, may_use: fn(Standing) -> bool, fail_open: bool| {
             let usable: Box<[Option<ServerIndex>]> = servers
                 .iter()
@@ -150,13 +189,24 @@ impl RoutingTable {
         let n_primaries = servers.iter().filter(|entry| !entry.server.backup).count();
         let (uses_backup, usable, fail_open) =
             chosen.unwrap_or_else(|| (false, vec![None; n_primaries].into(), false));
+        let usable_weight = usable
+            .iter()
+            .flatten()
+            .map(|index| u64::from(servers[index.as_usize()].server.weight.number()))
+            .sum();
         Self {
             version,
-            ring: Arc::clone(if uses_backup { &backup } else { &primary }),
+            rules: TableRules {
+                algorithm: settings.algorithm.clone(),
+                virtual_nodes: settings.virtual_nodes,
+                load_factor: settings.load_factor,
+            },
+            layout: Arc::clone(if uses_backup { &backup } else { &primary }),
             servers: servers.into(),
             primary,
             backup,
             usable,
+            usable_weight,
             fail_open,
         }
     }
@@ -176,13 +226,29 @@ impl RoutingTable {
         &self.servers[index.as_usize()]
     }
 
-    /// The ring of the primary servers.
-    pub fn primary(&self) -> &Arc<Ring> {
+    /// The rule by which keys go to servers.
+    pub fn algorithm(&self) -> &Algorithm {
+        &self.rules.algorithm
+    }
+
+    /// Points for each unit of weight, where the rule is a ring of ours.
+    pub fn virtual_nodes(&self) -> VirtualNodes {
+        self.rules.virtual_nodes
+    }
+
+    /// Where `key` stands: what [`Self::route`] takes.
+    #[inline]
+    pub fn position(&self, key: &[u8]) -> Position {
+        self.rules.algorithm.position(key)
+    }
+
+    /// The layout of the primary servers.
+    pub fn primary(&self) -> &Arc<Layout> {
         &self.primary
     }
 
-    /// The ring of the backup servers.
-    pub fn backup(&self) -> &Arc<Ring> {
+    /// The layout of the backup servers.
+    pub fn backup(&self) -> &Arc<Layout> {
         &self.backup
     }
 
@@ -191,8 +257,9 @@ impl RoutingTable {
         self.fail_open
     }
 
-    /// Where a request goes now: the first usable server clockwise from its
-    /// key that was not `tried`; for a request without a key, the usable one
+    /// Where a request goes now: the first candidate of its key that is usable,
+    /// was not `tried` and, with bounded loads, is below its bound; for a
+    /// request without a key, and where all are at their bounds, the usable one
     /// with the fewest requests in flight for its weight (the first by name of
     /// equals).
     ///
@@ -205,37 +272,48 @@ impl RoutingTable {
         loads: &impl Loads,
         tried: &[ServerIndex],
     ) -> Result<Route, NoServer> {
-        let found = match key {
-            Some(position) => self.first_clockwise(position, tried),
-            None => self.least_loaded(loads, tried),
+        let found = match (key, self.rules.load_factor) {
+            (Some(position), None) => self.first_usable(position, tried).map(unbounded),
+            (Some(position), Some(factor)) => self.first_below(position, factor, loads, tried),
+            (None, _) => self.least_loaded(loads, tried).map(unbounded),
         };
         match found {
-            Some(server) => Ok(Route {
+            Some((server, bound)) => Ok(Route {
                 server,
                 fail_open: self.fail_open,
+                bound,
             }),
             None => Err(self.why_none(tried)),
         }
     }
 
     /// All servers in the order the key at `position` prefers them, with the
-    /// reason why each is the answer or not: the primaries clockwise, then the
-    /// backups clockwise.
-    pub fn explain(&self, position: Position) -> Vec<Candidate> {
-        let uses_backup = Arc::ptr_eq(&self.ring, &self.backup);
-        let mut is_chosen = false;
+    /// reason why each is the answer or not, for a request that was `tried`
+    /// before at these: the primaries in the key's order, then the backups.
+    pub fn explain(
+        &self,
+        position: Position,
+        loads: &impl Loads,
+        tried: &[ServerIndex],
+    ) -> Vec<Candidate> {
+        let route = self.route(Some(position), loads, tried);
+        let chosen = route.map(|route| route.server).ok();
+        let uses_backup = Arc::ptr_eq(&self.layout, &self.backup);
+        let n_in_flight = self.n_in_flight(loads);
         let mut candidates = Vec::with_capacity(self.servers.len());
-        for (is_backup, ring) in [(false, &self.primary), (true, &self.backup)] {
+        for (is_backup, layout) in [(false, &self.primary), (true, &self.backup)] {
             let members = self.members(is_backup);
-            candidates.extend(ring.candidates(position).map(|rank| {
+            candidates.extend(layout.candidates(position).into_iter().map(|rank| {
                 let server = members[rank as usize];
                 let standing = self.server(server).standing;
                 let may_use = uses_backup == is_backup && self.usable[rank as usize].is_some();
-                let reason = if may_use && !is_chosen {
-                    is_chosen = true;
+                let reason = if chosen == Some(server) {
                     Reason::Chosen
+                } else if may_use && tried.contains(&server) {
+                    Reason::Tried
                 } else if may_use {
-                    Reason::Next
+                    self.above_bound(server, loads, n_in_flight)
+                        .unwrap_or(Reason::Next)
                 } else if is_backup && standing == Standing::Eligible {
                     Reason::Backup
                 } else {
@@ -247,13 +325,23 @@ impl RoutingTable {
         candidates
     }
 
+    /// What changed hands since the table `before` while everybody is eligible:
+    /// among the primaries or, where those are as they were, among the backups.
+    pub fn moved_since(&self, before: &Self) -> Moved {
+        if Arc::ptr_eq(&before.primary, &self.primary) {
+            before.backup.moved_to(&self.backup)
+        } else {
+            before.primary.moved_to(&self.primary)
+        }
+    }
+
     /// Eight bytes that are equal for two fleets just when (for all practical
     /// purposes) they route alike while everybody is eligible: over the format,
     /// the virtual nodes, and each server's name, weight and backup flag.
     /// `docs/ring-format.md` has the bytes.
     pub fn fingerprint(&self) -> u64 {
-        let mut bytes = b"ringway-ring-1\0".to_vec();
-        bytes.extend(self.primary.virtual_nodes().number().to_le_bytes());
+        let mut bytes = self.rules.algorithm.identity();
+        bytes.extend(self.rules.virtual_nodes.number().to_le_bytes());
         for TableServer { server, .. } in self.servers.iter() {
             bytes.extend(server.name.as_str().as_bytes());
             bytes.push(0);
@@ -263,7 +351,7 @@ impl RoutingTable {
         hash::of_key(&bytes)
     }
 
-    /// By rank in the primary or the backup ring: where in `servers`.
+    /// By rank in the primary or the backup layout: where in `servers`.
     pub fn members(&self, is_backup: bool) -> Vec<ServerIndex> {
         self.servers
             .iter()
@@ -273,25 +361,80 @@ impl RoutingTable {
             .collect()
     }
 
-    fn first_clockwise(&self, position: Position, tried: &[ServerIndex]) -> Option<ServerIndex> {
-        let may_get =
-            |rank: u32| self.usable[rank as usize].filter(|server| !tried.contains(server));
+    #[inline]
+    fn first_usable(&self, position: Position, tried: &[ServerIndex]) -> Option<ServerIndex> {
         // The owner is the answer in all but troubled times: look there before
         // setting up a walk.
-        let owner = self.ring.owner(position)?;
-        may_get(owner).or_else(|| {
-            if !self
-                .usable
-                .iter()
+        let owner = self.layout.owner(position)?;
+        self.untried(owner, tried).or_else(|| {
+            self.is_any_untried(tried)
+                .then(|| {
+                    self.layout
+                        .first(position, |rank| self.untried(rank, tried))
+                })
                 .flatten()
-                .any(|server| !tried.contains(server))
-            {
-                return None;
-            }
-            self.ring
-                .walk(position)
-                .find_map(|point| may_get(point.server))
         })
+    }
+
+    /// The first usable candidate below its bound, with that bound.
+    fn first_below(
+        &self,
+        position: Position,
+        factor: LoadFactor,
+        loads: &impl Loads,
+        tried: &[ServerIndex],
+    ) -> Option<(ServerIndex, Option<u32>)> {
+        // Every bound is at least 1, so that an idle owner needs no sum of all.
+        let owner = self.layout.owner(position)?;
+        if let Some(server) = self.untried(owner, tried)
+            && loads.in_flight(server) == 0
+        {
+            return Some((server, Some(1)));
+        }
+        if !self.is_any_untried(tried) {
+            return None;
+        }
+        let n_in_flight = self.n_in_flight(loads);
+        let below = self.layout.first(position, |rank| {
+            let server = self.untried(rank, tried)?;
+            let weight = self.server(server).server.weight.number();
+            let bound = factor.bound(n_in_flight, weight, self.usable_weight);
+            (loads.in_flight(server) < bound).then_some((server, Some(bound)))
+        });
+        // Only when servers were tried can all others be at their bounds.
+        below.or_else(|| self.least_loaded(loads, tried).map(unbounded))
+    }
+
+    /// The server of this rank, if it is usable and was not tried.
+    #[inline]
+    fn untried(&self, rank: Rank, tried: &[ServerIndex]) -> Option<ServerIndex> {
+        self.usable[rank as usize].filter(|server| !tried.contains(server))
+    }
+
+    fn is_any_untried(&self, tried: &[ServerIndex]) -> bool {
+        let mut usable = self.usable.iter().flatten();
+        usable.any(|server| !tried.contains(server))
+    }
+
+    /// Requests in flight at all usable servers.
+    fn n_in_flight(&self, loads: &impl Loads) -> u64 {
+        let usable = self.usable.iter().flatten();
+        usable
+            .map(|&server| u64::from(loads.in_flight(server)))
+            .sum()
+    }
+
+    fn above_bound(
+        &self,
+        server: ServerIndex,
+        loads: &impl Loads,
+        n_in_flight: u64,
+    ) -> Option<Reason> {
+        let weight = self.server(server).server.weight.number();
+        let factor = self.rules.load_factor?;
+        let bound = factor.bound(n_in_flight, weight, self.usable_weight);
+        let in_flight = loads.in_flight(server);
+        (in_flight >= bound).then_some(Reason::AboveBound { in_flight, bound })
     }
 
     fn least_loaded(&self, loads: &impl Loads, tried: &[ServerIndex]) -> Option<ServerIndex> {
@@ -321,6 +464,11 @@ impl RoutingTable {
             NoServer::AllTried
         }
     }
+}
+
+/// An answer that no bound goes with.
+fn unbounded(server: ServerIndex) -> (ServerIndex, Option<u32>) {
+    (server, None)
 }
 
 #[cfg(test)]

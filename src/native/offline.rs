@@ -7,7 +7,7 @@ use std::io::{self, BufRead, BufWriter, Write};
 
 use super::clock;
 use crate::config::Config;
-use crate::engine::{CommandError, LoadBalancer, Loads, Position, RoutingTable, ServerIndex};
+use crate::engine::{CommandError, Idle, LoadBalancer, RoutingTable};
 use crate::wire::{RingView, RoutedView};
 
 /// The routing table of a configuration at rest.
@@ -55,7 +55,7 @@ pub fn route_lines(
 }
 
 fn route_key(table: &RoutingTable, key: &[u8], out: &mut impl Write) -> io::Result<()> {
-    let position = Position::of_key(key);
+    let position = table.position(key);
     let route = table.route(Some(position), &Idle, &[]);
     let server = route
         .ok()
@@ -108,13 +108,4 @@ pub fn balance_table(table: &RoutingTable, mut out: impl Write) -> io::Result<()
 pub fn ring_json(table: &RoutingTable, mut out: impl Write) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut out, &RingView::new(table, None, usize::MAX))?;
     out.write_all(b"\n")
-}
-
-/// Nothing is in flight where nothing runs.
-struct Idle;
-
-impl Loads for Idle {
-    fn in_flight(&self, _: ServerIndex) -> u32 {
-        0
-    }
 }

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Faults, RequestPath};
-use crate::engine::{Position, RoutingTable, ServerIndex, TableServer};
+use crate::engine::{Loads, RoutingTable, ServerIndex, TableServer};
 
 shape! { in
     /// The body of `POST /api/route`.
@@ -159,11 +159,17 @@ shape! { out
 impl RouteView {
     /// The decision of `table` to send a request for `path` with this key to
     /// `server`.
-    pub fn new(table: &RoutingTable, server: ServerIndex, key: String, path: &RequestPath) -> Self {
-        let position = Position::of_key(key.as_bytes());
+    pub fn new(
+        table: &RoutingTable,
+        loads: &impl Loads,
+        server: ServerIndex,
+        key: String,
+        path: &RequestPath,
+    ) -> Self {
+        let position = table.position(key.as_bytes());
         let name = |entry: &TableServer| entry.server.name.to_string();
         let chosen = table.server(server);
-        let candidates = table.explain(position);
+        let candidates = table.explain(position, loads, &[]);
         Self {
             key,
             server: name(chosen),

@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use ringway::config::Config;
 use ringway::engine::{
-    Command, CommandError, Events, LoadBalancer, Moved, Observation, Outcome, Position, ProbeId,
-    ProbeOutcome, Ring, RoutingTable, Server, ServerId, ServerName, Timestamp,
+    Command, CommandError, Events, Idle, LayoutError, LoadBalancer, Observation, Outcome, ProbeId,
+    ProbeOutcome, RoutingTable, Server, ServerId, ServerName, Timestamp,
 };
 use ringway::wire::{
     self, ChangeView, EventView, HealthView, MetricsView, ServerSpec, ServerView, ServersView,
@@ -23,8 +23,6 @@ use ringway::wire::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-
-use crate::support::Idle;
 
 /// What the test of each file does: answers the file's questions again and
 /// compares the two line by line, or writes the file.
@@ -127,7 +125,7 @@ fn every_golden_route_is_answered_as_written() {
         }
         for change in &mut routes.changes {
             let (before, after) = (&tables[change.before], &tables[change.after]);
-            let moved = Moved::between(before.primary(), after.primary());
+            let moved = after.moved_since(before);
             change.total = units(moved.total.units());
             let flows = moved.flows.iter().map(|flow| Flow {
                 from: flow.from.to_string(),
@@ -147,7 +145,7 @@ fn table_of(fleet: &Fleet) -> Arc<RoutingTable> {
 }
 
 fn answer_fleet(fleet: &mut Fleet, table: &RoutingTable) {
-    let ring: &Ring = table.primary();
+    let ring = table.primary().ring().expect("a ring");
     let name = |rank: u32| ring.servers()[rank as usize].name.to_string();
     fleet.fingerprint = format!("{:016x}", table.fingerprint());
     fleet.n_points = ring.points().len();
@@ -176,10 +174,10 @@ fn answer_fleet(fleet: &mut Fleet, table: &RoutingTable) {
             Key::Key(text) => text.clone().into_bytes(),
             Key::KeyHex(hex) => bytes_of(hex),
         };
-        let position = Position::of_key(&bytes);
+        let position = table.position(&bytes);
         keyed.position = position.to_string();
         let names = |server| table.server(server).server.name.to_string();
-        let candidates = table.explain(position);
+        let candidates = table.explain(position, &Idle, &[]);
         keyed.candidates = candidates
             .iter()
             .take(CANDIDATES)
@@ -265,7 +263,7 @@ fn hashed_row(line: &str) -> String {
         return line.to_owned();
     }
     let hex = bytes.trim_matches('`').replace(' ', "");
-    let position = Position::of_key(&bytes_of(&hex));
+    let position = ringway::engine::Position::of_key(&bytes_of(&hex));
     format!("| {what} | {bytes} | `{position}` |\n").replace("|  |", "| |")
 }
 
@@ -437,7 +435,7 @@ impl Player {
 
     fn route(&self, key: &str) -> Option<(ServerId, String)> {
         let table = self.lb.table();
-        let position = Position::of_key(key.as_bytes());
+        let position = table.position(key.as_bytes());
         let route = table.route(Some(position), &Idle, &[]).ok()?;
         let entry = table.server(route.server);
         Some((entry.id, entry.server.name.to_string()))
@@ -456,14 +454,12 @@ impl Player {
             Ok(events) => events,
             Err(CommandError::DuplicateName(_)) => return refused("duplicate-name"),
             Err(CommandError::UnknownServer(_)) => return refused("unknown-server"),
-            Err(CommandError::TooManyPoints(_)) => return refused("too-many-points"),
+            Err(CommandError::Layout(LayoutError::TooManyPoints(_))) => {
+                return refused("too-many-points");
+            }
         };
         let after = self.lb.table();
-        let moved = if Arc::ptr_eq(before.primary(), after.primary()) {
-            Moved::between(before.backup(), after.backup())
-        } else {
-            Moved::between(before.primary(), after.primary())
-        };
+        let moved = after.moved_since(&before);
         let snapshot = self.lb.snapshot(self.now);
         let server = snapshot.servers.iter().find(|s| s.server.name == name);
         let mut came = answer(ChangeView {

@@ -496,7 +496,7 @@ impl World {
 
     fn rings(&self) -> [Ring; 2] {
         let table = self.lb.table();
-        [Ring::clone(table.primary()), Ring::clone(table.backup())]
+        [table.primary(), table.backup()].map(|layout| layout.ring().expect("a ring").clone())
     }
 
     fn take_request(&mut self) -> Option<ServerId> {

@@ -3,20 +3,12 @@
 #![cfg(target_arch = "wasm32")]
 
 use ringway::config::Config;
-use ringway::engine::{LoadBalancer, Loads, Position, ServerIndex, Timestamp};
+use ringway::engine::{Idle, LoadBalancer, ServerIndex, Timestamp};
 use serde_json::Value;
 use wasm_bindgen_test::wasm_bindgen_test;
 
 const ROUTES: &str = include_str!("../data/golden/routes.json");
 const SAMPLE: &str = include_str!("../../config.json");
-
-struct Idle;
-
-impl Loads for Idle {
-    fn in_flight(&self, _: ServerIndex) -> u32 {
-        0
-    }
-}
 
 fn balancer(config: Value) -> LoadBalancer {
     let config = Config::read(config).expect("a valid configuration");
@@ -54,7 +46,7 @@ fn golden_routes_are_answered_as_written() {
             fleet["fingerprint"],
             "{about}"
         );
-        let ring = table.primary();
+        let ring = table.primary().ring().expect("a ring");
         assert_eq!(ring.points().len() as u64, fleet["n_points"], "{about}");
         for (share, expected) in ring.shares().iter().zip(list(&fleet["shares"])) {
             assert_eq!(
@@ -69,9 +61,9 @@ fn golden_routes_are_answered_as_written() {
             let Some(key) = route["key"].as_str() else {
                 continue;
             };
-            let position = Position::of_key(key.as_bytes());
+            let position = table.position(key.as_bytes());
             assert_eq!(position.to_string(), route["position"], "{about}: {key}");
-            let candidates = table.explain(position);
+            let candidates = table.explain(position, &Idle, &[]);
             let names: Vec<&str> = candidates.iter().take(8).map(|c| name(c.server)).collect();
             assert_eq!(Value::from(names), route["candidates"], "{about}: {key}");
             let found = table.route(Some(position), &Idle, &[]);

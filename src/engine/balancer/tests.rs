@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::engine::VirtualNodes;
-use crate::engine::{Address, Health, Loads, Outcome, Port, Position, ServerIndex};
+use crate::engine::{Address, Health, Idle, Outcome, Port, Position};
 
 const START: Timestamp = Timestamp::from_millis(1_000_000);
 
@@ -121,12 +121,6 @@ fn standings(lb: &LoadBalancer) -> Vec<Standing> {
 
 /// Everybody who gets some key, in order of names; empty when nobody does.
 fn takers(lb: &LoadBalancer) -> Vec<String> {
-    struct Idle;
-    impl Loads for Idle {
-        fn in_flight(&self, _: ServerIndex) -> u32 {
-            0
-        }
-    }
     let table = lb.table();
     let names: BTreeSet<String> = (0..500_u32)
         .filter_map(|key| {
@@ -555,12 +549,18 @@ fn a_ring_that_would_grow_too_large_is_refused_and_stays() {
         Command::SetWeight(name("a"), most()),
     ] {
         let refused = lb.apply(command, START);
-        assert!(matches!(refused, Err(CommandError::TooManyPoints(_))));
+        assert!(matches!(
+            refused,
+            Err(CommandError::Layout(LayoutError::TooManyPoints(_)))
+        ));
     }
     assert!(Arc::ptr_eq(&ring, lb.table().primary()));
     for huge in [huge, huge_backup] {
         let refused = LoadBalancer::new(settings.clone(), vec![server("a"), huge], START);
-        assert!(matches!(refused, Err(CommandError::TooManyPoints(_))));
+        assert!(matches!(
+            refused,
+            Err(CommandError::Layout(LayoutError::TooManyPoints(_)))
+        ));
     }
 }
 

@@ -1,9 +1,7 @@
 //! The data half by example: which servers a table uses, and in which order.
 
-use std::collections::BTreeMap;
-
 use super::*;
-use crate::engine::{Address, Port, ServerName, VirtualNodes, Weight};
+use crate::engine::{Address, Placed, Port, ServerName, Weight};
 
 /// Requests in flight, by index.
 struct InFlight(&'static [u32]);
@@ -43,16 +41,24 @@ fn table(servers: &[(&str, Standing)], may_fail_open: bool) -> RoutingTable {
         })
         .collect();
     entries.sort_by(|a, b| a.server.name.cmp(&b.server.name));
-    let ring = |is_backup| {
-        let members: BTreeMap<ServerName, Weight> = entries
-            .iter()
-            .filter(|entry| entry.server.backup == is_backup)
-            .map(|entry| (entry.server.name.clone(), entry.server.weight))
-            .collect();
-        Arc::new(Ring::new(VirtualNodes::DEFAULT, &members).expect("few points"))
+    let settings = Settings {
+        fail_open: may_fail_open,
+        ..Settings::default()
     };
-    let (primary, backup) = (ring(false), ring(true));
-    RoutingTable::new(1, entries, primary, backup, may_fail_open)
+    let layout = |is_backup| {
+        let placed: Vec<Placed<'_>> = entries
+            .iter()
+            .zip(0..)
+            .map(|(entry, order)| Placed {
+                server: &entry.server,
+                order,
+            })
+            .filter(|placed| placed.server.backup == is_backup)
+            .collect();
+        Arc::new(Layout::new(&settings, &placed).expect("few points"))
+    };
+    let (primary, backup) = (layout(false), layout(true));
+    RoutingTable::new(1, &settings, entries, primary, backup)
 }
 
 /// Expected names, in order.
@@ -162,6 +168,7 @@ fn attempts_go_clockwise_over_the_usable_servers_only() {
     let clockwise: Vec<String> = table
         .primary()
         .candidates(KEY)
+        .into_iter()
         .map(|rank| table.primary().servers()[rank as usize].name.to_string())
         .filter(|name| name != "b")
         .collect();
@@ -220,7 +227,7 @@ fn an_explanation_lists_everybody_with_a_reason_and_agrees_with_the_route() {
     );
     for bits in [0, 1 << 62, 1 << 63, u64::MAX] {
         let position = Position::from_bits(bits);
-        let explained = table.explain(position);
+        let explained = table.explain(position, &IDLE, &[]);
         assert_eq!(explained.len(), 5);
         let reason = |name: &str| {
             let found = explained

@@ -4,7 +4,7 @@
 use axum::body::Body;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 
-use crate::engine::{CommandError, NoServer};
+use crate::engine::{CommandError, LayoutError, NoServer};
 use crate::wire::{FaultView, Faults, ProblemView, no_server_code};
 
 /// A refusal. Whoever makes one has changed nothing.
@@ -153,7 +153,7 @@ impl From<CommandError> for Problem {
         let kind = match error {
             CommandError::DuplicateName(_) => Kind::DuplicateName,
             CommandError::UnknownServer(_) => Kind::UnknownServer,
-            CommandError::TooManyPoints(_) => Kind::TooManyPoints,
+            CommandError::Layout(LayoutError::TooManyPoints(_)) => Kind::TooManyPoints,
         };
         Self::new(kind, error.to_string())
     }

@@ -5,7 +5,6 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use super::call::{Answer, Call, json};
 use super::forward::{self, Outgoing};
 use super::problem::Problem;
-use crate::engine::Position;
 use crate::wire::{ExplainView, Fault, Faults, GivenHeaders, RouteSpec, RouteView};
 
 pub(super) fn explain(call: &Call) -> Answer {
@@ -13,7 +12,8 @@ pub(super) fn explain(call: &Call) -> Answer {
         let missing = "this is required and was not given";
         return Err(Faults::new("key", missing).into());
     };
-    let view = ExplainView::new(&call.admin.shared.table(), key);
+    let fleet = call.admin.shared.fleet().load_full();
+    let view = ExplainView::new(&fleet.table, &*fleet, key);
     Ok(json(StatusCode::OK, &view))
 }
 
@@ -22,10 +22,10 @@ pub(super) async fn route(call: Call) -> Answer {
     let outgoing = outgoing(&spec)?;
     let fleet = call.admin.shared.fleet().load_full();
     let table = &fleet.table;
-    let position = Position::of_key(spec.key.as_bytes());
+    let position = table.position(spec.key.as_bytes());
     let route = table.route(Some(position), &*fleet, &[])?;
     let server = &table.server(route.server).server;
-    let mut view = RouteView::new(table, route.server, spec.key, &spec.path);
+    let mut view = RouteView::new(table, &*fleet, route.server, spec.key, &spec.path);
     if let Some(outgoing) = outgoing {
         let timeouts = &call.admin.config.timeouts;
         view.forwarded = Some(forward::send(server, outgoing, timeouts).await);

@@ -4,15 +4,12 @@
 //! changes are made on the control thread: so what `If-Match` was compared
 //! with is what is changed.
 
-use std::sync::Arc;
-
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::call::{Answer, Call, json};
 use super::problem::{Kind, Problem};
-use crate::engine::{Command, CommandError, Moved, Server, ServerName, ServerSnapshot, Snapshot};
-use crate::native::shared::Applied;
+use crate::engine::{Command, CommandError, Server, ServerName, ServerSnapshot, Snapshot};
 use crate::wire::{
     ChangeView, MovedView, ServerSpec, ServerView, ServersView, StateSpec, WeightSpec,
 };
@@ -96,24 +93,13 @@ fn change(call: &Call, status: StatusCode, command: Command, name: &ServerName) 
     let server = find(&snapshot, name).ok();
     let view = ChangeView {
         server: server.map(|server| ServerView::new(server, snapshot.at)),
-        moved: MovedView::from(&moved(&applied)),
+        moved: MovedView::from(&applied.after.moved_since(&applied.before)),
     };
     let mut response = json(status, &view);
     if let Some(server) = server {
         response.headers_mut().insert(header::ETAG, tag(server));
     }
     Ok(response)
-}
-
-/// What changed hands. A change of one server changes one of the two rings.
-fn moved(applied: &Applied) -> Moved {
-    let Applied { before, after } = applied;
-    let rings = [
-        (before.primary(), after.primary()),
-        (before.backup(), after.backup()),
-    ];
-    let changed = rings.into_iter().find(|(old, new)| !Arc::ptr_eq(old, new));
-    changed.map_or_else(Moved::default, |(old, new)| Moved::between(old, new))
 }
 
 fn find<'a>(snapshot: &'a Snapshot, name: &ServerName) -> Result<&'a ServerSnapshot, Problem> {

@@ -25,7 +25,7 @@ use super::head_bytes::HeadBytes;
 use super::headers::ClientFields;
 use super::timer::Timer;
 use super::worker::Worker;
-use crate::engine::Position;
+use crate::engine::{Position, RoutingTable};
 
 /// The client at the other end of a connection.
 pub(super) struct Client {
@@ -134,13 +134,14 @@ impl Client {
         }
     }
 
-    /// Where a request of this client stands on the ring, if it has a key.
-    pub(super) fn key(&self, head: &request::Parts) -> Option<Position> {
-        self.worker.hash_key.position(KeyParts {
+    /// Where a request of this client stands by `table`, if it has a key.
+    pub(super) fn key(&self, table: &RoutingTable, head: &request::Parts) -> Option<Position> {
+        let parts = KeyParts {
             headers: &head.headers,
             uri: &head.uri,
             client_ip: &self.ip,
-        })
+        };
+        self.worker.hash_key.position(table, parts)
     }
 
     /// A server is to be asked; the client's body, if it has one, is still to

@@ -12,7 +12,7 @@ use super::conn::Client;
 use super::error::ProxyError;
 use super::headers;
 use super::upstream::{AttemptWaits, Connection, Exchange};
-use crate::engine::{NoServer, Outcome, Position};
+use crate::engine::{NoServer, Outcome, Position, RoutingTable};
 use crate::native::clock;
 use crate::native::telemetry::access_log::Entry;
 
@@ -52,7 +52,9 @@ async fn forward(
 ) -> Result<Response<ResponseBody>, ProxyError> {
     let worker = &*client.worker;
     let (mut head, body) = request.into_parts();
-    let key = client.key(&head);
+    // One fleet for the whole request: its table says where the key stands.
+    let fleet = worker.fleet();
+    let key = client.key(fleet.table(), &head);
     let n_fields = head.headers.len();
     let has_host = headers::prepare_request(
         &mut head,
@@ -75,7 +77,6 @@ async fn forward(
         },
     };
     let mut request = Some(Request::from_parts(head, RequestBody::new(body, client)));
-    let fleet = worker.fleet();
     let mut tried = Vec::new();
     let mut connection = Connection::KeptOrNew;
     let mut failed = None;
@@ -123,7 +124,7 @@ async fn forward(
             return Err(failure.error());
         }
         if request.is_none() && !has_body {
-            request = again(client, &method, key, n_fields);
+            request = again(client, fleet.table(), &method, key, n_fields);
         }
         if request.is_none() {
             return Err(failure.error());
@@ -146,12 +147,13 @@ async fn forward(
 #[cold]
 fn again(
     client: &Client,
+    table: &RoutingTable,
     method: &Method,
     key: Option<Position>,
     n_fields: usize,
 ) -> Option<Request<RequestBody>> {
     let (mut head, ()) = client.head_bytes.parse()?.into_parts();
-    let key_now = client.key(&head);
+    let key_now = client.key(table, &head);
     if head.method != *method || key_now != key || head.headers.len() != n_fields {
         // The bytes of another request: this one's are not all there.
         return None;

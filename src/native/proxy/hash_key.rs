@@ -21,7 +21,7 @@ use http::header::COOKIE;
 use http::{HeaderMap, HeaderName, Uri};
 
 use crate::config;
-use crate::engine::Position;
+use crate::engine::{Position, RoutingTable};
 
 /// Where keys are looked for: the configured chain with its names parsed.
 #[derive(Clone, Debug)]
@@ -61,9 +61,9 @@ impl HashKey {
         self.0.iter().find_map(|source| source.find(parts))
     }
 
-    /// Where the key of a request stands on the ring.
-    pub(super) fn position(&self, parts: KeyParts<'_>) -> Option<Position> {
-        self.key(parts).map(|key| Position::of_key(&key))
+    /// Where the key of a request stands by `table`.
+    pub(super) fn position(&self, table: &RoutingTable, parts: KeyParts<'_>) -> Option<Position> {
+        self.key(parts).map(|key| table.position(&key))
     }
 }
 

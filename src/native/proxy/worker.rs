@@ -25,7 +25,7 @@ use super::timer::{Timers, Wait};
 use super::upstream::Pool;
 use super::{conn, listen};
 use crate::config::{self, Config};
-use crate::engine::{NoServer, Outcome, Position, ServerIndex};
+use crate::engine::{NoServer, Outcome, Position, RoutingTable, ServerIndex};
 use crate::native::counters::Shard;
 use crate::native::shared::{Fleet, ServerRuntime, Shared};
 use crate::native::telemetry::access_log::AccessLog;
@@ -301,6 +301,11 @@ impl WorkerFleet {
             servers: servers.collect(),
             fleet,
         }
+    }
+
+    /// Where keys go.
+    pub(super) fn table(&self) -> &RoutingTable {
+        &self.fleet.table
     }
 
     /// Where a request goes now, of the servers not yet tried.

@@ -65,7 +65,7 @@ impl Figures {
             .0
             .encode_descriptor("build", "What runs here.", None, info)?;
         build.encode_info(&[("version", env!("CARGO_PKG_VERSION"))])?;
-        let ring = self.table.primary();
+        let layout = self.table.primary();
         out.gauge(
             "servers",
             "Servers in the fleet.",
@@ -84,12 +84,12 @@ impl Figures {
         out.gauge(
             "ring_points",
             "Points on the ring of the primary servers.",
-            ring.points().len() as f64,
+            layout.n_points() as f64,
         )?;
         out.gauge(
             "ring_peak_to_mean",
             "The largest ratio of a primary server's share to its fair one.",
-            ring.balance().peak_to_mean,
+            layout.balance().peak_to_mean,
         )?;
         out.counters(
             "reports_dropped",

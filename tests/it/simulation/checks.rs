@@ -4,13 +4,12 @@
 use std::collections::BTreeSet;
 
 use ringway::engine::{
-    AdminState, Event, Events, Health, Moved, NoServer, Position, Reason, Ring, ServerId,
+    AdminState, Event, Events, Health, Idle, Moved, NoServer, Position, Reason, Ring, ServerId,
     ServerIndex, ServerName, Share, Standing,
 };
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{Shadow, World};
-use crate::support::Idle;
 
 impl World {
     /// An ejection leaves somebody eligible and stays within the permitted part.
@@ -133,7 +132,7 @@ impl World {
             let tried: Vec<ServerName> = tried.into_iter().map(name_of).collect();
             assert_eq!(tried, expected);
             let explained: Vec<ServerName> = table
-                .explain(Position::from_bits(position))
+                .explain(Position::from_bits(position), &Idle, &[])
                 .into_iter()
                 .filter(|c| matches!(c.reason, Reason::Chosen | Reason::Next))
                 .map(|candidate| name_of(candidate.server))

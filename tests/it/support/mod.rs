@@ -13,9 +13,7 @@ pub(crate) mod schema;
 
 use std::collections::BTreeMap;
 
-use ringway::engine::{
-    Address, Loads, Port, Ring, Server, ServerIndex, ServerName, VirtualNodes, Weight,
-};
+use ringway::engine::{Address, Port, Ring, Server, ServerName, VirtualNodes, Weight};
 
 /// A valid name, or the test is wrong.
 pub(crate) fn name(text: &str) -> ServerName {
@@ -57,13 +55,4 @@ pub(crate) fn fleet<'a>(servers: impl IntoIterator<Item = (&'a str, u64)>) -> Fl
 /// The ring of a fleet small enough to have one.
 pub(crate) fn ring(n_virtual_nodes: u64, fleet: &Fleet) -> Ring {
     Ring::new(virtual_nodes(n_virtual_nodes), fleet).expect("few enough points")
-}
-
-/// Loads of a fleet that does nothing.
-pub(crate) struct Idle;
-
-impl Loads for Idle {
-    fn in_flight(&self, _: ServerIndex) -> u32 {
-        0
-    }
 }

@@ -91,7 +91,7 @@ impl Proxy {
         let table = self.shared.table();
         let position = ringway::engine::Position::of_key(path.as_bytes());
         let route = table
-            .route(Some(position), &super::Idle, &[])
+            .route(Some(position), &ringway::engine::Idle, &[])
             .expect("a server");
         table.server(route.server).server.name.to_string()
     }
