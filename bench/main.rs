@@ -351,6 +351,8 @@ fn table(n_servers: u32) -> Arc<RoutingTable> {
         port: Port::new(8080).expect("a valid port"),
         weight: Weight::ONE,
         backup: false,
+        id: None,
+        hash_name: None,
     });
     let settings = Settings {
         virtual_nodes: VirtualNodes::new(POINTS.into()).expect("a valid number"),

@@ -10,8 +10,8 @@ export type AccessLog = {
   to?: string,
 };
 
-/** The name of a rule; its options are in sections of the same name. */
-export type AlgorithmName = "ring";
+/** The name of a rule; options of some are in sections of the same name. */
+export type AlgorithmName = "ring" | "local-rendezvous" | "maglev" | "rendezvous" | "jump" | "nginx" | "ketama" | "libmemcached" | "twemproxy" | "envoy-ring" | "envoy-maglev" | "haproxy";
 
 /** The listener for operators: REST API, metrics and page. */
 export type Api = {
@@ -83,6 +83,44 @@ export type ClassesView = {
   none: number,
 };
 
+/**
+ * What the product is set to whose rule is followed: the options that
+ * decide its answers. docs/compatibility.md names each product's own.
+ */
+export type CompatOptions = {
+  /**
+   * How keys are hashed. For libmemcached and twemproxy: fnv1a_64,
+   * fnv1_64, fnv1a_32, fnv1_32, md5, crc32, crc32a or one_at_a_time; for
+   * haproxy: sdbm, djb2, wt6 or crc32. Default null: as the product does
+   * when it is not told (for libmemcached md5, as KETAMA_WEIGHTED).
+   */
+  key_hash?: string | null,
+  /**
+   * libmemcached: whether points go by weights, as with KETAMA_WEIGHTED;
+   * default true. A weight above 1 switches it on.
+   */
+  weighted?: boolean,
+  /**
+   * libmemcached: whether servers are named as spymemcached names them;
+   * default false.
+   */
+  spy?: boolean,
+  /** envoy-ring: minimum_ring_size, 1 to 8388608; default 1024. */
+  ring_size_min?: number,
+  /**
+   * envoy-ring: maximum_ring_size, 1 to 8388608 and at least the minimum;
+   * default 8388608.
+   */
+  ring_size_max?: number,
+  /** haproxy: hash-key, what of a server is hashed, id or addr; default id. */
+  server_key?: ServerKey,
+  /**
+   * haproxy: whether a key's hash is mixed once more; default null: just
+   * when key_hash is not given, as in hash-type.
+   */
+  avalanche?: boolean | null,
+};
+
 /** The whole configuration. */
 export type Config = {
   /** The servers at start; may be empty, they can be added through the API. */
@@ -93,6 +131,8 @@ export type Config = {
   process?: Process,
   /** Which server a request goes to. */
   routing?: Routing,
+  /** What the product is set to whose rule is followed. */
+  compat?: CompatOptions,
   /** Judging servers by probes. */
   health_check?: HealthCheck,
   /** Judging servers by their traffic. */
@@ -466,6 +506,11 @@ export type Routing = {
    */
   virtual_nodes?: number,
   /**
+   * Slots of the table of maglev and envoy-maglev, a prime number from 2
+   * to 5000011; default 65537.
+   */
+  table_size?: number,
+  /**
    * Bounded loads: how many times its fair part of all requests in flight
    * a server may have, 1.001 to 100, before further ones go to the next
    * candidate of their key; 1.25 is the advice. Default null: no bound.
@@ -526,6 +571,16 @@ export type ServerSpec = {
   weight?: number,
   /** Whether it gets keys only when no other server is eligible; default false. */
   backup?: boolean,
+  /**
+   * Its unique number, 1 to 2147483647, by which `jump` orders servers and
+   * `haproxy` hashes them; default the lowest that no other has.
+   */
+  id?: number | null,
+  /**
+   * What a rule that follows another product hashes instead of what it
+   * makes of the address and the port; 1 to 255 bytes.
+   */
+  hash_name?: string | null,
 };
 
 /** A server and everything known about it. */

@@ -13,12 +13,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::engine::{
-    self, Algorithm, LoadFactor, POINTS_MAX, Port, Server, Settings, VirtualNodes,
+    self, LoadBalancer, LoadFactor, POINTS_MAX, Port, RingSize, Server, Settings, TableSize,
+    Timestamp, VirtualNodes,
 };
 use crate::wire::{self, Fault, Faults, ServerSpec};
 
 mod algorithm;
-pub use algorithm::AlgorithmName;
+pub use algorithm::{AlgorithmName, ServerKey};
 
 mod hash_key;
 pub use hash_key::{HashKey, KeySource};
@@ -53,6 +54,11 @@ pub struct Config {
     #[schemars(default)]
     #[cfg_attr(test, ts(optional, as = "Option<_>"))]
     pub routing: Routing,
+    /// What the product is set to whose rule is followed.
+    #[deserr(default)]
+    #[schemars(default)]
+    #[cfg_attr(test, ts(optional, as = "Option<_>"))]
+    pub compat: CompatOptions,
     /// Judging servers by probes.
     #[deserr(default)]
     #[schemars(default)]
@@ -125,6 +131,9 @@ section! {
         /// Points on the ring for each unit of weight, 1 to 10000; default 100.
         /// All servers together may have 2^20.
         virtual_nodes: VirtualNodes ["number"] = VirtualNodes::DEFAULT,
+        /// Slots of the table of maglev and envoy-maglev, a prime number from 2
+        /// to 5000011; default 65537.
+        table_size: TableSize ["number"] = TableSize::DEFAULT,
         /// Bounded loads: how many times its fair part of all requests in flight
         /// a server may have, 1.001 to 100, before further ones go to the next
         /// candidate of their key; 1.25 is the advice. Default null: no bound.
@@ -140,6 +149,34 @@ section! {
         /// Whether answers carry `x-ringway-server` and `x-ringway-attempts`;
         /// default false, since they tell clients what stands behind.
         debug_header: bool ["boolean"] = false,
+    }
+}
+
+section! {
+    /// What the product is set to whose rule is followed: the options that
+    /// decide its answers. docs/compatibility.md names each product's own.
+    pub struct CompatOptions {
+        /// How keys are hashed. For libmemcached and twemproxy: fnv1a_64,
+        /// fnv1_64, fnv1a_32, fnv1_32, md5, crc32, crc32a or one_at_a_time; for
+        /// haproxy: sdbm, djb2, wt6 or crc32. Default null: as the product does
+        /// when it is not told (for libmemcached md5, as KETAMA_WEIGHTED).
+        key_hash: Option<String> ["string | null"] = None,
+        /// libmemcached: whether points go by weights, as with KETAMA_WEIGHTED;
+        /// default true. A weight above 1 switches it on.
+        weighted: bool ["boolean"] = true,
+        /// libmemcached: whether servers are named as spymemcached names them;
+        /// default false.
+        spy: bool ["boolean"] = false,
+        /// envoy-ring: minimum_ring_size, 1 to 8388608; default 1024.
+        ring_size_min: RingSize ["number"] = RingSize::known(1024),
+        /// envoy-ring: maximum_ring_size, 1 to 8388608 and at least the minimum;
+        /// default 8388608.
+        ring_size_max: RingSize ["number"] = RingSize::known(RingSize::MAX),
+        /// haproxy: hash-key, what of a server is hashed, id or addr; default id.
+        server_key: ServerKey ["ServerKey"] = ServerKey::Id,
+        /// haproxy: whether a key's hash is mixed once more; default null: just
+        /// when key_hash is not given, as in hash-type.
+        avalanche: Option<bool> ["boolean | null"] = None,
     }
 }
 
@@ -304,7 +341,8 @@ impl Config {
         let small = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
         let percent = |n: u64| u8::try_from(n).unwrap_or(u8::MAX);
         Settings {
-            algorithm: self.algorithm(),
+            // Checked when the configuration was parsed.
+            algorithm: self.algorithm().unwrap_or_default(),
             virtual_nodes: self.routing.virtual_nodes,
             load_factor: self.routing.load_factor,
             fail_open: self.routing.fail_open,
@@ -324,13 +362,6 @@ impl Config {
                 jitter_percent: percent(ejection.jitter_percent.number()),
                 max_percent: percent(ejection.max_percent.number()),
             },
-        }
-    }
-
-    /// The rule by which keys go to servers, with its options.
-    fn algorithm(&self) -> Algorithm {
-        match self.routing.algorithm {
-            AlgorithmName::Ring => Algorithm::Ring,
         }
     }
 
@@ -360,18 +391,62 @@ impl Config {
                 );
             }
         }
+        let mut numbered: BTreeMap<_, usize> = BTreeMap::new();
+        for (i, server) in self.servers.iter().enumerate() {
+            if let Some(id) = server.id
+                && let Some(other) = numbered.insert(id, i)
+            {
+                fault(
+                    &format!("servers[{i}].id"),
+                    format!(
+                        "{} is also the id of servers[{other}]; ids are unique",
+                        id.number()
+                    ),
+                );
+            }
+        }
+        if self.compat.ring_size_max < self.compat.ring_size_min {
+            fault(
+                "compat.ring_size_max",
+                "give at least compat.ring_size_min".to_owned(),
+            );
+        }
+        if let Err(message) = self.algorithm() {
+            fault("compat.key_hash", message);
+        }
         let virtual_nodes = u64::from(self.routing.virtual_nodes.number());
         let weights = self
             .servers
             .iter()
             .map(|server| u64::from(server.weight.number()));
         let n_points: u64 = weights.sum::<u64>() * virtual_nodes;
-        if n_points > u64::from(POINTS_MAX) {
+        let is_ring = matches!(
+            self.routing.algorithm,
+            AlgorithmName::Ring | AlgorithmName::LocalRendezvous
+        );
+        if is_ring && n_points > u64::from(POINTS_MAX) {
             fault(
                 "servers",
                 engine::TooManyPoints { points: n_points }.to_string(),
             );
         }
+        // What no ring of ours is must be laid out to be checked: not every
+        // product can have every server.
+        if !is_ring && faults.is_empty() {
+            let fleet = LoadBalancer::new(self.settings(), self.servers(), Timestamp::ZERO);
+            if let Err(error) = fleet {
+                faults.push(Fault {
+                    path: "servers".to_owned(),
+                    message: error.to_string(),
+                });
+            }
+        }
+        let mut fault = |path: &str, message: String| {
+            faults.push(Fault {
+                path: path.to_owned(),
+                message,
+            });
+        };
         let check = &self.health_check;
         if check.timeout > check.interval {
             fault(

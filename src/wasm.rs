@@ -354,7 +354,10 @@ fn refused(refusal: CommandError) -> JsValue {
     let code = match refusal {
         CommandError::DuplicateName(_) => "duplicate-name",
         CommandError::UnknownServer(_) => "unknown-server",
+        CommandError::DuplicateId(_) => "duplicate-id",
         CommandError::Layout(LayoutError::TooManyPoints(_)) => "too-many-points",
+        CommandError::Layout(LayoutError::NotLastShard { .. }) => "not-last-shard",
+        CommandError::Layout(_) => "not-laid-out",
     };
     error(code, &refusal.to_string(), &[])
 }

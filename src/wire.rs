@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::engine::{
     Address, AdminState, Counters, Event, FleetHealth, Health, Loads, Moved, NoServer, Position,
     ProbeOutcome, ProbeRecord, Reason, Ring, RoutingTable, Server, ServerIndex, ServerName,
-    ServerSnapshot, Share, Snapshot, Standing, Timestamp, Verdict, Weight,
+    ServerNumber, ServerSnapshot, Share, Snapshot, Standing, Timestamp, Verdict, Weight,
 };
 
 mod access_log;
@@ -76,6 +76,20 @@ shape! { in
         #[schemars(default)]
         #[cfg_attr(test, ts(optional, as = "Option<_>"))]
         pub backup: bool,
+        /// Its unique number, 1 to 2147483647, by which `jump` orders servers and
+        /// `haproxy` hashes them; default the lowest that no other has.
+        #[deserr(default)]
+        #[schemars(extend("default" = null))]
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(type = "number | null", optional))]
+        pub id: Option<ServerNumber>,
+        /// What a rule that follows another product hashes instead of what it
+        /// makes of the address and the port; 1 to 255 bytes.
+        #[deserr(default)]
+        #[schemars(extend("default" = null))]
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(type = "string | null", optional))]
+        pub hash_name: Option<ServerName>,
     }
 }
 
@@ -91,6 +105,8 @@ impl From<ServerSpec> for Server {
             port: spec.port,
             weight: spec.weight,
             backup: spec.backup,
+            id: spec.id,
+            hash_name: spec.hash_name,
         }
     }
 }
@@ -104,6 +120,8 @@ impl From<&Server> for ServerSpec {
             port: server.port,
             weight: server.weight,
             backup: server.backup,
+            id: server.id,
+            hash_name: server.hash_name,
         }
     }
 }

@@ -6,19 +6,120 @@ use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
-use crate::engine::LoadFactor;
-use crate::wire::{Faults, shown};
+use super::Config;
+use crate::engine::{
+    Algorithm, Compat, EnvoyRing, Haproxy, HaproxyHash, HaproxyHashKey, KeyHash, Libmemcached,
+    LoadFactor, Twemproxy,
+};
+use crate::wire::{Faults, named, shown};
 
-/// The name of a rule; its options are in sections of the same name.
+/// The name of a rule; options of some are in sections of the same name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserr, Serialize, JsonSchema)]
 #[cfg_attr(test, derive(ts_rs::TS))]
-#[deserr(error = Faults, rename_all = camelCase)]
+#[deserr(error = Faults)]
 #[serde(rename_all = "kebab-case")]
 pub enum AlgorithmName {
     /// Points on a ring.
     #[default]
     #[deserr(rename = "ring")]
     Ring,
+    /// The best of the next eight points.
+    #[deserr(rename = "local-rendezvous")]
+    LocalRendezvous,
+    /// A table of slots.
+    #[deserr(rename = "maglev")]
+    Maglev,
+    /// The best draw of all servers.
+    #[deserr(rename = "rendezvous")]
+    Rendezvous,
+    /// Numbered shards.
+    #[deserr(rename = "jump")]
+    Jump,
+    /// As nginx: `hash … consistent`.
+    #[deserr(rename = "nginx")]
+    Nginx,
+    /// As libketama.
+    #[deserr(rename = "ketama")]
+    Ketama,
+    /// As libmemcached.
+    #[deserr(rename = "libmemcached")]
+    Libmemcached,
+    /// As twemproxy: `distribution: ketama`.
+    #[deserr(rename = "twemproxy")]
+    Twemproxy,
+    /// As Envoy: `ring_hash`.
+    #[deserr(rename = "envoy-ring")]
+    EnvoyRing,
+    /// As Envoy: `maglev`.
+    #[deserr(rename = "envoy-maglev")]
+    EnvoyMaglev,
+    /// As HAProxy: `hash-type consistent`.
+    #[deserr(rename = "haproxy")]
+    Haproxy,
+}
+
+/// What of a server HAProxy hashes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserr, Serialize, JsonSchema)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[deserr(error = Faults, rename_all = lowercase)]
+#[serde(rename_all = "lowercase")]
+pub enum ServerKey {
+    /// Its id.
+    #[default]
+    Id,
+    /// Its IP address.
+    Addr,
+}
+
+impl Config {
+    /// The rule by which keys go to servers, with its options.
+    ///
+    /// # Errors
+    /// What is wrong with `compat.key_hash`, which not every rule has.
+    pub(super) fn algorithm(&self) -> Result<Algorithm, String> {
+        let options = &self.compat;
+        let given = options.key_hash.as_deref();
+        let product = match self.routing.algorithm {
+            AlgorithmName::Ring => return Ok(Algorithm::Ring),
+            AlgorithmName::LocalRendezvous => return Ok(Algorithm::LocalRendezvous),
+            AlgorithmName::Rendezvous => return Ok(Algorithm::Rendezvous),
+            AlgorithmName::Jump => return Ok(Algorithm::Jump),
+            AlgorithmName::Maglev => return Ok(Algorithm::Maglev(self.routing.table_size)),
+            AlgorithmName::EnvoyMaglev => Compat::EnvoyMaglev(self.routing.table_size),
+            AlgorithmName::Nginx => Compat::Nginx,
+            AlgorithmName::Ketama => Compat::Ketama,
+            AlgorithmName::Libmemcached => Compat::Libmemcached(Libmemcached {
+                hash: match given {
+                    Some(given) => named(&KeyHash::NAMES, given)?,
+                    None => KeyHash::Md5,
+                },
+                is_weighted: options.weighted,
+                is_spy: options.spy,
+            }),
+            AlgorithmName::Twemproxy => Compat::Twemproxy(Twemproxy {
+                hash: match given {
+                    Some(given) => named(&KeyHash::NAMES, given)?,
+                    None => KeyHash::Fnv1a64,
+                },
+            }),
+            AlgorithmName::EnvoyRing => Compat::EnvoyRing(EnvoyRing {
+                min: options.ring_size_min,
+                max: options.ring_size_max,
+            }),
+            AlgorithmName::Haproxy => Compat::Haproxy(Haproxy {
+                hash_key: match options.server_key {
+                    ServerKey::Id => HaproxyHashKey::Id,
+                    ServerKey::Addr => HaproxyHashKey::Addr,
+                },
+                hash: match given {
+                    Some(given) => named(&HaproxyHash::NAMES, given)?,
+                    None => HaproxyHash::Unnamed,
+                },
+                avalanche: options.avalanche,
+            }),
+        };
+        Ok(Algorithm::Compat(product))
+    }
 }
 
 impl Deserr<Faults> for LoadFactor {

@@ -1,16 +1,28 @@
 //! Which rule shares keys among servers, and how keys are hashed for it.
 
+use super::compat::Compat;
+use super::maglev::TableSize;
 use super::ring::Position;
 
 /// A rule by which keys go to servers.
 ///
 /// Each is a kind of [`Layout`](super::Layout): what is built for it, and how
-/// a key finds its candidates there.
+/// a key finds its candidates there. `docs/algorithms.md` compares them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Algorithm {
     /// Points on a ring (Karger et al. 1997); `docs/ring-format.md`.
     #[default]
     Ring,
+    /// The best of the next eight points of that ring.
+    LocalRendezvous,
+    /// A table of slots (Eisenbud et al. 2016).
+    Maglev(TableSize),
+    /// The best draw of all servers (Thaler and Ravishankar 1996).
+    Rendezvous,
+    /// Numbered shards (Lamping and Veach 2014).
+    Jump,
+    /// As another product does.
+    Compat(Compat),
 }
 
 impl Algorithm {
@@ -19,7 +31,8 @@ impl Algorithm {
     #[inline]
     pub fn position(&self, key: &[u8]) -> Position {
         match self {
-            Self::Ring => Position::of_key(key),
+            Self::Compat(product) => product.position(key),
+            _ => Position::of_key(key),
         }
     }
 
@@ -27,14 +40,52 @@ impl Algorithm {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Ring => "ring",
+            Self::LocalRendezvous => "local-rendezvous",
+            Self::Maglev(_) => "maglev",
+            Self::Rendezvous => "rendezvous",
+            Self::Jump => "jump",
+            Self::Compat(product) => product.name(),
         }
     }
 
     /// What tells this rule's fleets apart from those of others, for the
     /// fingerprint: its name and every option that decides a route.
     pub(super) fn identity(&self) -> Vec<u8> {
+        let mut identity = format!("ringway-{}-1\0", self.name()).into_bytes();
+        let mut number = |n: u32| identity.extend(n.to_le_bytes());
         match self {
-            Self::Ring => b"ringway-ring-1\0".to_vec(),
+            Self::Maglev(size) | Self::Compat(Compat::EnvoyMaglev(size)) => number(size.number()),
+            Self::Compat(Compat::EnvoyRing(options)) => {
+                number(options.min.number());
+                number(options.max.number());
+            }
+            Self::Compat(Compat::Libmemcached(options)) => {
+                number(options.hash as u32);
+                number(options.is_weighted.into());
+                number(options.is_spy.into());
+            }
+            Self::Compat(Compat::Twemproxy(options)) => number(options.hash as u32),
+            Self::Compat(Compat::Haproxy(options)) => {
+                number(options.hash_key as u32);
+                number(options.hash as u32);
+                number(options.avalanche.map_or(2, u32::from));
+            }
+            Self::Ring
+            | Self::LocalRendezvous
+            | Self::Rendezvous
+            | Self::Jump
+            | Self::Compat(Compat::Nginx | Compat::Ketama) => {}
         }
+        identity
+    }
+
+    /// Whether routes depend on more of a server than its name and weight.
+    pub(super) const fn goes_by_address(&self) -> bool {
+        matches!(self, Self::Compat(_))
+    }
+
+    /// Whether routes depend on the servers' numbers.
+    pub(super) const fn goes_by_number(&self) -> bool {
+        matches!(self, Self::Jump | Self::Compat(_))
     }
 }

@@ -10,13 +10,12 @@ use std::sync::Arc;
 
 use super::hash;
 use super::health::{self, EjectionState, ProbeTally, Standing, Verdict};
-use super::layout::{Difference, Layout, LayoutError, Placed};
+use super::layout::{Difference, Layout};
 use super::message::{
     Command, CommandError, Event, Events, Observation, ProbeId, ProbeOutcome, ServerId,
 };
 use super::metrics::Traffic;
-use super::ring::{POINTS_MAX, TooManyPoints};
-use super::server::{AdminState, Server, ServerName, Weight};
+use super::server::{AdminState, Server, ServerName, ServerNumber, Weight};
 use super::settings::Settings;
 use super::snapshot::{ProbeRecord, ServerSnapshot, Snapshot};
 use super::table::{RoutingTable, TableServer};
@@ -31,6 +30,8 @@ const TICK: Duration = Duration::from_nanos(1);
 /// threads arrive a little out of order. Anything more is a clock that was set
 /// back, and all deadlines go back with it.
 const DISORDER_MAX: Duration = Duration::from_secs(1);
+
+mod layouts;
 
 /// The fleet and everything known about it.
 #[derive(Clone, Debug)]
@@ -56,6 +57,8 @@ pub struct LoadBalancer {
 struct Member {
     id: ServerId,
     server: Server,
+    /// The number it has or was given.
+    number: ServerNumber,
     state: AdminState,
     probes: ProbeTally,
     ejection: EjectionState,
@@ -90,21 +93,8 @@ impl LoadBalancer {
         servers: Vec<Server>,
         now: Timestamp,
     ) -> Result<Self, CommandError> {
-        let mut placed = BTreeMap::new();
-        for (server, order) in servers.iter().zip(0..) {
-            if placed
-                .insert(&server.name, Placed { server, order })
-                .is_some()
-            {
-                return Err(CommandError::DuplicateName(server.name.clone()));
-            }
-        }
-        let layout = |is_backup| {
-            let tier = placed.values().filter(|p| p.server.backup == is_backup);
-            Layout::new(&settings, &tier.copied().collect::<Vec<_>>()).map(Arc::new)
-        };
-        let (primary, backup) = (layout(false)?, layout(true)?);
-        within_limit(&primary, &backup)?;
+        let numbers = layouts::numbers(&servers)?;
+        let [primary, backup] = layouts::of(&settings, &servers, &numbers)?;
         let table = RoutingTable::new(
             0,
             &settings,
@@ -125,8 +115,8 @@ impl LoadBalancer {
             has_probed: false,
             traffic: Traffic::default(),
         };
-        for server in servers {
-            balancer.enlist(server, true, now);
+        for (server, number) in servers.into_iter().zip(numbers) {
+            balancer.enlist(server, number, true, now);
         }
         balancer.publish(&mut Events::default());
         Ok(balancer)
@@ -316,17 +306,19 @@ impl LoadBalancer {
         if self.servers.contains_key(&server.name) {
             return Err(CommandError::DuplicateName(server.name));
         }
-        let layout = self.relaid(Difference::Added(&server), server.backup)?;
+        let number = self.number_for(&server)?;
+        let layout = self.relaid(Difference::Added(&server), number, server.backup)?;
         *self.layout_mut(server.backup) = layout;
-        let id = self.enlist(server.clone(), false, now);
+        let id = self.enlist(server.clone(), number, false, now);
         events.0.push(Event::ServerAdded { id, server });
         self.publish(events);
         Ok(())
     }
 
     fn remove(&mut self, name: &ServerName, events: &mut Events) -> Result<(), CommandError> {
-        let is_backup = self.find(name)?.server.backup;
-        let layout = self.relaid(Difference::Removed(name), is_backup)?;
+        let member = self.find(name)?;
+        let (is_backup, number) = (member.server.backup, member.number);
+        let layout = self.relaid(Difference::Removed(name), number, is_backup)?;
         *self.layout_mut(is_backup) = layout;
         let Some(member) = self.servers.remove(name) else {
             return Err(CommandError::UnknownServer(name.clone()));
@@ -349,12 +341,13 @@ impl LoadBalancer {
         weight: Weight,
         events: &mut Events,
     ) -> Result<(), CommandError> {
-        let mut server = self.find(name)?.server.clone();
+        let member = self.find(name)?;
+        let (mut server, number) = (member.server.clone(), member.number);
         if server.weight == weight {
             return Ok(());
         }
         server.weight = weight;
-        let layout = self.relaid(Difference::Reweighed(&server), server.backup)?;
+        let layout = self.relaid(Difference::Reweighed(&server), number, server.backup)?;
         *self.layout_mut(server.backup) = layout;
         self.find(name)?.server.weight = weight;
         events.0.push(Event::WeightChanged {
@@ -385,7 +378,13 @@ impl LoadBalancer {
     }
 
     /// Adds a server whose points are on the ring, and schedules its first probe.
-    fn enlist(&mut self, server: Server, was_first: bool, now: Timestamp) -> ServerId {
+    fn enlist(
+        &mut self,
+        server: Server,
+        number: ServerNumber,
+        was_first: bool,
+        now: Timestamp,
+    ) -> ServerId {
         let id = ServerId(self.next_id);
         self.next_id += 1;
         let name = server.name.clone();
@@ -397,6 +396,7 @@ impl LoadBalancer {
         let member = Member {
             id,
             server,
+            number,
             state: AdminState::Active,
             probes: ProbeTally::default(),
             ejection: EjectionState::default(),
@@ -534,6 +534,7 @@ impl LoadBalancer {
                 TableServer {
                     id: member.id,
                     server: member.server.clone(),
+                    number: member.number.number(),
                     standing: health::standing(
                         member.state,
                         &member.ejection,
@@ -556,57 +557,6 @@ impl LoadBalancer {
         self.table = Arc::new(table);
     }
 
-    /// The layout of one tier after a change of one of its servers.
-    fn relaid(
-        &self,
-        difference: Difference<'_>,
-        is_backup: bool,
-    ) -> Result<Arc<Layout>, LayoutError> {
-        let mut placed: BTreeMap<&ServerName, Placed<'_>> = self
-            .servers
-            .values()
-            .filter(|member| member.server.backup == is_backup)
-            .map(|member| {
-                let placed = Placed {
-                    server: &member.server,
-                    order: member.id.0,
-                };
-                (&member.server.name, placed)
-            })
-            .collect();
-        match difference {
-            Difference::Added(server) => {
-                let order = self.next_id;
-                placed.insert(&server.name, Placed { server, order });
-            }
-            Difference::Removed(name) => {
-                placed.remove(name);
-            }
-            Difference::Reweighed(server) => {
-                if let Some(placed) = placed.get_mut(&server.name) {
-                    placed.server = server;
-                }
-            }
-        }
-        let placed: Vec<Placed<'_>> = placed.into_values().collect();
-        let (layout, other) = if is_backup {
-            (&self.backup, &self.primary)
-        } else {
-            (&self.primary, &self.backup)
-        };
-        let layout = layout.after(&self.settings, difference, &placed)?;
-        within_limit(&layout, other)?;
-        Ok(Arc::new(layout))
-    }
-
-    fn layout_mut(&mut self, is_backup: bool) -> &mut Arc<Layout> {
-        if is_backup {
-            &mut self.backup
-        } else {
-            &mut self.primary
-        }
-    }
-
     fn find(&mut self, name: &ServerName) -> Result<&mut Member, CommandError> {
         self.servers
             .get_mut(name)
@@ -623,15 +573,6 @@ impl ProbeSchedule {
         self.outstanding_since = self.outstanding_since.map(|at| at.before(by));
         self.next = self.next.map(|at| at.before(by));
     }
-}
-
-/// Holds both layouts together to what one alone may have.
-fn within_limit(layout: &Layout, other: &Layout) -> Result<(), TooManyPoints> {
-    let points = layout.n_points() as u64 + other.n_points() as u64;
-    if points > u64::from(POINTS_MAX) {
-        return Err(TooManyPoints { points });
-    }
-    Ok(())
 }
 
 impl Member {

@@ -6,18 +6,78 @@
 //! asked of it is the first candidate that its caller accepts, so that nothing
 //! is allocated for a route.
 
+use core::cmp::Reverse;
 use core::fmt;
 
 use super::algorithm::Algorithm;
-use super::ring::{self, Balance, Moved, Position, Rank, Ring, RingServer, Share, TooManyPoints};
-use super::server::{Server, ServerName};
+use super::compat::{self, Compat, CompatError, Numbered};
+use super::hash::PointHasher;
+use super::maglev::{Filler, Maglev, TableSize};
+use super::rendezvous::Rendezvous;
+use super::ring::{self, Balance, Position, Rank, Ring, RingServer, Share, TooManyPoints};
+use super::server::{Server, ServerName, Weight};
 use super::settings::Settings;
+use super::{jump, local_rendezvous};
+
+mod moved;
 
 /// How one tier of servers shares all keys.
 #[derive(Clone, Debug)]
 pub enum Layout {
-    /// Points on a ring: the first clockwise from a key is its owner's.
+    /// Points on a ring, ours or a product's: the first clockwise from a key is
+    /// its owner's.
     Ring(Ring),
+    /// Points on a ring, of which a key chooses among the next few.
+    LocalRendezvous(Ring),
+    /// Draws of all servers.
+    Rendezvous(Rendezvous),
+    /// A table of slots, or numbered shards: who owns a key is looked up, and
+    /// who comes after is drawn for, so that a failed server's keys are spread
+    /// over all others.
+    Table(Table),
+}
+
+/// An owner for each slot or shard, and draws for the rest.
+#[derive(Clone, Debug)]
+pub struct Table {
+    kind: TableKind,
+    /// By filler or shard: whose it is.
+    ranks: Vec<Rank>,
+    draws: Rendezvous,
+}
+
+#[derive(Clone, Debug)]
+enum TableKind {
+    Slots(Maglev),
+    Shards,
+}
+
+impl Table {
+    #[inline]
+    fn owner(&self, position: Position) -> Option<Rank> {
+        let n = self.ranks.len() as u32;
+        if n == 0 {
+            return None;
+        }
+        let owner = match &self.kind {
+            TableKind::Slots(slots) => slots.owner(position),
+            TableKind::Shards => jump::shard(position, n),
+        };
+        self.ranks.get(owner as usize).copied()
+    }
+
+    fn shares(&self) -> Vec<Share> {
+        let mut shares = vec![Share::NONE; self.ranks.len()];
+        match &self.kind {
+            TableKind::Slots(slots) if !shares.is_empty() => {
+                for (filler, share) in slots.parts() {
+                    shares[self.ranks[filler as usize] as usize] += share;
+                }
+                shares
+            }
+            _ => Share::apportioned(&vec![1; self.ranks.len()]),
+        }
+    }
 }
 
 /// A server to be laid out.
@@ -28,6 +88,8 @@ pub struct Placed<'a> {
     /// Lower for those that joined the fleet before: the order of the
     /// configuration, which some products' rules depend on.
     pub order: u64,
+    /// The number it has or was given.
+    pub number: u32,
 }
 
 /// How a tier differs from the one before.
@@ -46,12 +108,50 @@ pub enum Difference<'a> {
 pub enum LayoutError {
     /// There would be too many points.
     TooManyPoints(TooManyPoints),
+    /// A table has no slot for so many servers.
+    TooManyServers {
+        /// How many there are.
+        servers: usize,
+        /// How many there may be.
+        allowed: usize,
+    },
+    /// Shards have no weights.
+    WeightedShard {
+        /// The server with one.
+        name: ServerName,
+    },
+    /// Only the last shard may leave, and a new one must come last.
+    NotLastShard {
+        /// The server that would come or go.
+        name: ServerName,
+        /// The one with the highest number.
+        last: ServerName,
+    },
+    /// The product that is followed could not have such servers.
+    Compat(CompatError),
 }
 
 impl fmt::Display for LayoutError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooManyPoints(error) => error.fmt(f),
+            Self::TooManyServers { servers, allowed } => write!(
+                f,
+                "{servers} servers are too many for the table; {allowed} are allowed"
+            ),
+            Self::WeightedShard { name } => write!(
+                f,
+                "{:?} has a weight, but the shards of jump are all equal; give 1",
+                name.as_str()
+            ),
+            Self::NotLastShard { name, last } => write!(
+                f,
+                "{:?} is not the last shard, which is {:?}; shards of jump come and go at \
+                 the end only, or the keys of all those behind would move",
+                name.as_str(),
+                last.as_str()
+            ),
+            Self::Compat(error) => error.fmt(f),
         }
     }
 }
@@ -64,6 +164,12 @@ impl From<TooManyPoints> for LayoutError {
     }
 }
 
+impl From<CompatError> for LayoutError {
+    fn from(error: CompatError) -> Self {
+        Self::Compat(error)
+    }
+}
+
 impl Layout {
     /// Lays out `servers`, which are sorted by name: a [`Rank`] is an index
     /// there.
@@ -71,10 +177,30 @@ impl Layout {
     /// # Errors
     /// When the algorithm cannot have such servers, or so many.
     pub fn new(settings: &Settings, servers: &[Placed<'_>]) -> Result<Self, LayoutError> {
+        let members = || servers.iter().map(RingServer::from).collect();
+        let ring = || Ring::of(settings.virtual_nodes, members());
         match &settings.algorithm {
-            Algorithm::Ring => {
-                let servers = servers.iter().map(RingServer::from).collect();
-                Ok(Self::Ring(Ring::of(settings.virtual_nodes, servers)?))
+            Algorithm::Ring => Ok(Self::Ring(ring()?)),
+            Algorithm::LocalRendezvous => Ok(Self::LocalRendezvous(ring()?)),
+            Algorithm::Rendezvous => Ok(Self::Rendezvous(Rendezvous::new(members()))),
+            Algorithm::Maglev(size) => maglev(*size, servers, members()),
+            Algorithm::Jump => shards(servers, members()),
+            Algorithm::Compat(Compat::EnvoyMaglev(size)) => {
+                within_table(*size, servers.len())?;
+                let (in_order, ranks) = by_order(servers);
+                let (slots, fillers) = compat::maglev(*size, &in_order)?;
+                Ok(Self::Table(Table {
+                    kind: TableKind::Slots(slots),
+                    ranks: fillers.into_iter().map(|filler| ranks[filler]).collect(),
+                    draws: Rendezvous::new(members()),
+                }))
+            }
+            Algorithm::Compat(product) => {
+                let (in_order, ranks) = by_order(servers);
+                let points = product.points(&in_order)?;
+                let ranked = points.into_iter().map(|(at, i)| (at, ranks[i]));
+                let ring = Ring::of_points(settings.virtual_nodes, members(), ranked);
+                Ok(Self::Ring(ring))
             }
         }
     }
@@ -88,28 +214,41 @@ impl Layout {
         &self,
         settings: &Settings,
         difference: Difference<'_>,
-        _servers: &[Placed<'_>],
+        servers: &[Placed<'_>],
     ) -> Result<Self, LayoutError> {
+        let merged = |ring: &Ring| match difference {
+            Difference::Added(server) => ring.with_server(&server.name, server.weight),
+            Difference::Removed(name) => Ok(ring.without_server(name)),
+            Difference::Reweighed(server) => ring.with_weight(&server.name, server.weight),
+        };
         match (self, &settings.algorithm) {
-            (Self::Ring(ring), Algorithm::Ring) => Ok(Self::Ring(match difference {
-                Difference::Added(server) => ring.with_server(&server.name, server.weight)?,
-                Difference::Removed(name) => ring.without_server(name),
-                Difference::Reweighed(server) => ring.with_weight(&server.name, server.weight)?,
-            })),
+            (Self::Ring(ring), Algorithm::Ring) => Ok(Self::Ring(merged(ring)?)),
+            (Self::LocalRendezvous(ring), Algorithm::LocalRendezvous) => {
+                Ok(Self::LocalRendezvous(merged(ring)?))
+            }
+            (Self::Table(before), Algorithm::Jump) => {
+                let after = Self::new(settings, servers)?;
+                before.refuse_reshuffling(difference, &after)?;
+                Ok(after)
+            }
+            _ => Self::new(settings, servers),
         }
     }
 
     /// The ring, if it is one.
     pub fn ring(&self) -> Option<&Ring> {
         match self {
-            Self::Ring(ring) => Some(ring),
+            Self::Ring(ring) | Self::LocalRendezvous(ring) => Some(ring),
+            Self::Rendezvous(_) | Self::Table(_) => None,
         }
     }
 
     /// The servers, sorted by name; a [`Rank`] is an index here.
     pub fn servers(&self) -> &[RingServer] {
         match self {
-            Self::Ring(ring) => ring.servers(),
+            Self::Ring(ring) | Self::LocalRendezvous(ring) => ring.servers(),
+            Self::Rendezvous(draws) => draws.servers(),
+            Self::Table(table) => table.draws.servers(),
         }
     }
 
@@ -123,6 +262,9 @@ impl Layout {
     pub fn owner(&self, position: Position) -> Option<Rank> {
         match self {
             Self::Ring(ring) => ring.owner(position),
+            Self::LocalRendezvous(ring) => local_rendezvous::first(ring, position, Some),
+            Self::Rendezvous(draws) => draws.first(position, Some),
+            Self::Table(table) => table.owner(position),
         }
     }
 
@@ -135,6 +277,12 @@ impl Layout {
     ) -> Option<T> {
         match self {
             Self::Ring(ring) => ring.walk(position).find_map(|point| accept(point.server)),
+            Self::LocalRendezvous(ring) => local_rendezvous::first(ring, position, accept),
+            Self::Rendezvous(draws) => draws.first(position, accept),
+            Self::Table(table) => {
+                let owner = table.owner(position)?;
+                accept(owner).or_else(|| table.draws.first(position, accept))
+            }
         }
     }
 
@@ -142,14 +290,40 @@ impl Layout {
     pub fn candidates(&self, position: Position) -> Vec<Rank> {
         match self {
             Self::Ring(ring) => ring.candidates(position).collect(),
+            Self::LocalRendezvous(ring) => local_rendezvous::candidates(ring, position),
+            Self::Rendezvous(draws) => draws.candidates(position),
+            Self::Table(table) => {
+                let mut candidates = table.draws.candidates(position);
+                let owner = table.owner(position);
+                // Stable: the others stay in the order of their draws.
+                candidates.sort_by_key(|&rank| Reverse(Some(rank) == owner));
+                candidates
+            }
         }
     }
 
     /// What part of all keys each server owns, by [`Rank`]; adds up to exactly
-    /// [`Share::WHOLE`] unless there are no servers.
+    /// [`Share::WHOLE`] unless there are no servers. Where servers draw for
+    /// keys it is the part that is expected: see [`Self::shares_are_expected`].
     pub fn shares(&self) -> Vec<Share> {
         match self {
             Self::Ring(ring) => ring.shares(),
+            Self::LocalRendezvous(ring) => local_rendezvous::shares(ring),
+            Self::Rendezvous(draws) => {
+                let weight = |server: &RingServer| u128::from(server.weight.number());
+                let weights: Vec<u128> = draws.servers().iter().map(weight).collect();
+                Share::apportioned(&weights)
+            }
+            Self::Table(table) => table.shares(),
+        }
+    }
+
+    /// Whether shares are what draws make expected, and not counted exactly.
+    pub fn shares_are_expected(&self) -> bool {
+        match self {
+            Self::Ring(_) => false,
+            Self::LocalRendezvous(_) | Self::Rendezvous(_) => true,
+            Self::Table(table) => matches!(table.kind, TableKind::Shards),
         }
     }
 
@@ -163,13 +337,90 @@ impl Layout {
     pub fn balance(&self) -> Balance {
         Balance::of(&self.shares(), &self.expected_shares())
     }
+}
 
-    /// What changes hands when `after` follows this layout.
-    pub fn moved_to(&self, after: &Self) -> Moved {
-        match (self, after) {
-            (Self::Ring(before), Self::Ring(after)) => Moved::between(before, after),
+impl Table {
+    /// Holds shards to what jump can do without moving most keys.
+    fn refuse_reshuffling(
+        &self,
+        difference: Difference<'_>,
+        after: &Layout,
+    ) -> Result<(), LayoutError> {
+        let Layout::Table(after) = after else {
+            return Ok(());
+        };
+        let (name, longer) = match difference {
+            Difference::Added(server) => (&server.name, after),
+            Difference::Removed(name) => (name, self),
+            Difference::Reweighed(_) => return Ok(()),
+        };
+        let last = longer.ranks.last().map(|&rank| rank as usize);
+        match last.map(|rank| &longer.draws.servers()[rank].name) {
+            Some(last) if last != name => Err(LayoutError::NotLastShard {
+                name: name.clone(),
+                last: last.clone(),
+            }),
+            _ => Ok(()),
         }
     }
+}
+
+fn maglev(
+    size: TableSize,
+    servers: &[Placed<'_>],
+    members: Vec<RingServer>,
+) -> Result<Layout, LayoutError> {
+    within_table(size, servers.len())?;
+    let fillers: Vec<Filler> = members
+        .iter()
+        .map(|server| {
+            let mut hasher = PointHasher::new(server.name.as_str());
+            Filler {
+                offset: hasher.point(0),
+                skip: hasher.point(1),
+                weight: f64::from(server.weight.number()),
+            }
+        })
+        .collect();
+    Ok(Layout::Table(Table {
+        kind: TableKind::Slots(Maglev::new(size, &fillers)),
+        ranks: (0..members.len() as Rank).collect(),
+        draws: Rendezvous::new(members),
+    }))
+}
+
+fn shards(servers: &[Placed<'_>], members: Vec<RingServer>) -> Result<Layout, LayoutError> {
+    if let Some(placed) = servers.iter().find(|p| p.server.weight != Weight::ONE) {
+        return Err(LayoutError::WeightedShard {
+            name: placed.server.name.clone(),
+        });
+    }
+    let mut ranks: Vec<Rank> = (0..members.len() as Rank).collect();
+    ranks.sort_by_key(|&rank| servers[rank as usize].number);
+    Ok(Layout::Table(Table {
+        kind: TableKind::Shards,
+        ranks,
+        draws: Rendezvous::new(members),
+    }))
+}
+
+/// Servers in the order of the configuration, with their ranks.
+fn by_order<'a>(servers: &[Placed<'a>]) -> (Vec<Numbered<'a>>, Vec<Rank>) {
+    let mut ranks: Vec<Rank> = (0..servers.len() as Rank).collect();
+    ranks.sort_by_key(|&rank| servers[rank as usize].order);
+    let numbered = ranks.iter().map(|&rank| {
+        let Placed { server, number, .. } = servers[rank as usize];
+        Numbered { server, number }
+    });
+    (numbered.collect(), ranks)
+}
+
+fn within_table(size: TableSize, servers: usize) -> Result<(), LayoutError> {
+    let allowed = Maglev::FILLERS_MAX.min(size.number() as usize);
+    if servers > allowed {
+        return Err(LayoutError::TooManyServers { servers, allowed });
+    }
+    Ok(())
 }
 
 impl From<&Placed<'_>> for RingServer {

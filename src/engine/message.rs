@@ -7,7 +7,7 @@ use core::time::Duration;
 use super::health::{Health, Verdict};
 use super::layout::LayoutError;
 use super::metrics::{Counters, Outcome};
-use super::server::{AdminState, Server, ServerName, Weight};
+use super::server::{AdminState, Server, ServerName, ServerNumber, Weight};
 use super::time::Timestamp;
 
 /// One server's stay in the fleet. A server that is removed and added again
@@ -45,6 +45,8 @@ pub enum Command {
 pub enum CommandError {
     /// There is a server of that name already.
     DuplicateName(ServerName),
+    /// There is a server with that number already.
+    DuplicateId(ServerNumber),
     /// There is no server of that name.
     UnknownServer(ServerName),
     /// The servers could not be laid out then.
@@ -61,6 +63,11 @@ impl fmt::Display for CommandError {
                     name.as_str()
                 )
             }
+            Self::DuplicateId(id) => write!(
+                f,
+                "there is already a server with the id {}; ids are unique",
+                id.number()
+            ),
             Self::UnknownServer(name) => write!(f, "there is no server named {:?}", name.as_str()),
             Self::Layout(error) => error.fmt(f),
         }

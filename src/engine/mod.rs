@@ -21,13 +21,28 @@ mod hash;
 mod server;
 pub use server::{
     Address, AddressError, AdminState, NameError, OutOfRange, Port, Server, ServerName,
-    VirtualNodes, Weight,
+    ServerNumber, VirtualNodes, Weight,
 };
 
 mod ring;
 pub use ring::{
     Balance, Flow, Moved, OwnedArc, POINTS_MAX, Point, Position, Rank, Ring, RingServer, Share,
     TooManyPoints,
+};
+
+mod jump;
+mod local_rendezvous;
+mod log2;
+mod rendezvous;
+pub use rendezvous::Rendezvous;
+
+mod maglev;
+pub use maglev::{TableSize, TableSizeError};
+
+mod compat;
+pub use compat::{
+    Compat, CompatError, EnvoyRing, Haproxy, HaproxyHash, HaproxyHashKey, KeyHash, Libmemcached,
+    RingSize, RingSizeError, Twemproxy,
 };
 
 mod algorithm;
@@ -37,7 +52,7 @@ mod load_factor;
 pub use load_factor::{LoadFactor, LoadFactorError};
 
 mod layout;
-pub use layout::{Difference, Layout, LayoutError, Placed};
+pub use layout::{Difference, Layout, LayoutError, Placed, Table};
 
 mod settings;
 pub use settings::{Ejection, HealthCheck, Settings};

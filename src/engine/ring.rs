@@ -93,6 +93,29 @@ impl Share {
     /// The whole ring: 2^64 units.
     pub const WHOLE: Self = Self(1 << 64);
 
+    /// So many units of 2^-64; at most 2^64.
+    pub(super) const fn from_units(units: u128) -> Self {
+        Self(units)
+    }
+
+    /// The whole in parts as `sums` are to each other, which adds up to exactly
+    /// the whole; nothing for each when all are 0.
+    pub(super) fn apportioned(sums: &[u128]) -> Vec<Self> {
+        let total: u128 = sums.iter().sum();
+        // So few bits that a product with the whole is held.
+        let excess = (128 - total.leading_zeros()).saturating_sub(63);
+        let total = (total >> excess).max(1);
+        let (mut sum, mut before) = (0, 0);
+        let parts = sums.iter().map(|part| {
+            sum += part;
+            let upto = ((sum >> excess) << 64) / total;
+            let share = Self(upto - before);
+            before = upto;
+            share
+        });
+        parts.collect()
+    }
+
     /// The share in units of 2^-64 of the ring; 0 to 2^64.
     pub const fn units(self) -> u128 {
         self.0
@@ -227,6 +250,21 @@ impl Ring {
         }
         points.sort_unstable();
         Ok(Self::index(virtual_nodes, servers, points))
+    }
+
+    /// The ring of these points, in order of position, which are not of our
+    /// making: it cannot be merged with others.
+    pub(super) fn of_points(
+        virtual_nodes: VirtualNodes,
+        servers: Vec<RingServer>,
+        points: impl IntoIterator<Item = (Position, Rank)>,
+    ) -> Self {
+        let mut points: Vec<Point> = points
+            .into_iter()
+            .map(|(position, server)| Point { position, server })
+            .collect();
+        points.reserve_exact(GLANCE + 1);
+        Self::index(virtual_nodes, servers, points)
     }
 
     /// This ring with one server more; `self` again when it already has one

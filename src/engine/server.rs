@@ -5,7 +5,8 @@
 //! constructors and are quoted by their errors.
 
 use core::fmt;
-use core::net::{Ipv4Addr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::hash::NAME_BYTES_MAX;
@@ -23,6 +24,50 @@ pub struct Server {
     pub weight: Weight,
     /// Whether it gets keys only when no primary server is eligible.
     pub backup: bool,
+    /// Its number, for rules that go by numbers; without one, the lowest that
+    /// nobody has, from 1.
+    pub id: Option<ServerNumber>,
+    /// What a rule that follows another product hashes, where that is not what
+    /// it makes of the address and the port.
+    pub hash_name: Option<ServerName>,
+}
+
+/// The number of a server: 1 to 2,147,483,647, as HAProxy has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ServerNumber(u32);
+
+impl ServerNumber {
+    /// The range, in words.
+    pub const ALLOWED: &'static str = "1 to 2147483647";
+
+    /// Accepts 1 to 2,147,483,647.
+    ///
+    /// # Errors
+    /// When `number` is outside that range.
+    pub fn new(number: u64) -> Result<Self, OutOfRange> {
+        match u32::try_from(number) {
+            Ok(n @ 1..=0x7fff_ffff) => Ok(Self(n)),
+            _ => Err(OutOfRange {
+                given: number,
+                allowed: Self::ALLOWED,
+            }),
+        }
+    }
+
+    /// The number as such.
+    pub const fn number(self) -> u32 {
+        self.0
+    }
+
+    /// The numbers that are not `taken`, from the lowest.
+    pub(super) fn free(taken: &BTreeSet<Self>) -> impl Iterator<Item = Self> {
+        (1..).map(Self).filter(|number| !taken.contains(number))
+    }
+
+    /// The lowest number that is not `taken`.
+    pub(super) fn lowest_free(taken: &BTreeSet<Self>) -> Self {
+        Self::free(taken).next().unwrap_or(Self(1))
+    }
 }
 
 /// The identity of a server: 1 to 255 bytes of UTF-8 without control characters.
@@ -153,6 +198,11 @@ impl Address {
     /// The address as text, an IPv6 literal without brackets.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The IP address, if it is one and no host name.
+    pub fn ip(&self) -> Option<IpAddr> {
+        self.0.parse().ok()
     }
 
     /// The address as it stands in a URL: an IPv6 literal in brackets.

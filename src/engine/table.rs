@@ -15,7 +15,7 @@ use super::layout::Layout;
 use super::load_factor::LoadFactor;
 use super::message::ServerId;
 use super::ring::{Moved, Position, Rank};
-use super::server::{Server, VirtualNodes};
+use super::server::{Server, ServerName, VirtualNodes};
 use super::settings::Settings;
 
 /// A server's place in one [`RoutingTable`]: 0 to n − 1, by name.
@@ -86,6 +86,8 @@ pub struct TableServer {
     pub id: ServerId,
     /// The server.
     pub server: Server,
+    /// The number it has or was given.
+    pub number: u32,
     /// Whether it may get a request.
     pub standing: Standing,
 }
@@ -342,11 +344,19 @@ impl RoutingTable {
     pub fn fingerprint(&self) -> u64 {
         let mut bytes = self.rules.algorithm.identity();
         bytes.extend(self.rules.virtual_nodes.number().to_le_bytes());
-        for TableServer { server, .. } in self.servers.iter() {
+        for TableServer { server, number, .. } in self.servers.iter() {
             bytes.extend(server.name.as_str().as_bytes());
             bytes.push(0);
             bytes.extend(server.weight.number().to_le_bytes());
             bytes.push(u8::from(server.backup));
+            if self.rules.algorithm.goes_by_number() {
+                bytes.extend(number.to_le_bytes());
+            }
+            if self.rules.algorithm.goes_by_address() {
+                let text = server.hash_name.as_ref().map_or("", ServerName::as_str);
+                let port = server.port.number();
+                bytes.extend(format!("{text}\0{}\0{port}\0", server.address).bytes());
+            }
         }
         hash::of_key(&bytes)
     }

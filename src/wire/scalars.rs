@@ -10,7 +10,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
 use super::faults::{Faults, shown};
-use crate::engine::{Address, AdminState, Port, ServerName, VirtualNodes, Weight};
+use crate::engine::{
+    Address, AdminState, Port, RingSize, ServerName, ServerNumber, TableSize, VirtualNodes, Weight,
+};
 
 /// A type made from a text by `new` and shown by `as_str`.
 macro_rules! text {
@@ -95,6 +97,9 @@ number!(Weight, {
     "type": "integer", "minimum": 1, "maximum": 1000,
     "description": "Relative capacity."
 });
+number!(ServerNumber, { "type": "integer", "minimum": 1, "maximum": 2147483647 });
+number!(TableSize, { "type": "integer", "minimum": 2, "maximum": 5_000_011, "description": "A prime number." });
+number!(RingSize, { "type": "integer", "minimum": 1, "maximum": 8_388_608 });
 number!(VirtualNodes, { "type": "integer", "minimum": 1, "maximum": 10000 });
 
 const STATES: [(&str, AdminState); 2] = [

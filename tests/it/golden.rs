@@ -454,9 +454,11 @@ impl Player {
             Ok(events) => events,
             Err(CommandError::DuplicateName(_)) => return refused("duplicate-name"),
             Err(CommandError::UnknownServer(_)) => return refused("unknown-server"),
+            Err(CommandError::DuplicateId(_)) => return refused("duplicate-id"),
             Err(CommandError::Layout(LayoutError::TooManyPoints(_))) => {
                 return refused("too-many-points");
             }
+            Err(CommandError::Layout(error)) => panic!("{error}"),
         };
         let after = self.lb.table();
         let moved = after.moved_since(&before);

@@ -21,6 +21,8 @@ fn server(text: &str) -> Server {
         port: Port::new(8080).expect("a good port"),
         weight: Weight::ONE,
         backup: false,
+        id: None,
+        hash_name: None,
     }
 }
 

@@ -11,6 +11,9 @@ pub struct Moved {
     pub total: Share,
     /// The same by giver and taker, in order of their names.
     pub flows: Vec<Flow>,
+    /// How many positions were asked, where parts are not counted exactly but
+    /// estimated: the standard error of a part p is `sqrt(p (1 - p) / n)`.
+    pub sampled: Option<u32>,
 }
 
 /// A part of the ring that went from one server to another.
@@ -34,6 +37,7 @@ impl Moved {
             return Self {
                 total: if both { Share::NONE } else { Share::WHOLE },
                 flows: Vec::new(),
+                sampled: None,
             };
         };
         let (old_points, new_points) = (before.points(), after.points());
@@ -86,6 +90,7 @@ impl Moved {
                     share,
                 })
                 .collect(),
+            sampled: None,
         }
     }
 }

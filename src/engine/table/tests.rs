@@ -35,7 +35,10 @@ fn table(servers: &[(&str, Standing)], may_fail_open: bool) -> RoutingTable {
                     port: Port::new(80).expect("a good port"),
                     weight: weight.expect("a good weight"),
                     backup,
+                    id: None,
+                    hash_name: None,
                 },
+                number: id as u32 + 1,
                 standing,
             }
         })
@@ -52,6 +55,7 @@ fn table(servers: &[(&str, Standing)], may_fail_open: bool) -> RoutingTable {
             .map(|(entry, order)| Placed {
                 server: &entry.server,
                 order,
+                number: entry.number,
             })
             .filter(|placed| placed.server.backup == is_backup)
             .collect();

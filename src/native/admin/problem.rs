@@ -34,6 +34,9 @@ pub(super) enum Kind {
     MethodNotAllowed,
     Timeout,
     DuplicateName,
+    DuplicateId,
+    NotLastShard,
+    NotLaidOut,
     TooManyPoints,
     PreconditionFailed,
     TooLarge,
@@ -70,6 +73,17 @@ impl Kind {
             ),
             Self::Timeout => (S::REQUEST_TIMEOUT, "timeout", "The request came too slowly"),
             Self::DuplicateName => (S::CONFLICT, "duplicate-name", "The name is taken"),
+            Self::DuplicateId => (S::CONFLICT, "duplicate-id", "The id is taken"),
+            Self::NotLastShard => (
+                S::CONFLICT,
+                "not-last-shard",
+                "Shards come and go at the end only",
+            ),
+            Self::NotLaidOut => (
+                S::CONFLICT,
+                "not-laid-out",
+                "The rule cannot have such servers",
+            ),
             Self::TooManyPoints => (
                 S::CONFLICT,
                 "too-many-points",
@@ -152,8 +166,15 @@ impl From<CommandError> for Problem {
     fn from(error: CommandError) -> Self {
         let kind = match error {
             CommandError::DuplicateName(_) => Kind::DuplicateName,
+            CommandError::DuplicateId(_) => Kind::DuplicateId,
             CommandError::UnknownServer(_) => Kind::UnknownServer,
             CommandError::Layout(LayoutError::TooManyPoints(_)) => Kind::TooManyPoints,
+            CommandError::Layout(LayoutError::NotLastShard { .. }) => Kind::NotLastShard,
+            CommandError::Layout(
+                LayoutError::TooManyServers { .. }
+                | LayoutError::WeightedShard { .. }
+                | LayoutError::Compat(_),
+            ) => Kind::NotLaidOut,
         };
         Self::new(kind, error.to_string())
     }

@@ -38,6 +38,8 @@ pub(crate) fn server(text: &str, n: u64) -> Server {
         port: Port::new(8080).expect("a valid port"),
         weight: weight(n),
         backup: false,
+        id: None,
+        hash_name: None,
     }
 }
 

@@ -1,0 +1,130 @@
+//! The layouts of the two tiers: made at start, and made anew, in part or as a
+//! whole, when a server comes, goes or changes its weight.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::LoadBalancer;
+use crate::engine::layout::{Difference, Layout, LayoutError, Placed};
+use crate::engine::message::CommandError;
+use crate::engine::ring::{POINTS_MAX, TooManyPoints};
+use crate::engine::server::{Server, ServerName, ServerNumber};
+use crate::engine::settings::Settings;
+
+/// The layouts of the primaries and of the backups among `servers`.
+pub(super) fn of(
+    settings: &Settings,
+    servers: &[Server],
+    numbers: &[ServerNumber],
+) -> Result<[Arc<Layout>; 2], CommandError> {
+    let mut placed = BTreeMap::new();
+    for ((server, order), number) in servers.iter().zip(0..).zip(numbers) {
+        let place = Placed {
+            server,
+            order,
+            number: number.number(),
+        };
+        if placed.insert(&server.name, place).is_some() {
+            return Err(CommandError::DuplicateName(server.name.clone()));
+        }
+    }
+    let layout = |is_backup| {
+        let tier = placed.values().filter(|p| p.server.backup == is_backup);
+        Layout::new(settings, &tier.copied().collect::<Vec<_>>()).map(Arc::new)
+    };
+    let (primary, backup) = (layout(false)?, layout(true)?);
+    within_limit(&primary, &backup)?;
+    Ok([primary, backup])
+}
+
+/// The number of each server at start: those that have one keep it, the others
+/// are given the lowest that are free, in their order.
+pub(super) fn numbers(servers: &[Server]) -> Result<Vec<ServerNumber>, CommandError> {
+    let mut taken = BTreeSet::new();
+    for number in servers.iter().filter_map(|server| server.id) {
+        if !taken.insert(number) {
+            return Err(CommandError::DuplicateId(number));
+        }
+    }
+    let mut free = ServerNumber::free(&taken);
+    let number = |server: &Server| server.id.or_else(|| free.next());
+    Ok(servers.iter().filter_map(number).collect())
+}
+
+/// Holds both layouts together to what one alone may have.
+fn within_limit(layout: &Layout, other: &Layout) -> Result<(), TooManyPoints> {
+    let points = layout.n_points() as u64 + other.n_points() as u64;
+    if points > u64::from(POINTS_MAX) {
+        return Err(TooManyPoints { points });
+    }
+    Ok(())
+}
+
+impl LoadBalancer {
+    /// The layout of one tier after a change of one of its servers.
+    pub(super) fn relaid(
+        &self,
+        difference: Difference<'_>,
+        number: ServerNumber,
+        is_backup: bool,
+    ) -> Result<Arc<Layout>, LayoutError> {
+        let mut placed: BTreeMap<&ServerName, Placed<'_>> = self
+            .servers
+            .values()
+            .filter(|member| member.server.backup == is_backup)
+            .map(|member| {
+                let placed = Placed {
+                    server: &member.server,
+                    order: member.id.0,
+                    number: member.number.number(),
+                };
+                (&member.server.name, placed)
+            })
+            .collect();
+        match difference {
+            Difference::Added(server) => {
+                let place = Placed {
+                    server,
+                    order: self.next_id,
+                    number: number.number(),
+                };
+                placed.insert(&server.name, place);
+            }
+            Difference::Removed(name) => {
+                placed.remove(name);
+            }
+            Difference::Reweighed(server) => {
+                if let Some(placed) = placed.get_mut(&server.name) {
+                    placed.server = server;
+                }
+            }
+        }
+        let placed: Vec<Placed<'_>> = placed.into_values().collect();
+        let (layout, other) = if is_backup {
+            (&self.backup, &self.primary)
+        } else {
+            (&self.primary, &self.backup)
+        };
+        let layout = layout.after(&self.settings, difference, &placed)?;
+        within_limit(&layout, other)?;
+        Ok(Arc::new(layout))
+    }
+
+    /// The number a new server has, or is given.
+    pub(super) fn number_for(&self, server: &Server) -> Result<ServerNumber, CommandError> {
+        let taken: BTreeSet<_> = self.servers.values().map(|m| m.number).collect();
+        match server.id {
+            Some(number) if taken.contains(&number) => Err(CommandError::DuplicateId(number)),
+            Some(number) => Ok(number),
+            None => Ok(ServerNumber::lowest_free(&taken)),
+        }
+    }
+
+    pub(super) fn layout_mut(&mut self, is_backup: bool) -> &mut Arc<Layout> {
+        if is_backup {
+            &mut self.backup
+        } else {
+            &mut self.primary
+        }
+    }
+}

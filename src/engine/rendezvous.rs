@@ -1,0 +1,121 @@
+//! Rendezvous hashing: every server draws a number for a key, the best wins.
+//!
+//! Thaler and Ravishankar, «A name-based mapping scheme for rendezvous», 1996;
+//! weights after Schindelhauer and Schomaker, 2005: a draw `u` counts as
+//! `-log2(u) / weight`, and the least wins. Shares are then exactly in
+//! proportion to the weights, and a change of one server moves only keys that
+//! it gains or loses. A lookup asks every server.
+
+use super::hash;
+use super::log2;
+use super::ring::{Position, Rank, RingServer};
+
+/// The top bits of a draw that its logarithm is taken of: so few that
+/// neighbours differ by more than the logarithm's error, which keeps its order
+/// that of the draws.
+const DRAW_BITS: u32 = 48;
+
+/// Servers that are drawn for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rendezvous {
+    servers: Vec<RingServer>,
+    /// XXH3-64 of each name.
+    seeds: Vec<u64>,
+    /// Whether all weights are equal: the greatest draw wins then, by which
+    /// the logarithm is saved.
+    is_even: bool,
+}
+
+/// A server's draw for a key, made comparable: the least is the best.
+#[derive(Clone, Copy, Debug)]
+struct Bid {
+    /// −log2 of the draw; 0 where all weights are equal.
+    cost: u64,
+    weight: u32,
+    draw: u64,
+}
+
+impl Bid {
+    /// Whether this one wins over `other`: by cost for its weight, then by draw.
+    fn beats(self, other: Self) -> bool {
+        let mine = u128::from(self.cost) * u128::from(other.weight);
+        let others = u128::from(other.cost) * u128::from(self.weight);
+        mine < others || (mine == others && self.draw > other.draw)
+    }
+}
+
+impl Rendezvous {
+    /// Draws for `servers`, sorted by name.
+    pub(super) fn new(servers: Vec<RingServer>) -> Self {
+        let is_even = servers.windows(2).all(|w| w[0].weight == w[1].weight);
+        let seed = |server: &RingServer| hash::of_key(server.name.as_str().as_bytes());
+        Self {
+            seeds: servers.iter().map(seed).collect(),
+            servers,
+            is_even,
+        }
+    }
+
+    /// The servers, sorted by name.
+    pub fn servers(&self) -> &[RingServer] {
+        &self.servers
+    }
+
+    /// The best of the servers that `accept` answers for, with its answer.
+    /// Equal bids, which hardly exist, go to the first name.
+    pub(super) fn first<T>(
+        &self,
+        position: Position,
+        mut accept: impl FnMut(Rank) -> Option<T>,
+    ) -> Option<T> {
+        let mut best: Option<(Bid, T)> = None;
+        for (rank, &seed) in self.seeds.iter().enumerate() {
+            // Whether a bid wins is cheaper to say than whether it may.
+            let bid = self.bid(rank, draw(position, seed));
+            if best.as_ref().is_none_or(|(best, _)| bid.beats(*best))
+                && let Some(answer) = accept(rank as Rank)
+            {
+                best = Some((bid, answer));
+            }
+        }
+        best.map(|(_, answer)| answer)
+    }
+
+    /// All servers, the best first.
+    pub(super) fn candidates(&self, position: Position) -> Vec<Rank> {
+        let mut bids: Vec<(Bid, Rank)> = self
+            .seeds
+            .iter()
+            .enumerate()
+            .map(|(rank, &seed)| (self.bid(rank, draw(position, seed)), rank as Rank))
+            .collect();
+        bids.sort_by(|(a, _), (b, _)| {
+            // Stable, so that equal bids stay in order of names.
+            let is_before = a.beats(*b);
+            is_before.cmp(&b.beats(*a)).reverse()
+        });
+        bids.into_iter().map(|(_, rank)| rank).collect()
+    }
+
+    fn bid(&self, rank: usize, draw: u64) -> Bid {
+        let cost = if self.is_even {
+            0
+        } else {
+            log2::negative_log2(draw >> (64 - DRAW_BITS), DRAW_BITS)
+        };
+        Bid {
+            cost,
+            weight: self.servers[rank].weight.number(),
+            draw,
+        }
+    }
+}
+
+/// What a participant with this seed draws for a key: both are hashes already,
+/// so their difference needs mixing only (Maiga's `moremur`, a bijection).
+pub(super) fn draw(position: Position, seed: u64) -> u64 {
+    let mut x = position.bits() ^ seed;
+    x = (x ^ (x >> 27)).wrapping_mul(0x3c79_ac49_2ba7_b653);
+    x = (x ^ (x >> 33)).wrapping_mul(0x1c69_b3f7_4ac4_ae35);
+    x ^ (x >> 27)
+}
