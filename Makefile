@@ -89,12 +89,18 @@ docs:  ## Check the documentation's links
 		env RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items --quiet
 	$(STEP) links "no link in the Markdown files is broken" node tests/scripts/links.mjs
 
-test-long:  ## Play many more histories than `test`, and fuzz for ten minutes each what reads input
+test-long:  ## Play many more histories, fuzz for ten minutes each what reads input, ask other products
 	$(NEED) cc
 	$(STEP) --show simulation "the simulation with 16384 seeds" \
 		env RINGWAY_SEEDS=16384 cargo test --release --quiet --test it simulation
 	$(STEP) --show fuzz "configurations, requests and the API, fuzzed" \
 		env RINGWAY_FUZZ_SECONDS=600 cargo test --release --quiet --test it fuzz
+
+	$(NEED) python
+	$(NEED) products
+	$(STEP) ringway-debug "building the binary that other products are compared with" cargo build --bin ringway
+	$(STEP) --show products "nginx, HAProxy, Envoy, twemproxy and libmemcached on fleets nobody has seen" \
+		tests/oracle/products/run fresh target/debug/ringway $(or $(RINGWAY_SEED),$(shell date +%s))
 
 bench: $(PACKAGE)  ## Measure: ring, routing, and the package in Node
 	$(NEED) cc

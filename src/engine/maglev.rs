@@ -42,7 +42,7 @@ impl TableSize {
 
 fn is_prime(n: u32) -> bool {
     let mut divisors = (2..).take_while(|d| d * d <= n);
-    n >= 2 && divisors.all(|d| n % d != 0)
+    n >= 2 && divisors.all(|d| !n.is_multiple_of(d))
 }
 
 /// A number that is no [`TableSize`].

@@ -6,6 +6,7 @@
 mod support;
 
 /// The REST API over real sockets: every call, every refusal, every example.
+mod algorithms;
 mod api;
 /// The golden vectors, which other languages replay too.
 mod golden;
@@ -21,6 +22,7 @@ mod simulation;
 /// The program as a user starts it.
 mod cli;
 /// Whole configurations, good and bad.
+mod compat;
 mod config;
 /// What the documentation must not forget.
 mod docs;

@@ -1,0 +1,67 @@
+"""Starting a product on loopback, asking it over one connection, and ending it."""
+
+import contextlib
+import socket
+import subprocess
+import time
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextlib.contextmanager
+def running(command, port, log):
+    """The product, once it listens on `port`; ended by its own process id."""
+    with open(log, "wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output)
+        try:
+            deadline = time.monotonic() + 30
+            while True:
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError(f"{command[0]} did not start:\n{open(log, errors='replace').read()[-3000:]}")
+                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                    break
+                time.sleep(0.05)
+            yield process
+        finally:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def answers_by_header(port, keys, header):
+    """What each answer to `GET /` with an `x-key` has in `header`, over HTTP/1.1."""
+    found, connection, lines = [], None, None
+    for key in keys:
+        for attempt in range(2):
+            if connection is None:
+                connection = socket.create_connection(("127.0.0.1", port), 10)
+                lines = connection.makefile("rb")
+            request = b"GET / HTTP/1.1\r\nhost: x\r\nx-key: " + key.encode() + b"\r\n\r\n"
+            connection.sendall(request)
+            status = lines.readline()
+            if status:
+                break
+            # The product closed the connection after its last answer.
+            connection.close()
+            connection = None
+        fields = {}
+        while (line := lines.readline().strip()):
+            name, _, value = line.decode("latin-1").partition(":")
+            fields.setdefault(name.lower(), value.strip())
+        lines.read(int(fields.get("content-length", 0)))
+        if fields.get("connection", "").lower() == "close":
+            connection.close()
+            connection = None
+        if header not in fields:
+            raise RuntimeError(f"no {header} for {key!r}: {status} {fields}")
+        found.append(fields[header])
+    if connection:
+        connection.close()
+    return found
