@@ -106,6 +106,11 @@ export class LoadBalancer {
     return this.#change((engine) => engine.set_state(toName(name), json));
   }
 
+  plan(changes) {
+    const json = toJson({ changes });
+    return this.#alive().plan(json);
+  }
+
   servers() {
     return this.#alive().servers();
   }

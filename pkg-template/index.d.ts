@@ -1,11 +1,13 @@
 /// <reference lib="esnext.disposable" />
 import type {
+  ChangeSpec,
   ChangeView,
   Config,
   EventView,
   ExplainView,
   HealthView,
   MetricsView,
+  PlanView,
   RingView,
   ServerSpec,
   ServerView,
@@ -17,7 +19,9 @@ export type * from './wire.js';
 export type Key = string | Uint8Array;
 
 /** A server as `route` answers it: the same frozen object for the same server each time. */
-export type Server = Readonly<Required<ServerSpec>>;
+export type Server = Readonly<
+  Required<Omit<ServerSpec, 'id' | 'hash_name'>> & Pick<ServerSpec, 'id' | 'hash_name'>
+>;
 
 /** How a request or a probe went. */
 export interface Result {
@@ -54,6 +58,9 @@ export interface LoadBalancerError extends Error {
     | 'invalid-key'
     | 'key-too-long'
     | 'duplicate-name'
+    | 'duplicate-id'
+    | 'not-last-shard'
+    | 'not-laid-out'
     | 'unknown-server'
     | 'too-many-points'
     | 'freed';
@@ -99,6 +106,12 @@ export class LoadBalancer {
   /** Drains a server, which then gets no new keys, or lets it have them again. */
   setState(name: string, state: 'active' | 'draining'): ChangeView;
 
+  /**
+   * What these changes, one after the other, would move; nothing is done. Health is left out of it.
+   *
+   * @throws when one of them could not be done.
+   */
+  plan(changes: ChangeSpec[]): PlanView;
   /** The servers and everything known about them. */
   servers(): ServerView[];
 

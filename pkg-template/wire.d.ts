@@ -54,6 +54,26 @@ export type CandidateView = {
   server: string,
   /** Why it is the answer, or why not. */
   reason: ReasonWord,
+  /** Of one above its bound: requests in flight there. */
+  in_flight?: number,
+  /** Of one above its bound: it takes a request only while it has fewer. */
+  bound?: number,
+};
+
+/** One change: exactly one of these. */
+export type ChangeSpec = {
+  /** Add this server. */
+  add?: ServerSpec,
+  /** Remove the server of this name. */
+  remove?: string,
+  /** Change a server's weight. */
+  weight?: WeightChange,
+  /** Drain a server, or let it take requests again. */
+  state?: StateChange,
+  /** Change the points for each unit of weight. */
+  virtual_nodes?: number,
+  /** Change the rule by which keys go to servers. */
+  algorithm?: AlgorithmName,
 };
 
 /** The answer to a write: the server, and what it moved. */
@@ -236,6 +256,8 @@ export type EventView = {
 export type ExplainView = {
   /** The key, as text (bytes that are not UTF-8 replaced). */
   key: string,
+  /** The rule by which keys go to servers. */
+  algorithm: AlgorithmName,
   /** Where it stands: sixteen hexadecimal digits. */
   position: string,
   /** The same as a fraction of the ring, for drawing. */
@@ -323,6 +345,16 @@ export type HealthView = {
 /** What probes say of a server. */
 export type HealthWord = "unknown" | "healthy" | "unhealthy";
 
+/** How many of the given keys go to a server. */
+export type KeyCountView = {
+  /** Its name. */
+  server: string,
+  /** As it is. */
+  before: number,
+  /** As it would be. */
+  after: number,
+};
+
 /**
  * One part of a request that can be its key.
  */
@@ -359,6 +391,24 @@ export type Listen = {
   port?: number,
 };
 
+/** What part of all keys goes to a server. */
+export type LoadShareView = {
+  /** Its name. */
+  server: string,
+  /** What goes to it, as a fraction. */
+  share: number,
+  /** What would be fair. */
+  fair: number,
+};
+
+/** How a fleet shares all keys. */
+export type LoadSharesView = {
+  /** How even the shares are. */
+  balance: BalanceView,
+  /** What goes to each server that takes keys, by name. */
+  servers: Array<LoadShareView>,
+};
+
 /** Requests now, since the start and over the last minute. */
 export type LoadView = {
   /** Requests sent whose answer has not ended. */
@@ -383,6 +433,50 @@ export type MovedView = {
   fraction: number,
   /** The same by giver and taker. */
   flows: Array<FlowView>,
+};
+
+/** What the given keys would do. */
+export type PlanKeysView = {
+  /** How many there were. */
+  total: number,
+  /** How many would go to another server. */
+  moved: number,
+  /** How many each server has and would have, by name. */
+  servers: Array<KeyCountView>,
+};
+
+/** Changes, one after the other, of which nothing is done. */
+export type PlanSpec = {
+  /** What is to be planned, in this order. */
+  changes: Array<ChangeSpec>,
+};
+
+/**
+ * What a change would do, before it is made. Health is left out of it: two
+ * fleets at rest are compared. The keys of draining servers count as going
+ * to their next candidates.
+ */
+export type PlanView = {
+  /** What part of all keys would go to another server, as a fraction. */
+  moved: number,
+  /**
+   * The least that any rule could move: what the fair shares of those
+   * who gain grow by.
+   */
+  minimum: number,
+  /**
+   * How many positions were asked, where parts are not counted exactly but
+   * estimated; else null.
+   */
+  sampled: number | null,
+  /** The moved part by giver and taker, by their names. */
+  flows: Array<FlowView>,
+  /** The fleet as it is. */
+  before: LoadSharesView,
+  /** The fleet as it would be. */
+  after: LoadSharesView,
+  /** What given keys would do; null when none were given. */
+  keys: PlanKeysView | null,
 };
 
 /** A point, and the arc that ends in it. */
@@ -636,6 +730,14 @@ export type ShareView = {
 /** Whether a server may get a new request, and if not, why. */
 export type StandingWord = "eligible" | "unproven" | "unhealthy" | "ejected" | "draining";
 
+/** A server's new admin state. */
+export type StateChange = {
+  /** The server's name. */
+  server: string,
+  /** active or draining. */
+  state: 'active' | 'draining',
+};
+
 /** The body of `PUT /api/servers/{name}/state`. */
 export type StateSpec = {
   /** `active`, or `draining`: no new requests. */
@@ -680,6 +782,14 @@ export type TrafficView = {
   response_time_ms: TimesView,
   /** Requests by the class of their answer. */
   by_class: ClassesView,
+};
+
+/** A server's new weight. */
+export type WeightChange = {
+  /** The server's name. */
+  server: string,
+  /** Its new weight, 1 to 1000. */
+  weight: number,
 };
 
 /** The body of `PUT /api/servers/{name}/weight`. */

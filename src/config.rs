@@ -24,6 +24,9 @@ pub use algorithm::{AlgorithmName, ServerKey};
 mod hash_key;
 pub use hash_key::{HashKey, KeySource};
 
+mod plan;
+pub use plan::{ChangeSpec, PlanSpec, StateChange, WeightChange};
+
 mod section;
 use section::section;
 

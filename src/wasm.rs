@@ -19,14 +19,14 @@ use std::sync::Arc;
 use serde::Serialize;
 use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
 
-use crate::config::Config;
+use crate::config::{Config, PlanSpec};
 use crate::engine::{
     Command, CommandError, Event, Events, LoadBalancer, Loads, Moved, Observation, Outcome,
     Position, ProbeId, ProbeOutcome, Server, ServerId, ServerIndex, ServerName, Timestamp,
 };
 use crate::wire::{
     self, ChangeView, DirectoryView, EventView, ExplainView, FaultView, Faults, HealthView,
-    MetricsView, ProbeDueView, RingView, ServerSpec, ServerView, ServersView, StateSpec,
+    MetricsView, PlanView, ProbeDueView, RingView, ServerSpec, ServerView, ServersView, StateSpec,
     WeightSpec,
 };
 
@@ -150,6 +150,14 @@ impl Engine {
     pub fn set_state(&mut self, name: &str, spec: &str) -> Result<JsValue, JsValue> {
         let (name, state) = (known(name)?, parse::<StateSpec>(spec)?.state);
         self.change(Command::SetState(name.clone(), state), &name)
+    }
+
+    /// [`PlanView`] of the changes of a [`PlanSpec`]; nothing is done.
+    pub fn plan(&self, spec: &str) -> Result<JsValue, JsValue> {
+        let changes = parse::<PlanSpec>(spec)?.changes(&self.config);
+        let changes = changes.map_err(|faults| faulty("invalid-argument", &faults))?;
+        let plan = self.balancer.plan(changes).map_err(refused)?;
+        Ok(object(&PlanView::new(&plan, None)))
     }
 
     /// The `servers` of [`ServersView`].

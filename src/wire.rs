@@ -49,6 +49,9 @@ macro_rules! shape {
     };
 }
 
+mod plan;
+pub use plan::{KeyCountView, LoadShareView, LoadSharesView, PlanKeysView, PlanView};
+
 mod decision;
 pub use decision::{ForwardView, GivenHeaders, HeaderView, RouteSpec, RouteView, TookView};
 
@@ -479,6 +482,9 @@ shape! { out
     pub struct ExplainView {
         /// The key, as text (bytes that are not UTF-8 replaced).
         pub key: String,
+        /// The rule by which keys go to servers.
+        #[cfg_attr(test, ts(as = "crate::config::AlgorithmName"))]
+        pub algorithm: &'static str,
         /// Where it stands: sixteen hexadecimal digits.
         pub position: String,
         /// The same as a fraction of the ring, for drawing.
@@ -501,6 +507,14 @@ shape! { out
         pub server: String,
         /// Why it is the answer, or why not.
         pub reason: ReasonWord,
+        /// Of one above its bound: requests in flight there.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(type = "number", optional))]
+        pub in_flight: Option<u32>,
+        /// Of one above its bound: it takes a request only while it has fewer.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(type = "number", optional))]
+        pub bound: Option<u32>,
     }
 }
 
@@ -923,6 +937,7 @@ impl ExplainView {
             .find(|candidate| candidate.reason == Reason::Chosen);
         Self {
             key: String::from_utf8_lossy(key).into_owned(),
+            algorithm: table.algorithm().name(),
             position: position.to_string(),
             turn: position.turn(),
             owner: candidates.first().map(|owner| name(owner.server)),
@@ -930,9 +945,17 @@ impl ExplainView {
             fail_open: table.is_fail_open(),
             candidates: candidates
                 .iter()
-                .map(|candidate| CandidateView {
-                    server: name(candidate.server),
-                    reason: candidate.reason.into(),
+                .map(|candidate| {
+                    let (in_flight, bound) = match candidate.reason {
+                        Reason::AboveBound { in_flight, bound } => (Some(in_flight), Some(bound)),
+                        _ => (None, None),
+                    };
+                    CandidateView {
+                        server: name(candidate.server),
+                        reason: candidate.reason.into(),
+                        in_flight,
+                        bound,
+                    }
                 })
                 .collect(),
         }

@@ -6,10 +6,10 @@ use std::path::Path;
 
 use ts_rs::{Config as Style, TS, TypeVisitor};
 
-use super::Config;
+use super::{Config, PlanSpec};
 use crate::wire::{
-    ChangeView, EventView, ExplainView, FaultView, HealthView, MetricsView, ProblemView, RingView,
-    ServerSpec, ServersView, StateSpec, WeightSpec,
+    ChangeView, EventView, ExplainView, FaultView, HealthView, MetricsView, PlanView, ProblemView,
+    RingView, ServerSpec, ServersView, StateSpec, WeightSpec,
 };
 
 const HEAD: &str = "\
@@ -98,6 +98,8 @@ fn typescript_is_that_of_the_shapes() {
     all.visit::<RingView>();
     all.visit::<ExplainView>();
     all.visit::<ChangeView>();
+    all.visit::<PlanView>();
+    all.visit::<PlanSpec>();
     all.visit::<EventView>();
     all.visit::<ProblemView>();
     all.visit::<FaultView>();

@@ -19,7 +19,9 @@ use super::server::{Server, ServerName, Weight};
 use super::settings::Settings;
 use super::{jump, local_rendezvous};
 
+mod at_rest;
 mod moved;
+pub(super) use at_rest::AtRest;
 
 /// How one tier of servers shares all keys.
 #[derive(Clone, Debug)]

@@ -82,3 +82,6 @@ mod timers;
 
 mod balancer;
 pub use balancer::LoadBalancer;
+
+mod plan;
+pub use plan::{Change, Load, Plan};

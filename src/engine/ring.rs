@@ -403,7 +403,8 @@ impl Ring {
         shares
     }
 
-    /// The part each server would own in a perfect world: [`expected_shares`].
+    /// The part each server would own in a perfect world, as a fraction: its
+    /// weight over the sum of weights; by [`Rank`].
     pub fn expected_shares(&self) -> Vec<f64> {
         expected_shares(&self.servers)
     }

@@ -15,7 +15,8 @@ use clap_complete::Shell;
     long_about = "Consistent-hashing HTTP load balancer: the same key goes to the same server, here, \
         in the npm package and on the page.",
     after_help = "Start with `ringway demo`, then open http://localhost:9090/.\n\n\
-        Exit status: 0 done, 1 it could not be done, 2 wrong usage or configuration."
+        Exit status: 0 done, 1 it could not be done, 2 wrong usage or configuration, \
+        3 a plan moves too much."
 )]
 pub struct Cli {
     /// What to do.
@@ -80,6 +81,19 @@ pub enum Command {
         /// The keys; without any, each line of standard input is one
         keys: Vec<String>,
     },
+    /// Say why each key goes where it goes while all servers are healthy
+    #[command(after_help = "Example:\n  ringway explain --config config.json user-1")]
+    Explain {
+        /// Which configuration.
+        #[command(flatten)]
+        config: ConfigArg,
+        /// The keys
+        #[arg(required = true)]
+        keys: Vec<String>,
+        /// Print a line of JSON for each key instead of a table
+        #[arg(long)]
+        json: bool,
+    },
     /// Show how evenly a configuration shares the ring
     #[command(after_help = "Example:\n  ringway ring --config config.json")]
     Ring {
@@ -87,6 +101,30 @@ pub enum Command {
         #[command(flatten)]
         config: ConfigArg,
         /// Print JSON, with all points, instead of a table
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say what another configuration would move, before it is used
+    #[command(after_help = "Compares the two at rest: health is left out.\n\n\
+            Examples:\n  ringway plan --config config.json --to new.json\n  \
+            ringway plan --to new.json --max-moved 5% || echo too much\n  \
+            cut -d' ' -f1 access.log | ringway plan --to new.json --keys -\n\n\
+            Exit status: 3 when more would move than --max-moved allows.")]
+    Plan {
+        /// Which configuration is in use.
+        #[command(flatten)]
+        config: ConfigArg,
+        /// The configuration that would follow it
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+        /// A file of keys, a line each, or `-` for standard input: how many of
+        /// them move, and how many each server gets
+        #[arg(long, value_name = "FILE")]
+        keys: Option<PathBuf>,
+        /// Fail when more of all keys (or of the keys given) would move: 5% or 0.05
+        #[arg(long, value_name = "PART", value_parser = super::plan::part)]
+        max_moved: Option<f64>,
+        /// Print JSON instead of a table
         #[arg(long)]
         json: bool,
     },

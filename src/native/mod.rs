@@ -26,19 +26,25 @@ pub mod demo;
 
 pub mod offline;
 
+pub mod plan;
+
 use std::ffi::OsString;
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
 use crate::config::Config;
+use crate::wire::PlanView;
 use cli::{Cli, Command, ConfigArg};
 use demo::DemoFleet;
 
 /// The exit status for wrong usage or configuration; clap uses the same.
 const MISUSE: u8 = 2;
+
+/// The exit status of a plan that moves more than is allowed.
+const MOVES_TOO_MUCH: u8 = 3;
 
 /// Why a command ended without success, and what to say about it.
 enum Failure {
@@ -46,6 +52,8 @@ enum Failure {
     Misuse(String),
     /// It could not be done.
     Failed(String),
+    /// It would move more than is allowed.
+    MovesTooMuch(String),
 }
 
 impl<E: std::error::Error> From<E> for Failure {
@@ -69,6 +77,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(Failure::Misuse(message)) => {
             eprintln!("ringway: {message}");
             ExitCode::from(MISUSE)
+        }
+        Err(Failure::MovesTooMuch(message)) => {
+            eprintln!("ringway: {message}");
+            ExitCode::from(MOVES_TOO_MUCH)
         }
         Err(Failure::Failed(message)) => {
             eprintln!("ringway: {message}");
@@ -119,6 +131,20 @@ fn execute(command: Command) -> Result<(), Failure> {
                 }
             })
         }
+        Command::Explain { config, keys, json } => {
+            let table = offline::table(&load(&config)?)?;
+            print(|out| {
+                let mut views = keys.iter().map(|key| offline::explained(&table, key));
+                if json {
+                    views.try_for_each(|view| {
+                        serde_json::to_writer(&mut *out, &view)?;
+                        writeln!(out)
+                    })
+                } else {
+                    views.try_for_each(|view| offline::explain_table(&view, &mut *out))
+                }
+            })
+        }
         Command::Ring { config, json } => {
             let table = offline::table(&load(&config)?)?;
             print(|out| {
@@ -129,6 +155,27 @@ fn execute(command: Command) -> Result<(), Failure> {
                 }
             })
         }
+        Command::Plan {
+            config,
+            to,
+            keys,
+            max_moved,
+            json,
+        } => {
+            let (before, after) = (load(&config)?, read(&to)?);
+            let mut keys = keys.map(|file| open_keys(&file)).transpose()?;
+            let keys = keys.as_mut().map(|keys| &mut **keys as &mut dyn BufRead);
+            let plan = plan::compare(&before, &after, keys)?;
+            print(|out| {
+                if json {
+                    serde_json::to_writer_pretty(&mut *out, &plan)?;
+                    writeln!(out)
+                } else {
+                    plan::table(&plan, out)
+                }
+            })?;
+            within(&plan, max_moved)
+        }
         Command::Schema => print(|out| {
             serde_json::to_writer_pretty(&mut *out, &Config::schema())?;
             writeln!(out)
@@ -138,6 +185,34 @@ fn execute(command: Command) -> Result<(), Failure> {
             Ok(())
         }),
     }
+}
+
+/// A file of keys, or standard input for `-`.
+fn open_keys(file: &Path) -> Result<Box<dyn BufRead>, Failure> {
+    if file == Path::new("-") {
+        return Ok(Box::new(io::stdin().lock()));
+    }
+    let opened = std::fs::File::open(file)
+        .map_err(|error| Failure::Failed(format!("{} cannot be read: {error}", file.display())))?;
+    Ok(Box::new(BufReader::new(opened)))
+}
+
+/// Holds a plan, and the keys it was asked about, to what may move.
+fn within(plan: &PlanView, max_moved: Option<f64>) -> Result<(), Failure> {
+    let Some(allowed) = max_moved else {
+        return Ok(());
+    };
+    let keys = plan.keys.as_ref();
+    let of_keys = keys.map_or(0.0, |keys| keys.moved as f64 / keys.total.max(1) as f64);
+    let moved = plan.moved.max(of_keys);
+    if moved <= allowed {
+        return Ok(());
+    }
+    Err(Failure::MovesTooMuch(format!(
+        "{:.2}% of keys would move; --max-moved allows {:.2}%",
+        100.0 * moved,
+        100.0 * allowed
+    )))
 }
 
 /// Writes to standard output. A reader that has seen enough (`| head`) is no

@@ -1,4 +1,4 @@
-//! Commands that answer from a configuration alone: check, route, ring.
+//! Commands that answer from a configuration alone: check, route, explain, ring.
 //!
 //! They ask the same engine as the proxy, without a socket. All servers are
 //! taken to be healthy.
@@ -8,7 +8,7 @@ use std::io::{self, BufRead, BufWriter, Write};
 use super::clock;
 use crate::config::Config;
 use crate::engine::{CommandError, Idle, LoadBalancer, RoutingTable};
-use crate::wire::{RingView, RoutedView};
+use crate::wire::{ExplainView, RingView, RoutedView};
 
 /// The routing table of a configuration at rest.
 ///
@@ -62,6 +62,30 @@ fn route_key(table: &RoutingTable, key: &[u8], out: &mut impl Write) -> io::Resu
         .map(|route| table.server(route.server).server.name.as_str());
     serde_json::to_writer(&mut *out, &RoutedView::new(key, position, server))?;
     out.write_all(b"\n")
+}
+
+/// Why a key goes where it goes while nothing is wrong.
+pub fn explained(table: &RoutingTable, key: &str) -> ExplainView {
+    ExplainView::new(table, &Idle, key.as_bytes())
+}
+
+/// Writes why a key goes where it goes, for people.
+///
+/// # Errors
+/// When `out` cannot be written to.
+pub fn explain_table(view: &ExplainView, mut out: impl Write) -> io::Result<()> {
+    let owner = view.owner.as_deref().unwrap_or("nobody");
+    writeln!(
+        out,
+        "{:?} stands at {} by {}; its owner is {owner}",
+        view.key, view.position, view.algorithm
+    )?;
+    for (i, candidate) in view.candidates.iter().enumerate() {
+        let reason = serde_json::to_value(candidate.reason)?;
+        let reason = reason.as_str().unwrap_or_default();
+        writeln!(out, "{:>4}. {}  {reason}", i + 1, candidate.server)?;
+    }
+    Ok(())
 }
 
 /// Writes the balance of a ring as a table.

@@ -17,8 +17,9 @@ use super::counters::Shard;
 use super::telemetry::events;
 use crate::config::Config;
 use crate::engine::{
-    Command, CommandError, Counters, Event, Events, LoadBalancer, Loads, Observation, Outcome,
-    RoutingTable, Server, ServerId, ServerIndex, ServerName, Snapshot, Timestamp, Verdict,
+    Change, Command, CommandError, Counters, Event, Events, LoadBalancer, Loads, Observation,
+    Outcome, Plan, RoutingTable, Server, ServerId, ServerIndex, ServerName, Snapshot, Timestamp,
+    Verdict,
 };
 
 /// Verdicts waiting for the driver. It takes them out in batches thousands of
@@ -169,15 +170,47 @@ impl Shared {
     /// When it cannot be done; nothing has changed then.
     pub fn apply(&self, command: Command) -> Result<Applied, CommandError> {
         let mut control = self.lock();
+        self.carry_out(&mut control, command)
+    }
+
+    fn carry_out(&self, control: &mut Control, command: Command) -> Result<Applied, CommandError> {
         let before = Arc::clone(control.balancer.table());
         let now = clock::now();
         let events = control.balancer.apply(command, now)?;
-        self.settle(&mut control, events, now);
+        self.settle(control, events, now);
         self.is_changed.notify_one();
         Ok(Applied {
             before,
             after: Arc::clone(control.balancer.table()),
         })
+    }
+
+    /// What changes would do to the fleet of this moment; nothing is done.
+    ///
+    /// # Errors
+    /// When one of them could not be done.
+    pub fn plan(&self, changes: Vec<Change>) -> Result<Plan, CommandError> {
+        // A copy, so that the plan is computed while others go on.
+        let balancer = self.lock().balancer.clone();
+        balancer.plan(changes)
+    }
+
+    /// Carries out an operator's command unless more than `max_moved` of all
+    /// keys would move by it: `Err` has the plan then.
+    ///
+    /// # Errors
+    /// When it cannot be done; nothing has changed then.
+    pub fn apply_within(
+        &self,
+        command: Command,
+        max_moved: f64,
+    ) -> Result<Result<Applied, Plan>, CommandError> {
+        let mut control = self.lock();
+        let plan = control.balancer.plan(vec![Change::from(command.clone())])?;
+        if plan.moved.total.fraction() > max_moved {
+            return Ok(Err(plan));
+        }
+        self.carry_out(&mut control, command).map(Ok)
     }
 
     /// Everything worth showing, up to this moment.

@@ -130,3 +130,77 @@ fn help_version_schema_and_completions_go_to_standard_output() {
         assert_eq!(text(&output.stderr), "", "{args:?}");
     }
 }
+
+/// A file of three or four servers, for plans.
+fn fleet_file(name: &str, n: usize) -> PathBuf {
+    let servers: Vec<serde_json::Value> = (0..n)
+        .map(|i| serde_json::json!({"name": format!("s{i}"), "address": "127.0.0.1", "port": 9000 + i}))
+        .collect();
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::write(&file, serde_json::json!({ "servers": servers }).to_string()).expect("room");
+    file
+}
+
+#[test]
+fn plan_says_what_moves_and_fails_when_that_is_too_much() {
+    let (three, four) = (fleet_file("three.json", 3), fleet_file("four.json", 4));
+    let (three, four) = (
+        three.to_str().expect("UTF-8"),
+        four.to_str().expect("UTF-8"),
+    );
+    let args = [
+        "plan", "--config", three, "--to", four, "--keys", "-", "--json",
+    ];
+    let output = ringway(&args, b"user-1\nuser-2\nuser-3\n");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let plan: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(plan["minimum"], 0.25);
+    assert_eq!(plan["keys"]["total"], 3);
+    assert!(plan["sampled"].is_null());
+
+    let table = ringway(&["plan", "--config", three, "--to", four], b"");
+    let table = text(&table.stdout);
+    assert!(
+        table.starts_with("moved ") && table.contains("s0 -> s3"),
+        "{table}"
+    );
+
+    for (allowed, status) in [("50%", 0), ("0.5", 0), ("1%", 3), ("0", 3)] {
+        let args = [
+            "plan",
+            "--config",
+            three,
+            "--to",
+            four,
+            "--max-moved",
+            allowed,
+        ];
+        assert_eq!(ringway(&args, b"").status.code(), Some(status), "{allowed}");
+    }
+    let args = [
+        "plan",
+        "--config",
+        three,
+        "--to",
+        four,
+        "--max-moved",
+        "lots",
+    ];
+    assert_eq!(ringway(&args, b"").status.code(), Some(2));
+}
+
+#[test]
+fn explain_lists_all_candidates_of_a_key() {
+    let output = ringway(&["explain", "--config", "config.json", "user123"], b"");
+    assert!(output.status.success());
+    assert_eq!(
+        text(&output.stdout),
+        "\"user123\" stands at 6f3bae88a40b238c by ring; its owner is server1\n   \
+         1. server1  chosen\n   2. server2  next\n"
+    );
+    let output = ringway(
+        &["explain", "--config", "config.json", "--json", "a", "b"],
+        b"",
+    );
+    assert_eq!(text(&output.stdout).lines().count(), 2);
+}

@@ -11,6 +11,7 @@ mod api;
 /// The golden vectors, which other languages replay too.
 mod golden;
 /// Probes of scripted servers: which answers are good, what is said of others.
+mod plan;
 mod probes;
 /// What must hold for all rings: statements checked on generated fleets.
 mod properties;

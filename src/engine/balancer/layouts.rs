@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::LoadBalancer;
-use crate::engine::layout::{Difference, Layout, LayoutError, Placed};
-use crate::engine::message::CommandError;
+use crate::engine::layout::{AtRest, Difference, Layout, LayoutError, Placed};
+use crate::engine::message::{CommandError, Events};
 use crate::engine::ring::{POINTS_MAX, TooManyPoints};
-use crate::engine::server::{Server, ServerName, ServerNumber};
+use crate::engine::server::{AdminState, Server, ServerName, ServerNumber};
 use crate::engine::settings::Settings;
+use crate::engine::time::Timestamp;
 
 /// The layouts of the primaries and of the backups among `servers`.
 pub(super) fn of(
@@ -126,5 +127,52 @@ impl LoadBalancer {
         } else {
             &mut self.primary
         }
+    }
+
+    /// The tier that takes keys while nothing is wrong: the primaries, unless
+    /// all of them are drained.
+    pub(in crate::engine) fn at_rest(&self) -> AtRest<'_> {
+        let takes = |is_backup: bool| -> Vec<bool> {
+            let tier = self
+                .servers
+                .values()
+                .filter(|m| m.server.backup == is_backup);
+            tier.map(|member| member.state == AdminState::Active)
+                .collect()
+        };
+        let (primaries, backups) = (takes(false), takes(true));
+        if !primaries.contains(&true) && backups.contains(&true) {
+            return AtRest::new(&self.backup, backups);
+        }
+        AtRest::new(&self.primary, primaries)
+    }
+
+    /// The same fleet by other settings.
+    pub(in crate::engine) fn relaid_by(
+        mut self,
+        change: impl FnOnce(&mut Settings),
+    ) -> Result<Self, CommandError> {
+        change(&mut self.settings);
+        let layout = |is_backup| {
+            let members = self.servers.values();
+            let placed = members
+                .filter(|member| member.server.backup == is_backup)
+                .map(|member| Placed {
+                    server: &member.server,
+                    order: member.id.0,
+                    number: member.number.number(),
+                });
+            Layout::new(&self.settings, &placed.collect::<Vec<_>>()).map(Arc::new)
+        };
+        let (primary, backup) = (layout(false)?, layout(true)?);
+        within_limit(&primary, &backup)?;
+        (self.primary, self.backup) = (primary, backup);
+        self.publish(&mut Events::default());
+        Ok(self)
+    }
+
+    /// The latest time heard of.
+    pub(in crate::engine) fn latest(&self) -> Timestamp {
+        self.latest
     }
 }

@@ -10,7 +10,7 @@ use crate::engine::ring::{Flow, Moved, Position, Rank, RingServer, Share};
 /// The most positions that are asked, and how many servers may be asked for
 /// all of them together: enough for a standard error of 0.2 % of all keys, in
 /// some hundredths of a second.
-const SAMPLES_MAX: u32 = 1 << 16;
+pub(super) const SAMPLES_MAX: u32 = 1 << 16;
 const DRAWS_MAX: u32 = 1 << 23;
 
 impl Layout {
@@ -33,14 +33,26 @@ impl Layout {
             });
             return self.flows(after, owners, None);
         }
+        self.sampled(after, |position| {
+            (self.owner(position), after.owner(position))
+        })
+    }
+
+    /// What changes hands by a sample of positions, each of which `owners`
+    /// answers for, as it was and as it is after.
+    pub(super) fn sampled(
+        &self,
+        after: &Self,
+        owners: impl Fn(Position) -> (Option<Rank>, Option<Rank>),
+    ) -> Moved {
         let asks = self.draws_per_key() + after.draws_per_key();
         let n_samples = (DRAWS_MAX / asks).clamp(1 << 10, SAMPLES_MAX);
         let share = Share::from_units(Share::WHOLE.units() / u128::from(n_samples));
-        let samples = (0..n_samples).map(|i| {
-            let position = Position::from_bits(hash::of_key(&i.to_le_bytes()));
-            (self.owner(position), after.owner(position), share)
+        let parts = samples(n_samples).map(|position| {
+            let (old, new) = owners(position);
+            (old, new, share)
         });
-        self.flows(after, samples, Some(n_samples))
+        self.flows(after, parts, Some(n_samples))
     }
 
     /// How many servers a key asks, about.
@@ -89,4 +101,9 @@ impl Layout {
             sampled,
         }
     }
+}
+
+/// The first `n` of the positions that are asked: always the same ones.
+pub(super) fn samples(n: u32) -> impl Iterator<Item = Position> {
+    (0..n).map(|i| Position::from_bits(hash::of_key(&i.to_le_bytes())))
 }

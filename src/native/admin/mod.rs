@@ -25,6 +25,8 @@ pub use listen::serve;
 
 mod openapi;
 
+mod plan;
+
 mod problem;
 
 mod route;

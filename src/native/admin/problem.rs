@@ -36,6 +36,7 @@ pub(super) enum Kind {
     DuplicateName,
     DuplicateId,
     NotLastShard,
+    MovesTooMuch,
     NotLaidOut,
     TooManyPoints,
     PreconditionFailed,
@@ -74,6 +75,11 @@ impl Kind {
             Self::Timeout => (S::REQUEST_TIMEOUT, "timeout", "The request came too slowly"),
             Self::DuplicateName => (S::CONFLICT, "duplicate-name", "The name is taken"),
             Self::DuplicateId => (S::CONFLICT, "duplicate-id", "The id is taken"),
+            Self::MovesTooMuch => (
+                S::CONFLICT,
+                "moves-too-much",
+                "More keys would move than may",
+            ),
             Self::NotLastShard => (
                 S::CONFLICT,
                 "not-last-shard",

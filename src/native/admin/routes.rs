@@ -9,11 +9,11 @@ use http::Method;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::call::{Answer, Call};
-use super::{assets, fleet, openapi, route, servers};
-use crate::config::Config;
+use super::{assets, fleet, openapi, plan, route, servers};
+use crate::config::{Config, PlanSpec};
 use crate::wire::{
-    ChangeView, ExplainView, HealthView, MetricsView, RingView, RouteSpec, RouteView, ServerSpec,
-    ServerView, ServersView, StateSpec, WeightSpec,
+    ChangeView, ExplainView, HealthView, MetricsView, PlanView, RingView, RouteSpec, RouteView,
+    ServerSpec, ServerView, ServersView, StateSpec, WeightSpec,
 };
 
 /// One method of one path.
@@ -71,6 +71,30 @@ const PUT: Method = Method::PUT;
 const DELETE: Method = Method::DELETE;
 
 const DONE: &str = "Done: the server, and what moved.";
+const PLANNED: &str = "With `dry_run`: what it would move; nothing was done.";
+const DONE_OR_PLANNED: &str =
+    "Done: the server, and what moved. With `dry_run`: what it would move; nothing was done.";
+
+/// What every write can be asked to mind.
+const GUARD: &[Parameter] = &[
+    Parameter {
+        name: "dry_run",
+        what: "Whether nothing is done, and the plan of it is answered; default false.",
+        is_required: false,
+        schema: || json_schema!({ "type": "boolean", "default": false }),
+    },
+    Parameter {
+        name: "max_moved",
+        what: "The most of all keys that may move, as `5%` or `0.05`; more is refused with 409.",
+        is_required: false,
+        schema: || json_schema!({ "type": "string", "pattern": "^[0-9.]+%?$" }),
+    },
+];
+
+fn change_or_plan(generator: &mut SchemaGenerator) -> Schema {
+    let (change, plan) = (of::<ChangeView>(generator), of::<PlanView>(generator));
+    json_schema!({ "anyOf": [change, plan] })
+}
 
 /// Where a server is named in a path.
 pub(super) const NAME: &str = "name";
@@ -93,9 +117,12 @@ pub(super) static ROUTES: &[Entry] = &[
         method: POST,
         path: "/api/servers",
         summary: "Add a server.",
-        query: &[],
+        query: GUARD,
         body: Some(of::<ServerSpec>),
-        answers: &[(201, DONE, Content::Json(of::<ChangeView>))],
+        answers: &[
+            (201, DONE, Content::Json(of::<ChangeView>)),
+            (200, PLANNED, Content::Json(of::<PlanView>)),
+        ],
         run: Run::Now(servers::add),
     },
     Entry {
@@ -111,27 +138,27 @@ pub(super) static ROUTES: &[Entry] = &[
         method: DELETE,
         path: "/api/servers/{name}",
         summary: "Remove a server.",
-        query: &[],
+        query: GUARD,
         body: None,
-        answers: &[(200, DONE, Content::Json(of::<ChangeView>))],
+        answers: &[(200, DONE_OR_PLANNED, Content::Json(change_or_plan))],
         run: Run::Now(servers::remove),
     },
     Entry {
         method: PUT,
         path: "/api/servers/{name}/weight",
         summary: "Change a server's weight.",
-        query: &[],
+        query: GUARD,
         body: Some(of::<WeightSpec>),
-        answers: &[(200, DONE, Content::Json(of::<ChangeView>))],
+        answers: &[(200, DONE_OR_PLANNED, Content::Json(change_or_plan))],
         run: Run::Now(servers::set_weight),
     },
     Entry {
         method: PUT,
         path: "/api/servers/{name}/state",
         summary: "Drain a server, or let it take requests again.",
-        query: &[],
+        query: GUARD,
         body: Some(of::<StateSpec>),
-        answers: &[(200, DONE, Content::Json(of::<ChangeView>))],
+        answers: &[(200, DONE_OR_PLANNED, Content::Json(change_or_plan))],
         run: Run::Now(servers::set_state),
     },
     Entry {
@@ -190,6 +217,15 @@ pub(super) static ROUTES: &[Entry] = &[
         body: Some(of::<RouteSpec>),
         answers: &[(200, "The decision.", Content::Json(of::<RouteView>))],
         run: Run::Later(|call| Box::pin(route::route(call))),
+    },
+    Entry {
+        method: POST,
+        path: "/api/plan",
+        summary: "What changes would move; nothing is done.",
+        query: &[],
+        body: Some(of::<PlanSpec>),
+        answers: &[(200, "The plan.", Content::Json(of::<PlanView>))],
+        run: Run::Now(plan::plan),
     },
     Entry {
         method: GET,

@@ -8,10 +8,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::call::{Answer, Call, json};
+use super::plan;
 use super::problem::{Kind, Problem};
 use crate::engine::{Command, CommandError, Server, ServerName, ServerSnapshot, Snapshot};
 use crate::wire::{
-    ChangeView, MovedView, ServerSpec, ServerView, ServersView, StateSpec, WeightSpec,
+    ChangeView, MovedView, PlanView, ServerSpec, ServerView, ServersView, StateSpec, WeightSpec,
 };
 
 /// What stands in a path as it is: RFC 3986's unreserved characters.
@@ -46,7 +47,10 @@ pub(super) fn add(call: &Call) -> Answer {
         utf8_percent_encode(name.as_str(), IN_PATH)
     );
     let mut answer = change(call, StatusCode::CREATED, Command::AddServer(server), &name)?;
-    if let Ok(path) = HeaderValue::from_str(&path) {
+    // Nothing is there after a dry run.
+    if answer.status() == StatusCode::CREATED
+        && let Ok(path) = HeaderValue::from_str(&path)
+    {
         answer.headers_mut().insert(header::LOCATION, path);
     }
     Ok(answer)
@@ -79,6 +83,7 @@ pub(super) fn set_state(call: &Call) -> Answer {
 /// Carries out a command and answers with what it did.
 fn change(call: &Call, status: StatusCode, command: Command, name: &ServerName) -> Answer {
     let shared = &call.admin.shared;
+    let guard = plan::Guard::of(call)?;
     if call.headers.contains_key(header::IF_MATCH) {
         let snapshot = shared.snapshot();
         match find(&snapshot, name) {
@@ -88,7 +93,16 @@ fn change(call: &Call, status: StatusCode, command: Command, name: &ServerName) 
             Err(problem) => return Err(problem),
         }
     }
-    let applied = shared.apply(command)?;
+    if guard.is_dry_run {
+        let plan = shared.plan(vec![command.into()])?;
+        return Ok(json(StatusCode::OK, &PlanView::new(&plan, None)));
+    }
+    let applied = match guard.max_moved {
+        None => shared.apply(command)?,
+        Some(max_moved) => shared
+            .apply_within(command, max_moved)?
+            .map_err(|plan| plan::moves_too_much(&plan, max_moved))?,
+    };
     let snapshot = shared.snapshot();
     let server = find(&snapshot, name).ok();
     let view = ChangeView {

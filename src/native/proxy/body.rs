@@ -75,9 +75,20 @@ impl Drop for RequestBody {
 pub(super) struct InFlight(Rc<WorkerServer>);
 
 impl InFlight {
-    pub(super) fn new(server: &Rc<WorkerServer>) -> Self {
-        server.runtime.in_flight.fetch_add(1, Relaxed);
-        Self(Rc::clone(server))
+    /// Counts a request in; with a `bound` only while fewer than that are in
+    /// flight there, all workers together.
+    pub(super) fn enter(server: &Rc<WorkerServer>, bound: Option<u32>) -> Option<Self> {
+        let in_flight = &server.runtime.in_flight;
+        let is_in = match bound {
+            None => {
+                in_flight.fetch_add(1, Relaxed);
+                true
+            }
+            Some(bound) => in_flight
+                .fetch_update(Relaxed, Relaxed, |n| (n < bound).then_some(n + 1))
+                .is_ok(),
+        };
+        is_in.then(|| Self(Rc::clone(server)))
     }
 }
 

@@ -7,7 +7,7 @@ use http::header::HOST;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::{Body, Incoming};
 
-use super::body::{InFlight, RequestBody, ResponseBody};
+use super::body::{RequestBody, ResponseBody};
 use super::conn::Client;
 use super::error::ProxyError;
 use super::headers;
@@ -81,7 +81,7 @@ async fn forward(
     let mut connection = Connection::KeptOrNew;
     let mut failed = None;
     loop {
-        let (index, server) = match fleet.route(key, &tried) {
+        let (index, server, in_flight) = match fleet.enter(key, &tried) {
             Ok(route) => route,
             // What went wrong at the last server says more than that there is
             // no other.
@@ -91,7 +91,6 @@ async fn forward(
             request.headers_mut().insert(HOST, server.authority.clone());
         }
         client.asks_server(has_body);
-        let in_flight = InFlight::new(server);
         let sent = clock::now();
         let result = server
             .pool

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, warn};
 
+use super::body::InFlight;
 use super::hash_key::HashKey;
 use super::request_id::RequestIds;
 use super::timer::{Timers, Wait};
@@ -308,14 +309,22 @@ impl WorkerFleet {
         &self.fleet.table
     }
 
-    /// Where a request goes now, of the servers not yet tried.
-    pub(super) fn route(
+    /// Where a request goes now, of the servers not yet tried, counted in
+    /// there. With bounded loads another worker may take the last place between
+    /// the question and the answer; then it is asked again, and somebody has
+    /// gone on.
+    pub(super) fn enter(
         &self,
         key: Option<Position>,
         tried: &[ServerIndex],
-    ) -> Result<(ServerIndex, &Rc<WorkerServer>), NoServer> {
-        let route = self.fleet.table.route(key, &*self.fleet, tried)?;
-        Ok((route.server, &self.servers[route.server.as_usize()]))
+    ) -> Result<(ServerIndex, &Rc<WorkerServer>, InFlight), NoServer> {
+        loop {
+            let route = self.fleet.table.route(key, &*self.fleet, tried)?;
+            let server = &self.servers[route.server.as_usize()];
+            if let Some(in_flight) = InFlight::enter(server, route.bound) {
+                return Ok((route.server, server, in_flight));
+            }
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::support::schema::{faults, resolve};
 const METHODS: [&str; 6] = ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"];
 
 /// Everything that can be called; a line more here is a line more in docs/api.md.
-pub(super) const CALLS: [&str; 18] = [
+pub(super) const CALLS: [&str; 19] = [
     "DELETE /api/servers/{name}",
     "GET /",
     "GET /api/config",
@@ -23,6 +23,7 @@ pub(super) const CALLS: [&str; 18] = [
     "GET /metrics",
     "GET /openapi.json",
     "GET /readyz",
+    "POST /api/plan",
     "POST /api/route",
     "POST /api/servers",
     "PUT /api/servers/{name}/state",

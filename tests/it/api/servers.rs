@@ -169,3 +169,39 @@ async fn a_write_with_a_tag_is_done_only_on_what_was_read() {
         .await;
     assert_eq!(reply.problem(), "unknown-server");
 }
+
+#[tokio::test]
+async fn a_write_can_be_planned_and_held_to_what_may_move() {
+    let api = Api::start(three()).await;
+    let spec = json!({ "name": "d", "address": "127.0.0.1", "port": 9999 });
+    let before = names(&api.get("/api/servers").await);
+
+    let planned = api.post("/api/servers?dry_run=true", &spec).await;
+    assert_eq!(planned.status, 200);
+    let moved = planned.json()["moved"].as_f64().expect("a number");
+    assert!((0.1..0.4).contains(&moved), "{moved}");
+    assert_eq!(planned.json()["minimum"], 0.25);
+    assert_eq!(planned.header("location"), "");
+    assert_eq!(names(&api.get("/api/servers").await), before);
+
+    let refused = api.post("/api/servers?max_moved=1%25", &spec).await;
+    assert_eq!(refused.status, 409);
+    assert_eq!(refused.problem(), "moves-too-much");
+    assert_eq!(names(&api.get("/api/servers").await), before);
+
+    let faulty = api
+        .post("/api/servers?max_moved=lots&dry_run=maybe", &spec)
+        .await;
+    assert_eq!(faulty.faults(), ["dry_run", "max_moved"]);
+
+    let done = api.post("/api/servers?max_moved=0.9", &spec).await;
+    assert_eq!(done.status, 201);
+    assert_eq!(
+        names(&api.get("/api/servers").await).len(),
+        before.len() + 1
+    );
+
+    let changes = json!({"changes": [{"remove": "d"}, {"add": spec, "remove": "d"}]});
+    let faulty = api.post("/api/plan", &changes).await;
+    assert_eq!(faulty.faults(), ["changes[1]"]);
+}

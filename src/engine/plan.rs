@@ -1,0 +1,145 @@
+//! A plan: what a change would move, before it is made.
+//!
+//! Health is left out: a plan compares two fleets at rest. Draining is not,
+//! since an operator decides it: the keys of a draining server count as going
+//! to their next candidates.
+
+use super::algorithm::Algorithm;
+use super::balancer::LoadBalancer;
+use super::message::{Command, CommandError};
+use super::ring::{Balance, Moved, Share};
+use super::server::{AdminState, Server, ServerName, VirtualNodes, Weight};
+
+/// One step of what is planned.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// Add a server.
+    Add(Server),
+    /// Remove one.
+    Remove(ServerName),
+    /// Change a weight.
+    Weight(ServerName, Weight),
+    /// Drain a server, or let it take requests again.
+    State(ServerName, AdminState),
+    /// Change the points for each unit of weight.
+    VirtualNodes(VirtualNodes),
+    /// Change the rule.
+    Algorithm(Algorithm),
+}
+
+impl From<Command> for Change {
+    fn from(command: Command) -> Self {
+        match command {
+            Command::AddServer(server) => Self::Add(server),
+            Command::RemoveServer(name) => Self::Remove(name),
+            Command::SetWeight(name, weight) => Self::Weight(name, weight),
+            Command::SetState(name, state) => Self::State(name, state),
+        }
+    }
+}
+
+/// What a change would do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// What part of all keys would go elsewhere, and from whom to whom.
+    pub moved: Moved,
+    /// The least that any rule could move between two fleets of these weights,
+    /// as a fraction: what the fair shares of those who gain grow by.
+    pub minimum: f64,
+    /// The fleet as it is.
+    pub before: Load,
+    /// The fleet as it would be.
+    pub after: Load,
+}
+
+/// How a fleet shares all keys.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Load {
+    /// What part goes to each server that takes keys, by name, and what would
+    /// be fair, as a fraction.
+    pub shares: Vec<(ServerName, Share, f64)>,
+    /// How even that is.
+    pub balance: Balance,
+}
+
+impl Plan {
+    /// Compares two fleets.
+    pub fn between(before: &LoadBalancer, after: &LoadBalancer) -> Self {
+        let (old, new) = (before.at_rest(), after.at_rest());
+        let (old_load, new_load) = (Load::of(&old), Load::of(&new));
+        Self {
+            moved: old.moved_to(&new),
+            minimum: minimum(&old_load, &new_load),
+            before: old_load,
+            after: new_load,
+        }
+    }
+}
+
+impl Load {
+    fn of(rest: &super::layout::AtRest<'_>) -> Self {
+        let shares = rest.shares();
+        let fair: Vec<f64> = rest.fair_shares();
+        let taking: Vec<usize> = (0..fair.len()).filter(|&i| fair[i] > 0.0).collect();
+        let balance = Balance::of(
+            &taking.iter().map(|&i| shares[i]).collect::<Vec<_>>(),
+            &taking.iter().map(|&i| fair[i]).collect::<Vec<_>>(),
+        );
+        let name = |i: usize| rest.layout().servers()[i].name.clone();
+        Self {
+            shares: taking
+                .iter()
+                .map(|&i| (name(i), shares[i], fair[i]))
+                .collect(),
+            balance,
+        }
+    }
+}
+
+/// What must move: a server's fair share cannot grow but by what others give.
+fn minimum(before: &Load, after: &Load) -> f64 {
+    let fair_before = |name: &ServerName| {
+        let found = before
+            .shares
+            .binary_search_by(|(other, ..)| other.cmp(name));
+        found.map_or(0.0, |i| before.shares[i].2)
+    };
+    let gains = after
+        .shares
+        .iter()
+        .map(|(name, _, fair)| fair - fair_before(name));
+    gains.filter(|gain| *gain > 0.0).sum()
+}
+
+impl LoadBalancer {
+    /// What `changes`, one after the other, would do; nothing is done.
+    ///
+    /// # Errors
+    /// When one of them could not be done.
+    pub fn plan(&self, changes: Vec<Change>) -> Result<Plan, CommandError> {
+        let mut planned = self.clone();
+        for change in changes {
+            planned = planned.with(change)?;
+        }
+        Ok(Plan::between(self, &planned))
+    }
+
+    fn with(mut self, change: Change) -> Result<Self, CommandError> {
+        let command = match change {
+            Change::Add(server) => Command::AddServer(server),
+            Change::Remove(name) => Command::RemoveServer(name),
+            Change::Weight(name, weight) => Command::SetWeight(name, weight),
+            Change::State(name, state) => Command::SetState(name, state),
+            Change::VirtualNodes(virtual_nodes) => {
+                return self.relaid_by(|settings| settings.virtual_nodes = virtual_nodes);
+            }
+            Change::Algorithm(algorithm) => {
+                return self.relaid_by(|settings| settings.algorithm = algorithm);
+            }
+        };
+        let now = self.latest();
+        // The events are of a fleet that nobody will see.
+        let _ = self.apply(command, now)?;
+        Ok(self)
+    }
+}
