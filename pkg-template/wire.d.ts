@@ -641,6 +641,9 @@ export type ServerHealthView = {
   last_probe: ProbeView | null,
 };
 
+/** What of a server HAProxy hashes. */
+export type ServerKey = "id" | "addr";
+
 /** One server's part of [`MetricsView`]. */
 export type ServerMetricsView = {
   /** Its name. */

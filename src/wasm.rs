@@ -21,7 +21,7 @@ use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
 
 use crate::config::{Config, PlanSpec};
 use crate::engine::{
-    Command, CommandError, Event, Events, LoadBalancer, Loads, Moved, Observation, Outcome,
+    Command, CommandError, Event, Events, Idle, LayoutError, LoadBalancer, Observation, Outcome,
     Position, ProbeId, ProbeOutcome, Server, ServerId, ServerIndex, ServerName, Timestamp,
 };
 use crate::wire::{

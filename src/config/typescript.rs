@@ -6,7 +6,7 @@ use std::path::Path;
 
 use ts_rs::{Config as Style, TS, TypeVisitor};
 
-use super::{Config, PlanSpec};
+use super::{AlgorithmName, Config, PlanSpec, ServerKey};
 use crate::wire::{
     ChangeView, EventView, ExplainView, FaultView, HealthView, MetricsView, PlanView, ProblemView,
     RingView, ServerSpec, ServersView, StateSpec, WeightSpec,
@@ -100,6 +100,8 @@ fn typescript_is_that_of_the_shapes() {
     all.visit::<ChangeView>();
     all.visit::<PlanView>();
     all.visit::<PlanSpec>();
+    all.visit::<ServerKey>();
+    all.visit::<AlgorithmName>();
     all.visit::<EventView>();
     all.visit::<ProblemView>();
     all.visit::<FaultView>();

@@ -90,6 +90,10 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "what is compared allows for its error"
+    )]
     fn it_agrees_with_the_standard_librarys() {
         let mut worst = 0_f64;
         let mut k = 1_u64;

@@ -3,7 +3,7 @@
 #![cfg(target_arch = "wasm32")]
 
 use ringway::config::Config;
-use ringway::engine::{Idle, LoadBalancer, ServerIndex, Timestamp};
+use ringway::engine::{Idle, LoadBalancer, Position, ServerIndex, Timestamp};
 use serde_json::Value;
 use wasm_bindgen_test::wasm_bindgen_test;
 
