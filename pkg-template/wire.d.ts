@@ -241,6 +241,20 @@ export type EventView = {
   /** Its name. */
   server: string,
 } | {
+  "event": "slow-started",
+  /** Its name. */
+  server: string,
+  /** In how many seconds it will have them all. */
+  for_s: number,
+} | {
+  "event": "slow-start-ended",
+  /** Its name. */
+  server: string,
+} | {
+  "event": "drained",
+  /** Its name. */
+  server: string,
+} | {
   "event": "fail-open",
   /** Which of the two. */
   on: boolean,
@@ -544,7 +558,7 @@ export type Process = {
 };
 
 /** Why a candidate is the answer, or why it is not. */
-export type ReasonWord = "chosen" | "next" | "unproven" | "unhealthy" | "ejected" | "draining" | "backup" | "tried" | "above-bound";
+export type ReasonWord = "chosen" | "next" | "unproven" | "unhealthy" | "ejected" | "draining" | "not-admitted" | "backup" | "tried" | "above-bound";
 
 /** How often a request is tried. */
 export type Retries = {
@@ -610,6 +624,17 @@ export type Routing = {
    * candidate of their key; 1.25 is the advice. Default null: no bound.
    */
   load_factor?: number | null,
+  /**
+   * Seconds in which a server that comes back, or joins a running fleet,
+   * gets its keys: a tenth at once, the others bit by bit, each key once.
+   * Default null: all at once.
+   */
+  slow_start?: number | null,
+  /**
+   * Seconds in which a drained server loses its keys, bit by bit. Default
+   * null: all at once.
+   */
+  drain?: number | null,
   /**
    * What is tried as the key of a request; the first that is present
    * wins. Default: the header x-ringway-key, then the client's IP
@@ -704,6 +729,11 @@ export type ServerView = {
   eligible: boolean,
   /** The same with the reason. */
   standing: StandingWord,
+  /**
+   * What part of its keys it takes, as a fraction: less than 1 while it
+   * comes back or is drained over some time, 0 while it takes none.
+   */
+  admission: number,
   /** Fractions of all keys. */
   share: ShareView,
   /** Requests sent to it whose answer has not ended. */

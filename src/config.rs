@@ -141,6 +141,13 @@ section! {
         /// a server may have, 1.001 to 100, before further ones go to the next
         /// candidate of their key; 1.25 is the advice. Default null: no bound.
         load_factor: Option<LoadFactor> ["number | null"] = None,
+        /// Seconds in which a server that comes back, or joins a running fleet,
+        /// gets its keys: a tenth at once, the others bit by bit, each key once.
+        /// Default null: all at once.
+        slow_start: Option<Seconds> ["number | null"] = None,
+        /// Seconds in which a drained server loses its keys, bit by bit. Default
+        /// null: all at once.
+        drain: Option<Seconds> ["number | null"] = None,
         /// What is tried as the key of a request; the first that is present
         /// wins. Default: the header x-ringway-key, then the client's IP
         /// address. Without any, the server with the fewest requests in flight
@@ -343,11 +350,14 @@ impl Config {
         // The ranges of the fields make these lossless.
         let small = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
         let percent = |n: u64| u8::try_from(n).unwrap_or(u8::MAX);
+        let seconds = |given: Option<Seconds>| given.map(Seconds::duration).unwrap_or_default();
         Settings {
             // Checked when the configuration was parsed.
             algorithm: self.algorithm().unwrap_or_default(),
             virtual_nodes: self.routing.virtual_nodes,
             load_factor: self.routing.load_factor,
+            slow_start: seconds(self.routing.slow_start),
+            drain: seconds(self.routing.drain),
             fail_open: self.routing.fail_open,
             health_check: engine::HealthCheck {
                 enabled: check.enabled,

@@ -193,6 +193,9 @@ shape! { out
         pub eligible: bool,
         /// The same with the reason.
         pub standing: StandingWord,
+        /// What part of its keys it takes, as a fraction: less than 1 while it
+        /// comes back or is drained over some time, 0 while it takes none.
+        pub admission: f64,
         /// Fractions of all keys.
         pub share: ShareView,
         /// Requests sent to it whose answer has not ended.
@@ -535,6 +538,8 @@ shape! { out
         Ejected,
         /// An operator is draining it.
         Draining,
+        /// It comes back by slow start and does not admit this key yet.
+        NotAdmitted,
         /// It is a backup, and a primary server can be used.
         Backup,
         /// The request was sent to it before.
@@ -652,6 +657,23 @@ shape! { out
             /// Its name.
             server: String,
         },
+        /// A server comes back and gets its keys bit by bit.
+        SlowStarted {
+            /// Its name.
+            server: String,
+            /// In how many seconds it will have them all.
+            for_s: f64,
+        },
+        /// It has all of its keys.
+        SlowStartEnded {
+            /// Its name.
+            server: String,
+        },
+        /// A server that was drained over some time has no keys left.
+        Drained {
+            /// Its name.
+            server: String,
+        },
         /// Nobody is eligible and all are used (`on`), or that is over.
         FailOpen {
             /// Which of the two.
@@ -740,6 +762,7 @@ impl ServerView {
                 .map(|until| until.since(now).as_secs_f64()),
             eligible: server.standing == Standing::Eligible,
             standing: server.standing.into(),
+            admission: server.admission.fraction(),
             share: ShareView {
                 expected: server.share_expected,
                 actual: server.share_actual.fraction(),
@@ -1023,6 +1046,16 @@ impl EventView {
             Event::Readmitted { name } => Self::Readmitted {
                 server: name.to_string(),
             },
+            Event::SlowStarted { name, until } => Self::SlowStarted {
+                server: name.to_string(),
+                for_s: until.since(now).as_secs_f64(),
+            },
+            Event::SlowStartEnded { name } => Self::SlowStartEnded {
+                server: name.to_string(),
+            },
+            Event::Drained { name } => Self::Drained {
+                server: name.to_string(),
+            },
             Event::FailOpen(on) => Self::FailOpen { on: *on },
             Event::ProbeDue { probe, server } => Self::ProbeDue {
                 server: server.name.to_string(),
@@ -1059,6 +1092,7 @@ impl From<Reason> for ReasonWord {
         match reason {
             Reason::Chosen => Self::Chosen,
             Reason::Next => Self::Next,
+            Reason::NotAdmitted { .. } => Self::NotAdmitted,
             Reason::Backup => Self::Backup,
             Reason::Tried => Self::Tried,
             Reason::AboveBound { .. } => Self::AboveBound,

@@ -8,6 +8,7 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::admission::{Admission, AdmissionState, Turn, Wanted};
 use super::hash;
 use super::health::{self, EjectionState, ProbeTally, Standing, Verdict};
 use super::layout::{Difference, Layout};
@@ -62,6 +63,7 @@ struct Member {
     state: AdminState,
     probes: ProbeTally,
     ejection: EjectionState,
+    admission: AdmissionState,
     /// It was there when the balancer started: it gets its keys before its
     /// first probe has finished, or they would all move twice at every start.
     was_first: bool,
@@ -195,6 +197,7 @@ impl LoadBalancer {
         while let Some((id, timer)) = self.timers.pop_due(now) {
             match timer {
                 Timer::Probe => self.start_probe(id, now, &mut events),
+                Timer::Admit => is_changed = true,
                 Timer::Readmit => {
                     if let Some(member) = self.member(id) {
                         member.ejection.readmit(now);
@@ -256,6 +259,10 @@ impl LoadBalancer {
                     health: member.probes.health(),
                     ejected_until: member.ejection.until(),
                     standing: entry.standing,
+                    admission: match entry.standing {
+                        Standing::Eligible | Standing::Draining => entry.admission,
+                        _ => Admission::NONE,
+                    },
                     share_expected,
                     share_actual,
                     in_flight: member.in_flight,
@@ -288,11 +295,15 @@ impl LoadBalancer {
         for member in self.servers.values_mut() {
             member.probe.set_back(back);
             member.ejection.set_back(back);
+            member.admission.set_back(back);
             if let Some(at) = member.probe.next {
                 self.timers.set(at, member.id, Timer::Probe);
             }
             if let Some(at) = member.ejection.until() {
                 self.timers.set(at, member.id, Timer::Readmit);
+            }
+            if let Some(at) = member.admission.due() {
+                self.timers.set(at, member.id, Timer::Admit);
             }
         }
     }
@@ -329,6 +340,9 @@ impl LoadBalancer {
         }
         if let Some(at) = member.ejection.until() {
             self.timers.cancel(at, member.id, Timer::Readmit);
+        }
+        if let Some(at) = member.admission.due() {
+            self.timers.cancel(at, member.id, Timer::Admit);
         }
         events.0.push(Event::ServerRemoved { name: name.clone() });
         self.publish(events);
@@ -400,6 +414,7 @@ impl LoadBalancer {
             state: AdminState::Active,
             probes: ProbeTally::default(),
             ejection: EjectionState::default(),
+            admission: AdmissionState::new(was_first),
             was_first,
             probe,
             in_flight: 0,
@@ -526,24 +541,39 @@ impl LoadBalancer {
 
     /// Makes the routing table anew and announces failing open.
     fn publish(&mut self, events: &mut Events) {
-        let servers = self
-            .servers
-            .values()
-            .map(|member| {
-                let trusts_unknown = member.was_first || !self.has_probed;
-                TableServer {
-                    id: member.id,
-                    server: member.server.clone(),
-                    number: member.number.number(),
-                    standing: health::standing(
-                        member.state,
-                        &member.ejection,
-                        &member.probes,
-                        trusts_unknown,
-                    ),
+        let mut servers = Vec::with_capacity(self.servers.len());
+        for member in self.servers.values_mut() {
+            let standing = member.standing(self.has_probed);
+            let was_due = member.admission.due();
+            let wanted = member.wanted(standing, self.has_probed);
+            let turn = member.admission.follow(wanted, &self.settings, self.latest);
+            if member.admission.due() != was_due {
+                if let Some(at) = was_due {
+                    self.timers.cancel(at, member.id, Timer::Admit);
                 }
-            })
-            .collect();
+                if let Some(at) = member.admission.due() {
+                    self.timers.set(at, member.id, Timer::Admit);
+                }
+            }
+            let name = || member.server.name.clone();
+            events.0.extend(turn.map(|turn| match turn {
+                Turn::Grows(until) => Event::SlowStarted {
+                    name: name(),
+                    until,
+                },
+                Turn::Grown => Event::SlowStartEnded { name: name() },
+                Turn::Drained => Event::Drained { name: name() },
+            }));
+            let is_draining = standing == Standing::Draining;
+            let admission = &member.admission;
+            servers.push(TableServer {
+                id: member.id,
+                server: member.server.clone(),
+                number: member.number.number(),
+                standing,
+                admission: admission.admission(is_draining, &self.settings, self.latest),
+            });
+        }
         let table = RoutingTable::new(
             self.table.version() + 1,
             &self.settings,
@@ -576,6 +606,31 @@ impl ProbeSchedule {
 }
 
 impl Member {
+    /// Whether it may get a new request; `has_probed` says whether any probe
+    /// has ever finished.
+    fn standing(&self, has_probed: bool) -> Standing {
+        self.standing_as(self.state, has_probed)
+    }
+
+    /// The same if operators said so.
+    fn standing_as(&self, state: AdminState, has_probed: bool) -> Standing {
+        let trusts_unknown = self.was_first || !has_probed;
+        health::standing(state, &self.ejection, &self.probes, trusts_unknown)
+    }
+
+    /// Whether it should get keys, or give them away.
+    fn wanted(&self, standing: Standing, has_probed: bool) -> Wanted {
+        match standing {
+            Standing::Eligible => Wanted::Keys,
+            Standing::Draining
+                if self.standing_as(AdminState::Active, has_probed) == Standing::Eligible =>
+            {
+                Wanted::Draining
+            }
+            _ => Wanted::Nothing,
+        }
+    }
+
     /// A number that stands for its name, for jitter.
     fn identity(&self) -> u64 {
         hash::of_key(self.server.name.as_str().as_bytes())

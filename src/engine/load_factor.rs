@@ -34,12 +34,13 @@ impl LoadFactor {
 
     /// The most requests a server may have in flight when `n_in_flight` are
     /// in flight at all usable servers together and one more comes:
-    /// ⌈factor × (n + 1) × weight / all weights⌉. At least 1; all bounds
-    /// together are more than n + 1, so that somebody is always below.
-    pub fn bound(self, n_in_flight: u64, weight: u32, all_weights: u64) -> u32 {
+    /// ⌈factor × (n + 1) × capacity / all capacities⌉. At least 1 where there is
+    /// a capacity; all bounds together are more than n + 1, so that somebody is
+    /// always below.
+    pub fn bound(self, n_in_flight: u64, capacity: u32, all_capacities: u64) -> u32 {
         let requests = u128::from(n_in_flight) + 1;
-        let fair_times_factor = u128::from(self.0) * requests * u128::from(weight);
-        let bound = fair_times_factor.div_ceil(1000 * u128::from(all_weights.max(1)));
+        let fair_times_factor = u128::from(self.0) * requests * u128::from(capacity);
+        let bound = fair_times_factor.div_ceil(1000 * u128::from(all_capacities.max(1)));
         u32::try_from(bound).unwrap_or(u32::MAX)
     }
 }

@@ -198,6 +198,23 @@ pub enum Event {
         /// Its name.
         name: ServerName,
     },
+    /// A server comes back: it gets its keys bit by bit.
+    SlowStarted {
+        /// Its name.
+        name: ServerName,
+        /// When it will have them all.
+        until: Timestamp,
+    },
+    /// It has all of its keys.
+    SlowStartEnded {
+        /// Its name.
+        name: ServerName,
+    },
+    /// A server that was drained over some time has no keys left.
+    Drained {
+        /// Its name.
+        name: ServerName,
+    },
     /// From now on no server is eligible and all are used (`true`), or one is
     /// eligible again (`false`).
     FailOpen(bool),

@@ -48,6 +48,9 @@ pub use compat::{
 mod algorithm;
 pub use algorithm::Algorithm;
 
+mod admission;
+pub use admission::Admission;
+
 mod load_factor;
 pub use load_factor::{LoadFactor, LoadFactorError};
 

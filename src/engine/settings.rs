@@ -18,6 +18,12 @@ pub struct Settings {
     /// How far above the mean a server may be loaded; default `None`: as far
     /// as its keys load it.
     pub load_factor: Option<LoadFactor>,
+    /// How long a server that comes back takes to get all of its keys again.
+    /// Default zero: it gets them at once.
+    pub slow_start: Duration,
+    /// How long a drained server takes to lose its last key. Default zero: it
+    /// loses all at once.
+    pub drain: Duration,
     /// When no server is eligible: route by the ring as if all were (`true`,
     /// the default: a wrong verdict on everybody must not stop all traffic),
     /// or answer that there is no server.
@@ -34,6 +40,8 @@ impl Default for Settings {
             algorithm: Algorithm::default(),
             virtual_nodes: VirtualNodes::DEFAULT,
             load_factor: None,
+            slow_start: Duration::ZERO,
+            drain: Duration::ZERO,
             fail_open: true,
             health_check: HealthCheck::default(),
             ejection: Ejection::default(),

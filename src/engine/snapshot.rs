@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use super::admission::Admission;
 use super::health::{Health, Standing};
 use super::message::{ProbeOutcome, ServerId};
 use super::metrics::Counters;
@@ -40,6 +41,9 @@ pub struct ServerSnapshot {
     pub ejected_until: Option<Timestamp>,
     /// What follows from the three.
     pub standing: Standing,
+    /// What part of its keys it takes: less than all while it comes back or is
+    /// drained over some time, none while it is not eligible.
+    pub admission: Admission,
     /// The fraction of keys its weight entitles it to, among the primary or
     /// the backup servers.
     pub share_expected: f64,

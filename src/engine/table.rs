@@ -8,6 +8,7 @@
 use core::fmt;
 use std::sync::Arc;
 
+use super::admission::{Admission, Gate};
 use super::algorithm::Algorithm;
 use super::hash;
 use super::health::Standing;
@@ -90,6 +91,23 @@ pub struct TableServer {
     pub number: u32,
     /// Whether it may get a request.
     pub standing: Standing,
+    /// What part of its keys it takes when it is eligible, or still has while
+    /// it is drained.
+    pub admission: Admission,
+}
+
+impl TableServer {
+    /// Whether it is drained and has keys left.
+    fn is_leaving(&self) -> bool {
+        self.standing == Standing::Draining && self.admission > Admission::NONE
+    }
+
+    /// How much of the load it should bear, relative to the others: its weight
+    /// times the part of its keys that it takes.
+    fn capacity(&self) -> u32 {
+        // At most 1000 times 2^16.
+        self.server.weight.number() * self.admission.parts()
+    }
 }
 
 /// A server in the order a key prefers them.
@@ -112,6 +130,11 @@ pub enum Reason {
     NotUsable(Standing),
     /// It is a backup, and a primary server can be used.
     Backup,
+    /// It comes back and does not admit this key yet.
+    NotAdmitted {
+        /// What part of its keys it admits.
+        admission: Admission,
+    },
     /// The request was sent to it before.
     Tried,
     /// It has as many requests in flight as bounded loads let it have.
@@ -136,8 +159,11 @@ pub struct RoutingTable {
     layout: Arc<Layout>,
     /// By rank in `layout`: where in `servers`, or `None` where it may not be used.
     usable: Box<[Option<ServerIndex>]>,
-    /// The weights of the usable servers together.
-    usable_weight: u64,
+    /// By rank in `layout`: which keys are admitted; `None` while every usable
+    /// server admits all of its keys, which is nearly always.
+    gates: Option<Box<[Gate]>>,
+    /// The capacities of the usable servers together.
+    usable_capacity: u64,
     fail_open: bool,
 }
 
@@ -156,6 +182,8 @@ impl RoutingTable {
     /// The first tier with anybody in it is used: eligible primaries, eligible
     /// backups, unproven primaries, unproven backups; then, if it may fail open,
     /// the primaries that are not draining, and the backups that are not.
+    /// Beside eligible servers those stay in use that are drained and have
+    /// keys left.
     pub(super) fn new(
         version: u64,
         settings: &Settings,
@@ -164,19 +192,21 @@ impl RoutingTable {
         backup: Arc<Layout>,
     ) -> Self {
         let may_fail_open = settings.fail_open;
-        let tier = |is_backup: bool, may_use: fn(Standing) -> bool, fail_open: bool| {
-            let usable: Box<[Option<ServerIndex>]> = servers
-                .iter()
-                .enumerate()
-                .filter(|(_, entry)| entry.server.backup == is_backup)
-                .map(|(i, entry)| may_use(entry.standing).then_some(ServerIndex(i as u32)))
+        let tier = |is_backup: bool, is_in: fn(&TableServer) -> bool, fail_open: bool| {
+            let may_use = |entry: &TableServer| is_in(entry) || (!fail_open && entry.is_leaving());
+            let members = || {
+                let entries = servers.iter().zip(0..);
+                entries.filter(|(entry, _)| entry.server.backup == is_backup)
+            };
+            let usable: Box<[Option<ServerIndex>]> = members()
+                .map(|(entry, i)| may_use(entry).then_some(ServerIndex(i)))
                 .collect();
-            let is_used = usable.iter().any(Option::is_some);
+            let is_used = members().any(|(entry, _)| is_in(entry));
             is_used.then_some((is_backup, usable, fail_open))
         };
-        let eligible = |standing| standing == Standing::Eligible;
-        let unproven = |standing| standing == Standing::Unproven;
-        let undrained = |standing| standing != Standing::Draining;
+        let eligible = |entry: &TableServer| entry.standing == Standing::Eligible;
+        let unproven = |entry: &TableServer| entry.standing == Standing::Unproven;
+        let undrained = |entry: &TableServer| entry.standing != Standing::Draining;
         let chosen = None
             .or_else(|| tier(false, eligible, false))
             .or_else(|| tier(true, eligible, false))
@@ -191,11 +221,20 @@ impl RoutingTable {
         let n_primaries = servers.iter().filter(|entry| !entry.server.backup).count();
         let (uses_backup, usable, fail_open) =
             chosen.unwrap_or_else(|| (false, vec![None; n_primaries].into(), false));
-        let usable_weight = usable
-            .iter()
-            .flatten()
-            .map(|index| u64::from(servers[index.as_usize()].server.weight.number()))
-            .sum();
+        let in_use = || {
+            let usable = usable.iter().flatten();
+            usable.map(|index| &servers[index.as_usize()])
+        };
+        let usable_capacity = in_use().map(|entry| u64::from(entry.capacity())).sum();
+        let is_gated = in_use().any(|entry| entry.admission != Admission::FULL);
+        let gates = is_gated.then(|| {
+            let members = servers
+                .iter()
+                .filter(|entry| entry.server.backup == uses_backup);
+            members
+                .map(|entry| Gate::new(&entry.server.name, entry.admission))
+                .collect()
+        });
         Self {
             version,
             rules: TableRules {
@@ -208,7 +247,8 @@ impl RoutingTable {
             primary,
             backup,
             usable,
-            usable_weight,
+            gates,
+            usable_capacity,
             fail_open,
         }
     }
@@ -260,10 +300,11 @@ impl RoutingTable {
     }
 
     /// Where a request goes now: the first candidate of its key that is usable,
-    /// was not `tried` and, with bounded loads, is below its bound; for a
-    /// request without a key, and where all are at their bounds, the usable one
-    /// with the fewest requests in flight for its weight (the first by name of
-    /// equals).
+    /// admits the key, was not `tried` and, with bounded loads, is below its
+    /// bound. Where nobody admits the key, it is the first that is eligible; for
+    /// a request without a key, and where all are at their bounds, the usable
+    /// one with the fewest requests in flight for its capacity (the first by
+    /// name of equals).
     ///
     /// # Errors
     /// When there is none.
@@ -313,6 +354,13 @@ impl RoutingTable {
                     Reason::Chosen
                 } else if may_use && tried.contains(&server) {
                     Reason::Tried
+                } else if may_use && !self.admits(rank, position) {
+                    match standing {
+                        Standing::Draining => Reason::NotUsable(standing),
+                        _ => Reason::NotAdmitted {
+                            admission: self.server(server).admission,
+                        },
+                    }
                 } else if may_use {
                     self.above_bound(server, loads, n_in_flight)
                         .unwrap_or(Reason::Next)
@@ -376,11 +424,15 @@ impl RoutingTable {
         // The owner is the answer in all but troubled times: look there before
         // setting up a walk.
         let owner = self.layout.owner(position)?;
-        self.untried(owner, tried).or_else(|| {
+        self.admitting(owner, position, tried).or_else(|| {
             self.is_any_untried(tried)
                 .then(|| {
                     self.layout
-                        .first(position, |rank| self.untried(rank, tried))
+                        .first(position, |rank| self.admitting(rank, position, tried))
+                        .or_else(|| {
+                            self.layout
+                                .first(position, |rank| self.staying(rank, tried))
+                        })
                 })
                 .flatten()
         })
@@ -396,7 +448,7 @@ impl RoutingTable {
     ) -> Option<(ServerIndex, Option<u32>)> {
         // Every bound is at least 1, so that an idle owner needs no sum of all.
         let owner = self.layout.owner(position)?;
-        if let Some(server) = self.untried(owner, tried)
+        if let Some(server) = self.admitting(owner, position, tried)
             && loads.in_flight(server) == 0
         {
             return Some((server, Some(1)));
@@ -405,14 +457,45 @@ impl RoutingTable {
             return None;
         }
         let n_in_flight = self.n_in_flight(loads);
-        let below = self.layout.first(position, |rank| {
-            let server = self.untried(rank, tried)?;
-            let weight = self.server(server).server.weight.number();
-            let bound = factor.bound(n_in_flight, weight, self.usable_weight);
+        let below = |server: ServerIndex| {
+            let bound = factor.bound(
+                n_in_flight,
+                self.server(server).capacity(),
+                self.usable_capacity,
+            );
             (loads.in_flight(server) < bound).then_some((server, Some(bound)))
-        });
-        // Only when servers were tried can all others be at their bounds.
-        below.or_else(|| self.least_loaded(loads, tried).map(unbounded))
+        };
+        let admitting = |rank| self.admitting(rank, position, tried).and_then(below);
+        let staying = |rank| self.staying(rank, tried).and_then(below);
+        self.layout
+            .first(position, admitting)
+            .or_else(|| self.layout.first(position, staying))
+            // Only when servers were tried can all others be at their bounds.
+            .or_else(|| self.least_loaded(loads, tried).map(unbounded))
+    }
+
+    /// The server of this rank, if it is usable, admits the key and was not tried.
+    #[inline]
+    fn admitting(
+        &self,
+        rank: Rank,
+        position: Position,
+        tried: &[ServerIndex],
+    ) -> Option<ServerIndex> {
+        self.untried(rank, tried)
+            .filter(|_| self.admits(rank, position))
+    }
+
+    /// The server of this rank, if it is usable, not drained, and was not tried.
+    fn staying(&self, rank: Rank, tried: &[ServerIndex]) -> Option<ServerIndex> {
+        self.untried(rank, tried)
+            .filter(|&server| !self.server(server).is_leaving())
+    }
+
+    #[inline]
+    fn admits(&self, rank: Rank, position: Position) -> bool {
+        let gates = self.gates.as_ref();
+        gates.is_none_or(|gates| gates[rank as usize].admits(position))
     }
 
     /// The server of this rank, if it is usable and was not tried.
@@ -440,26 +523,26 @@ impl RoutingTable {
         loads: &impl Loads,
         n_in_flight: u64,
     ) -> Option<Reason> {
-        let weight = self.server(server).server.weight.number();
         let factor = self.rules.load_factor?;
-        let bound = factor.bound(n_in_flight, weight, self.usable_weight);
+        let capacity = self.server(server).capacity();
+        let bound = factor.bound(n_in_flight, capacity, self.usable_capacity);
         let in_flight = loads.in_flight(server);
         (in_flight >= bound).then_some(Reason::AboveBound { in_flight, bound })
     }
 
     fn least_loaded(&self, loads: &impl Loads, tried: &[ServerIndex]) -> Option<ServerIndex> {
-        // In flight over weight, compared by cross-multiplication.
+        // In flight over capacity, compared by cross-multiplication.
         let mut least: Option<(ServerIndex, u64, u64)> = None;
         for &server in self.usable.iter().flatten() {
             if tried.contains(&server) {
                 continue;
             }
             let load = u64::from(loads.in_flight(server));
-            let weight = u64::from(self.server(server).server.weight.number());
-            if least.is_none_or(|(_, load_least, weight_least)| {
-                load * weight_least < load_least * weight
+            let capacity = u64::from(self.server(server).capacity());
+            if least.is_none_or(|(_, load_least, capacity_least)| {
+                load * capacity_least < load_least * capacity
             }) {
-                least = Some((server, load, weight));
+                least = Some((server, load, capacity));
             }
         }
         least.map(|(server, _, _)| server)

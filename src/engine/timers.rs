@@ -12,6 +12,8 @@ pub(super) enum Timer {
     Probe,
     /// The server's ejection ends.
     Readmit,
+    /// The server admits more of its keys, or fewer.
+    Admit,
 }
 
 /// Deadlines, soonest first. The owner keeps each deadline's time and names it

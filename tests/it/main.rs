@@ -5,13 +5,15 @@
 /// «a server», «a ring».
 mod support;
 
-/// The REST API over real sockets: every call, every refusal, every example.
+/// What holds for every algorithm, and what each promises.
 mod algorithms;
+/// The REST API over real sockets: every call, every refusal, every example.
 mod api;
 /// The golden vectors, which other languages replay too.
 mod golden;
-/// Probes of scripted servers: which answers are good, what is said of others.
+/// What a plan says, beside what then happens.
 mod plan;
+/// Probes of scripted servers: which answers are good, what is said of others.
 mod probes;
 /// What must hold for all rings: statements checked on generated fleets.
 mod properties;
@@ -19,11 +21,14 @@ mod properties;
 mod proxy;
 /// A fleet in random trouble beside a shadow model; one seed, one history.
 mod simulation;
+/// Keys that come back and leave bit by bit.
+mod slow_start;
 
 /// The program as a user starts it.
 mod cli;
-/// Whole configurations, good and bad.
+/// The rules of other products, beside what the products answered.
 mod compat;
+/// Whole configurations, good and bad.
 mod config;
 /// What the documentation must not forget.
 mod docs;

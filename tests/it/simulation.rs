@@ -23,8 +23,8 @@ use std::time::Duration;
 
 use ringway::engine::{
     AdminState, Command, CommandError, Counters, Event, Events, Health, LoadBalancer, Observation,
-    Outcome, ProbeId, ProbeOutcome, Ring, Server, ServerId, ServerName, Settings, Timestamp,
-    Verdict,
+    Outcome, ProbeId, ProbeOutcome, Ring, Server, ServerId, ServerName, Settings, Standing,
+    Timestamp, Verdict,
 };
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -92,6 +92,8 @@ struct Shadow {
     results: Vec<bool>,
     health: Health,
     is_ejected: bool,
+    /// Slow start was announced to have begun and not to have ended.
+    is_coming: bool,
     in_flight: u32,
     /// Its last probe, while that is unanswered.
     asked: Option<ProbeId>,
@@ -121,6 +123,10 @@ impl World {
             fail_open: rng.chance(70),
             ..Settings::default()
         };
+        if rng.chance(50) {
+            settings.slow_start = Duration::from_millis(rng.below(60_000));
+            settings.drain = Duration::from_millis(rng.below(60_000));
+        }
         settings.health_check.enabled = rng.chance(85);
         settings.health_check.fall = 1 + rng.below(4) as u32;
         settings.health_check.rise = 1 + rng.below(3) as u32;
@@ -477,6 +483,20 @@ impl World {
                     assert!(shadow.is_ejected);
                     shadow.is_ejected = false;
                 }
+                Event::SlowStarted { name, until } => {
+                    assert!(until > self.now || until == Timestamp::MAX);
+                    let shadow = self.shadow(&name);
+                    assert!(!shadow.is_coming);
+                    shadow.is_coming = true;
+                }
+                Event::SlowStartEnded { name } => {
+                    let shadow = self.shadow(&name);
+                    assert!(shadow.is_coming);
+                    shadow.is_coming = false;
+                }
+                Event::Drained { name } => {
+                    assert_eq!(self.shadow(&name).state, AdminState::Draining);
+                }
                 Event::FailOpen(fail_open) => {
                     assert_ne!(self.fail_open, fail_open);
                     self.fail_open = fail_open;
@@ -491,6 +511,15 @@ impl World {
                     self.probes.push(probe);
                 }
             }
+        }
+        // Who is not eligible any more begins again next time.
+        let (lost, _): (Vec<_>, Vec<_>) = self
+            .shadows
+            .values()
+            .map(|shadow| (shadow.server.name.clone(), self.standing(shadow)))
+            .partition(|(_, standing)| *standing != Standing::Eligible);
+        for (name, _) in lost {
+            self.shadow(&name).is_coming = false;
         }
     }
 
@@ -540,6 +569,7 @@ impl Shadow {
             results: Vec::new(),
             health: Health::Unknown,
             is_ejected: false,
+            is_coming: false,
             in_flight: 0,
             asked: None,
         }

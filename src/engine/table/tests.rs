@@ -40,6 +40,10 @@ fn table(servers: &[(&str, Standing)], may_fail_open: bool) -> RoutingTable {
                 },
                 number: id as u32 + 1,
                 standing,
+                admission: match standing {
+                    Draining => Admission::NONE,
+                    _ => Admission::FULL,
+                },
             }
         })
         .collect();

@@ -27,6 +27,9 @@ pub fn log(event: &Event, now: Timestamp) {
         }
         EventView::Ejected { server, for_s, why } => warn!(server, for_s, why, "server ejected"),
         EventView::Readmitted { server } => info!(server, "server re-admitted"),
+        EventView::SlowStarted { server, for_s } => info!(server, for_s, "slow start begun"),
+        EventView::SlowStartEnded { server } => info!(server, "slow start ended"),
+        EventView::Drained { server } => info!(server, "server drained: no keys left"),
         EventView::FailOpen { on: true } => {
             warn!("no server is eligible: failing open, all servers get their keys");
         }

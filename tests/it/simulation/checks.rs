@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use ringway::engine::{
-    AdminState, Event, Events, Health, Idle, Moved, NoServer, Position, Reason, Ring, ServerId,
-    ServerIndex, ServerName, Share, Standing,
+    AdminState, Admission, Event, Events, Health, Idle, Moved, NoServer, Position, Reason, Ring,
+    ServerId, ServerIndex, ServerName, Share, Standing,
 };
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -91,6 +91,18 @@ impl World {
             assert_eq!(seen.health, shadow.health);
             assert_eq!(seen.ejected_until.is_some(), shadow.is_ejected);
             assert_eq!(seen.standing, self.standing(shadow));
+            let (all, none) = (Admission::FULL, Admission::NONE);
+            match seen.standing {
+                Standing::Eligible => {
+                    assert_eq!(seen.admission < all, shadow.is_coming);
+                    assert!(seen.admission >= Admission::FIRST);
+                }
+                Standing::Draining if self.lb.settings().drain.is_zero() => {
+                    assert_eq!(seen.admission, none);
+                }
+                Standing::Draining => {}
+                _ => assert_eq!(seen.admission, none),
+            }
             assert_eq!(seen.in_flight, shadow.in_flight, "(b)");
             assert_eq!(seen.last_probe.is_some(), !shadow.results.is_empty());
         }
@@ -116,7 +128,12 @@ impl World {
                     assert_eq!(route.fail_open, self.fail_open);
                     let standing = table.server(route.server).standing;
                     let is_anybody = self.is_anybody(Standing::Eligible);
-                    assert_eq!(standing == Standing::Eligible, is_anybody, "(a)");
+                    let is_leaving = is_anybody && standing == Standing::Draining;
+                    assert_eq!(
+                        standing == Standing::Eligible || is_leaving,
+                        is_anybody,
+                        "(a)"
+                    );
                 }
                 Err(NoServer::Empty) => assert!(self.shadows.is_empty()),
                 Err(NoServer::NoneEligible) => {
@@ -131,13 +148,16 @@ impl World {
             }
             let tried: Vec<ServerName> = tried.into_iter().map(name_of).collect();
             assert_eq!(tried, expected);
-            let explained: Vec<ServerName> = table
-                .explain(Position::from_bits(position), &Idle, &[])
-                .into_iter()
-                .filter(|c| matches!(c.reason, Reason::Chosen | Reason::Next))
-                .map(|candidate| name_of(candidate.server))
-                .collect();
-            assert_eq!(explained, expected);
+            let explained = table.explain(Position::from_bits(position), &Idle, &[]);
+            let with = |wanted: fn(Reason) -> bool| -> Vec<ServerName> {
+                let found = explained.iter().filter(|c| wanted(c.reason));
+                found.map(|candidate| name_of(candidate.server)).collect()
+            };
+            // Those that do not admit the key come behind those that do, and
+            // the first of them is taken when there is nobody else.
+            let usual = with(|reason| matches!(reason, Reason::Chosen | Reason::Next));
+            let not_yet = with(|reason| matches!(reason, Reason::NotAdmitted { .. }));
+            assert_eq!([usual, not_yet].concat(), expected);
             let text = format!("{tried:?}");
             self.digest_in(text.as_bytes());
         }
@@ -166,11 +186,39 @@ impl World {
         }
         let found = tiers.iter().position(|tier| !tier.is_empty());
         assert_eq!(self.fail_open, found.is_some_and(|i| i >= 4));
-        found.map(|i| tiers.swap_remove(i)).unwrap_or_default()
+        let Some(i) = found else {
+            return BTreeSet::new();
+        };
+        let mut tier = tiers.swap_remove(i);
+        if i < 4 {
+            // Beside them, who is drained and has keys left.
+            let leaving = with(i % 2 == 1, &|s| s == Standing::Draining);
+            tier.extend(leaving.into_iter().filter(|name| self.admits(name) > 0.0));
+        }
+        tier
+    }
+
+    /// What part of its keys the server of this name takes.
+    fn admits(&self, name: &ServerName) -> f64 {
+        let mut entries = self.lb.table().servers().iter();
+        let found = entries.find(|entry| entry.server.name == *name);
+        found.expect("it is there").admission.fraction()
+    }
+
+    /// Whether that part has the key at `position`, as docs/algorithms.md has it.
+    fn is_admitted(&self, name: &ServerName, position: u64) -> bool {
+        let bytes = [name.as_str().as_bytes(), b"\0\xff\xff\xff\xff"].concat();
+        let mut x = position ^ xxh3_64(&bytes);
+        x = (x ^ (x >> 27)).wrapping_mul(0x3c79_ac49_2ba7_b653);
+        x = (x ^ (x >> 33)).wrapping_mul(0x1c69_b3f7_4ac4_ae35);
+        x ^= x >> 27;
+        // In 65,536ths, which a fraction holds exactly.
+        ((x >> 48) as f64) < self.admits(name) * 65_536.0
     }
 
     /// Those of `tier` clockwise from `position`: by how far on their nearest
-    /// point is. (A walk past the others is a walk without them.)
+    /// point is. (A walk past the others is a walk without them.) Who does not
+    /// admit the key comes last, or not at all while it is drained.
     fn expected(&self, tier: &BTreeSet<ServerName>, position: u64) -> Vec<ServerName> {
         let n = self.lb.settings().virtual_nodes.number();
         let mut first: Vec<(u64, &ServerName)> = tier
@@ -184,10 +232,19 @@ impl World {
             })
             .collect();
         first.sort();
-        first.into_iter().map(|(_, name)| name.clone()).collect()
+        let admitted = |name: &ServerName| self.is_admitted(name, position);
+        let (now, later): (Vec<&ServerName>, Vec<&ServerName>) = first
+            .into_iter()
+            .map(|(_, name)| name)
+            .partition(|name| admitted(name));
+        let stays = |name: &&ServerName| self.shadows[*name].state == AdminState::Active;
+        now.into_iter()
+            .chain(later.into_iter().filter(stays))
+            .cloned()
+            .collect()
     }
 
-    fn standing(&self, shadow: &Shadow) -> Standing {
+    pub(super) fn standing(&self, shadow: &Shadow) -> Standing {
         if shadow.state == AdminState::Draining {
             Standing::Draining
         } else if shadow.is_ejected {
