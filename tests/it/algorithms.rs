@@ -154,7 +154,8 @@ fn moved_over_least(algorithm: &Algorithm) -> f64 {
     let gone = rest.remove(50);
     let moved = layout(algorithm, &all).moved_to(&layout(algorithm, &rest));
     let own = moved.flows.iter().filter(|flow| flow.from == gone.name);
-    moved.total.fraction() / own.map(|flow| flow.share.fraction()).sum::<f64>()
+    // Whole numbers, so that nothing more than the least is exactly 1.
+    moved.total.units() as f64 / own.map(|flow| flow.share.units()).sum::<u128>() as f64
 }
 
 #[test]
