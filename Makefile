@@ -107,6 +107,10 @@ bench: $(PACKAGE)  ## Measure: ring, routing, and the package in Node
 	cargo bench
 	node tests/js/speed.mjs
 
+evaluation:  ## Write docs/evaluation.md and its pictures again: how even, stable and costly each algorithm is
+	$(NEED) cc
+	cargo bench --bench ring -- evaluation
+
 ##@ Else
 
 clean:  ## Remove everything that was built, but not what was installed
@@ -122,7 +126,7 @@ help:  ## Say what there is
 build/page: www/pkg/index.js $(shell find www -type f -not -path 'www/pkg/*')
 	@touch src/native/admin/assets.rs $@
 
-.PHONY: run package page test start fmt lint test-native test-oracle test-wasm test-package test-page docs test-long bench clean help
+.PHONY: run package page test start fmt lint test-native test-oracle test-wasm test-package test-page docs test-long bench evaluation clean help
 
 # The engine for JavaScript: compiled, given its glue, optimised.
 $(WASM): $(WASM_SOURCES)

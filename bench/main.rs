@@ -13,11 +13,13 @@
 //! has 160 for each server, version 2 as many as we ask for), and a plain
 //! binary search over our own points.
 
+use std::alloc::{GlobalAlloc, Layout, System};
 use std::collections::BTreeMap;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::hint::black_box;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use hashring::HashRing;
@@ -38,9 +40,58 @@ const ROUNDS: usize = 101;
 /// The most time for all rounds of one table.
 const TABLE: Duration = Duration::from_secs(10);
 
+mod evaluation;
+mod peers;
+
+/// Counts what is allocated, for the tables of memory.
+struct Counting;
+
+static ALLOCATED: AtomicUsize = AtomicUsize::new(0);
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[expect(unsafe_code, reason = "an allocator is unsafe to implement")]
+// SAFETY: all is passed on to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATED.fetch_add(layout.size(), Relaxed);
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        ALLOCATED.fetch_sub(layout.size(), Relaxed);
+        // SAFETY: as above.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATED.fetch_add(size, Relaxed);
+        ALLOCATED.fetch_sub(layout.size(), Relaxed);
+        // SAFETY: as above.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+/// Bytes that are allocated now.
+fn allocated() -> usize {
+    ALLOCATED.load(Relaxed)
+}
+
 fn main() {
-    let is_smoke = std::env::args().any(|argument| argument == "--test");
+    let is = |word: &str| std::env::args().any(|argument| argument == word);
+    if is("evaluation") {
+        return evaluation::write();
+    }
+    let is_smoke = is("--test");
     let bench = Bench { is_smoke };
+    for n_servers in [10, 100, 1000] {
+        peers::lookup(&bench, n_servers);
+    }
+    if is("peers") {
+        return;
+    }
     for n_servers in [10, 100, 160, 1000, 10_000] {
         bench.lookup(n_servers);
     }
@@ -311,6 +362,22 @@ impl Bench {
     }
 }
 
+/// Runs `case` for [`SLICE`] as often as `n_rounds` says, after once to warm
+/// up: the nanoseconds of one operation in each round.
+#[expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+fn nanos(mut case: impl FnMut() -> u64, n_rounds: usize) -> Vec<f64> {
+    case();
+    let round = |_| {
+        let start = Instant::now();
+        let mut n = 0;
+        while n == 0 || start.elapsed() < SLICE {
+            n += case();
+        }
+        start.elapsed().as_nanos() as f64 / n as f64
+    };
+    (0..n_rounds).map(round).collect()
+}
+
 fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
@@ -400,7 +467,7 @@ impl Hash for Through {
 }
 
 /// Passes a hash through as it is.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Given(u64);
 
 impl Hasher for Given {

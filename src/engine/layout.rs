@@ -264,8 +264,8 @@ impl Layout {
     pub fn owner(&self, position: Position) -> Option<Rank> {
         match self {
             Self::Ring(ring) => ring.owner(position),
-            Self::LocalRendezvous(ring) => local_rendezvous::first(ring, position, Some),
-            Self::Rendezvous(draws) => draws.first(position, Some),
+            Self::LocalRendezvous(ring) => local_rendezvous::owner(ring, position),
+            Self::Rendezvous(draws) => draws.owner(position),
             Self::Table(table) => table.owner(position),
         }
     }

@@ -14,6 +14,22 @@ use super::ring::{Position, Rank, Ring, Share};
 /// How many points a key chooses from.
 pub(super) const WINDOW: usize = 8;
 
+/// The server of the best point of the key's window; `None` on an empty ring.
+pub(super) fn owner(ring: &Ring, position: Position) -> Option<Rank> {
+    let Some(window) = ring.next_points::<WINDOW>(position) else {
+        return first(ring, position, Some);
+    };
+    // Without a branch: random draws would have it mispredicted.
+    let mut best = draw(position, window[0].position.bits());
+    let mut owner = window[0].server;
+    for point in &window[1..] {
+        let draw = draw(position, point.position.bits());
+        owner = if draw > best { point.server } else { owner };
+        best = best.max(draw);
+    }
+    Some(owner)
+}
+
 /// The best point of the key's window whose server `accept` answers for;
 /// behind the window, the first clockwise. A window is the same whoever is
 /// accepted, so that a server's failure moves its own keys only.

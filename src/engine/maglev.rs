@@ -78,6 +78,8 @@ pub(super) struct Filler {
 pub(super) struct Maglev {
     /// By slot: which filler has it.
     slots: Vec<u16>,
+    /// 2^128 over the number of slots, rounded up.
+    reciprocal: u128,
 }
 
 impl Maglev {
@@ -124,6 +126,7 @@ impl Maglev {
         }
         Self {
             slots: slots.into_iter().map(Option::unwrap_or_default).collect(),
+            reciprocal: u128::MAX / u128::from(size) + 1,
         }
     }
 
@@ -131,7 +134,18 @@ impl Maglev {
     /// remainder.
     #[inline]
     pub(super) fn owner(&self, position: Position) -> u32 {
-        u32::from(self.slots[(position.bits() % self.slots.len() as u64) as usize])
+        u32::from(self.slots[self.remainder(position.bits())])
+    }
+
+    /// `bits` modulo the number of slots, by multiplying: the fraction of
+    /// `bits` over that number, in units of 2^-128, times that number (Lemire
+    /// et al., «Faster remainder by direct computation», 2019).
+    #[inline]
+    fn remainder(&self, bits: u64) -> usize {
+        let n_slots = self.slots.len() as u128;
+        let fraction = self.reciprocal.wrapping_mul(u128::from(bits));
+        let low = ((fraction & u128::from(u64::MAX)) * n_slots) >> 64;
+        (((fraction >> 64) * n_slots + low) >> 64) as usize
     }
 
     /// How many slots there are.
@@ -157,4 +171,27 @@ impl Maglev {
 fn step(from: u64, by: u64, size: u64) -> u64 {
     let to = from + by;
     if to >= size { to - size } else { to }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_remainder_is_the_remainder() {
+        let filler = Filler {
+            offset: 3,
+            skip: 5,
+            weight: 1.0,
+        };
+        for size in [2, 3, 7, 65_537, 655_373, 5_000_011_u64] {
+            let slots = Maglev::new(TableSize::new(size).expect("a prime"), &[filler]);
+            let edges = [0, 1, size - 1, size, size + 1, u64::MAX - 1, u64::MAX];
+            let near = u64::MAX / size * size;
+            let drawn = (1..2_000_u64).map(|i| i.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            for bits in edges.into_iter().chain([near - 1, near]).chain(drawn) {
+                assert_eq!(slots.remainder(bits) as u64, bits % size, "{bits} {size}");
+            }
+        }
+    }
 }

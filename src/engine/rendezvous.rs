@@ -21,6 +21,8 @@ pub struct Rendezvous {
     servers: Vec<RingServer>,
     /// XXH3-64 of each name.
     seeds: Vec<u64>,
+    /// By rank, beside each other.
+    weights: Vec<u32>,
     /// Whether all weights are equal: the greatest draw wins then, by which
     /// the logarithm is saved.
     is_even: bool,
@@ -51,6 +53,7 @@ impl Rendezvous {
         let seed = |server: &RingServer| hash::of_key(server.name.as_str().as_bytes());
         Self {
             seeds: servers.iter().map(seed).collect(),
+            weights: servers.iter().map(|s| s.weight.number()).collect(),
             servers,
             is_even,
         }
@@ -59,6 +62,22 @@ impl Rendezvous {
     /// The servers, sorted by name.
     pub fn servers(&self) -> &[RingServer] {
         &self.servers
+    }
+
+    /// The best of all servers; `None` without any.
+    pub(super) fn owner(&self, position: Position) -> Option<Rank> {
+        if !self.is_even {
+            return self.first(position, Some);
+        }
+        let (&first, rest) = self.seeds.split_first()?;
+        let (mut best, mut owner) = (draw(position, first), 0);
+        for (&seed, rank) in rest.iter().zip(1..) {
+            // Without a branch: random draws would have it mispredicted.
+            let draw = draw(position, seed);
+            owner = if draw > best { rank } else { owner };
+            best = best.max(draw);
+        }
+        Some(owner)
     }
 
     /// The best of the servers that `accept` answers for, with its answer.
@@ -70,8 +89,14 @@ impl Rendezvous {
     ) -> Option<T> {
         let mut best: Option<(Bid, T)> = None;
         for (rank, &seed) in self.seeds.iter().enumerate() {
+            let draw = draw(position, seed);
+            if let Some((best, _)) = &best
+                && self.surely_loses(rank, draw, *best)
+            {
+                continue;
+            }
             // Whether a bid wins is cheaper to say than whether it may.
-            let bid = self.bid(rank, draw(position, seed));
+            let bid = self.bid(rank, draw);
             if best.as_ref().is_none_or(|(best, _)| bid.beats(*best))
                 && let Some(answer) = accept(rank as Rank)
             {
@@ -97,6 +122,20 @@ impl Rendezvous {
         bids.into_iter().map(|(_, rank)| rank).collect()
     }
 
+    /// Whether a draw is so low that it needs no logarithm to lose to `best`:
+    /// most are. `-log2(u)` is at least `(1 - u) / ln 2`, which is 184.66 units
+    /// of a cost for each 2^-49 of `1 - u`; 182 leaves room for the error of a
+    /// cost, which is 2.
+    fn surely_loses(&self, rank: usize, draw: u64, best: Bid) -> bool {
+        if self.is_even {
+            return draw < best.draw;
+        }
+        let rest = (1 << (DRAW_BITS + 1)) - (2 * (draw >> (64 - DRAW_BITS)) + 1);
+        let least_cost = u128::from(182 * rest);
+        least_cost * u128::from(best.weight)
+            > u128::from(best.cost) * u128::from(self.weights[rank])
+    }
+
     fn bid(&self, rank: usize, draw: u64) -> Bid {
         let cost = if self.is_even {
             0
@@ -105,7 +144,7 @@ impl Rendezvous {
         };
         Bid {
             cost,
-            weight: self.servers[rank].weight.number(),
+            weight: self.weights[rank],
             draw,
         }
     }

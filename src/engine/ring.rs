@@ -355,6 +355,13 @@ impl Ring {
         after.iter().chain(before)
     }
 
+    /// The next `N` points clockwise from `position`, unless they wrap.
+    #[inline]
+    pub(super) fn next_points<const N: usize>(&self, position: Position) -> Option<&[Point; N]> {
+        let first = self.first_at_or_after(position);
+        self.points().get(first..)?.first_chunk()
+    }
+
     /// The distinct servers clockwise from `position`, owner first.
     pub fn candidates(&self, position: Position) -> impl Iterator<Item = Rank> {
         let mut seen = vec![false; self.servers.len()];

@@ -147,6 +147,43 @@ fn balance_is_what_theory_says() {
     assert!(maglev < 1.01, "maglev {maglev}");
 }
 
+/// What one server's leaving moves over the least there is, exactly, of 100.
+fn moved_over_least(algorithm: &Algorithm) -> f64 {
+    let all = servers(100, |_| 1);
+    let mut rest = all.clone();
+    let gone = rest.remove(50);
+    let moved = layout(algorithm, &all).moved_to(&layout(algorithm, &rest));
+    let own = moved.flows.iter().filter(|flow| flow.from == gone.name);
+    // Whole numbers, so that nothing more than the least is exactly 1.
+    moved.total.units() as f64 / own.map(|flow| flow.share.units()).sum::<u128>() as f64
+}
+
+#[test]
+fn the_figures_that_the_documents_quote_hold() {
+    assert_eq!(moved_over_least(&Algorithm::Ring), 1.0);
+    // «About 1.8 times» and «1.6 times the least»; the first is sampled.
+    for (algorithm, quoted) in [
+        (Algorithm::LocalRendezvous, 1.8),
+        (Algorithm::Maglev(TableSize::DEFAULT), 1.6),
+        (
+            Algorithm::Maglev(TableSize::new(655_373).expect("a prime")),
+            1.15,
+        ),
+    ] {
+        let seen = moved_over_least(&algorithm);
+        assert!((seen / quoted - 1.0).abs() < 0.1, "{algorithm:?}: {seen}");
+    }
+    // A failure moves the failed server's keys and no others, by any rule.
+    for algorithm in algorithms() {
+        let layout = layout(&algorithm, &servers(100, |_| 1));
+        for position in positions(2_000) {
+            let owner = layout.owner(position);
+            let now = layout.first(position, |rank| (rank != 50).then_some(rank));
+            assert!(owner == Some(50) || now == owner, "{}", algorithm.name());
+        }
+    }
+}
+
 #[test]
 fn shares_are_in_proportion_to_weights_from_1_to_10() {
     for algorithm in [
