@@ -13,9 +13,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::engine::{
-    Address, AdminState, Counters, Event, FleetHealth, Health, Loads, Moved, NoServer, Position,
-    ProbeOutcome, ProbeRecord, Reason, Ring, RoutingTable, Server, ServerIndex, ServerName,
-    ServerNumber, ServerSnapshot, Share, Snapshot, Standing, Timestamp, Verdict, Weight,
+    Address, AdminState, Counters, Event, FleetHealth, Health, Moved, NoServer, Position,
+    ProbeOutcome, ProbeRecord, Ring, RoutingTable, Server, ServerName, ServerNumber,
+    ServerSnapshot, Share, Snapshot, Standing, Timestamp, Verdict, Weight,
 };
 
 mod access_log;
@@ -51,6 +51,9 @@ macro_rules! shape {
 
 mod plan;
 pub use plan::{KeyCountView, LoadShareView, LoadSharesView, PlanKeysView, PlanView};
+
+mod explain;
+pub use explain::{CandidateView, ExplainView, ReasonWord};
 
 mod decision;
 pub use decision::{ForwardView, GivenHeaders, HeaderView, RouteSpec, RouteView, TookView};
@@ -481,75 +484,6 @@ shape! { out
 }
 
 shape! { out
-    /// `GET /api/explain`: why a key goes where it goes.
-    pub struct ExplainView {
-        /// The key, as text (bytes that are not UTF-8 replaced).
-        pub key: String,
-        /// The rule by which keys go to servers.
-        #[cfg_attr(test, ts(as = "crate::config::AlgorithmName"))]
-        pub algorithm: &'static str,
-        /// Where it stands: sixteen hexadecimal digits.
-        pub position: String,
-        /// The same as a fraction of the ring, for drawing.
-        pub turn: f64,
-        /// The first server clockwise, health ignored; null without servers.
-        pub owner: Option<String>,
-        /// Where it goes now; null when it can go nowhere.
-        pub server: Option<String>,
-        /// Whether nobody is eligible and the answer is a guess.
-        pub fail_open: bool,
-        /// All servers in the order the key prefers them.
-        pub candidates: Vec<CandidateView>,
-    }
-}
-
-shape! { out
-    /// A server in the order a key prefers them.
-    pub struct CandidateView {
-        /// Its name.
-        pub server: String,
-        /// Why it is the answer, or why not.
-        pub reason: ReasonWord,
-        /// Of one above its bound: requests in flight there.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        #[cfg_attr(test, ts(type = "number", optional))]
-        pub in_flight: Option<u32>,
-        /// Of one above its bound: it takes a request only while it has fewer.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        #[cfg_attr(test, ts(type = "number", optional))]
-        pub bound: Option<u32>,
-    }
-}
-
-shape! { out
-    /// Why a candidate is the answer, or why it is not.
-    #[serde(rename_all = "kebab-case")]
-    #[derive(Copy, Eq)]
-    pub enum ReasonWord {
-        /// It is the answer.
-        Chosen,
-        /// It would be if those before it were not there.
-        Next,
-        /// No probe has vouched for it yet while others are vouched for.
-        Unproven,
-        /// Its probes fail.
-        Unhealthy,
-        /// Its traffic failed.
-        Ejected,
-        /// An operator is draining it.
-        Draining,
-        /// It comes back by slow start and does not admit this key yet.
-        NotAdmitted,
-        /// It is a backup, and a primary server can be used.
-        Backup,
-        /// The request was sent to it before.
-        Tried,
-        /// It has as many requests in flight as bounded loads let it have.
-        AboveBound,
-    }
-}
-
-shape! { out
     /// Where one key goes: a line of `ringway route`.
     pub struct RoutedView<'a> {
         /// The key, as text (bytes that are not UTF-8 replaced).
@@ -949,42 +883,6 @@ impl RingView {
     }
 }
 
-impl ExplainView {
-    /// Why `key` goes where it goes by `table` under these loads.
-    pub fn new(table: &RoutingTable, loads: &impl Loads, key: &[u8]) -> Self {
-        let position = table.position(key);
-        let candidates = table.explain(position, loads, &[]);
-        let name = |index: ServerIndex| table.server(index).server.name.to_string();
-        let chosen = candidates
-            .iter()
-            .find(|candidate| candidate.reason == Reason::Chosen);
-        Self {
-            key: String::from_utf8_lossy(key).into_owned(),
-            algorithm: table.algorithm().name(),
-            position: position.to_string(),
-            turn: position.turn(),
-            owner: candidates.first().map(|owner| name(owner.server)),
-            server: chosen.map(|chosen| name(chosen.server)),
-            fail_open: table.is_fail_open(),
-            candidates: candidates
-                .iter()
-                .map(|candidate| {
-                    let (in_flight, bound) = match candidate.reason {
-                        Reason::AboveBound { in_flight, bound } => (Some(in_flight), Some(bound)),
-                        _ => (None, None),
-                    };
-                    CandidateView {
-                        server: name(candidate.server),
-                        reason: candidate.reason.into(),
-                        in_flight,
-                        bound,
-                    }
-                })
-                .collect(),
-        }
-    }
-}
-
 impl From<&Moved> for MovedView {
     fn from(moved: &Moved) -> Self {
         let fraction = |share: Share| share.fraction();
@@ -1083,23 +981,6 @@ impl From<Standing> for StandingWord {
             Standing::Unhealthy => Self::Unhealthy,
             Standing::Ejected => Self::Ejected,
             Standing::Draining => Self::Draining,
-        }
-    }
-}
-
-impl From<Reason> for ReasonWord {
-    fn from(reason: Reason) -> Self {
-        match reason {
-            Reason::Chosen => Self::Chosen,
-            Reason::Next => Self::Next,
-            Reason::NotAdmitted { .. } => Self::NotAdmitted,
-            Reason::Backup => Self::Backup,
-            Reason::Tried => Self::Tried,
-            Reason::AboveBound { .. } => Self::AboveBound,
-            Reason::NotUsable(Standing::Unproven) => Self::Unproven,
-            Reason::NotUsable(Standing::Unhealthy) => Self::Unhealthy,
-            Reason::NotUsable(Standing::Ejected) => Self::Ejected,
-            Reason::NotUsable(Standing::Draining | Standing::Eligible) => Self::Draining,
         }
     }
 }
