@@ -621,6 +621,11 @@ shape! { out
             /// The new weight.
             weight: u32,
         },
+        /// More of a server changed than its weight; it stays the same server.
+        ServerChanged {
+            /// Its name.
+            server: String,
+        },
         /// A server's admin state changed.
         StateChanged {
             /// Its name.
@@ -637,6 +642,11 @@ shape! { out
             health: HealthWord,
             /// What the last probe found wrong; null when it was good.
             why: Option<String>,
+        },
+        /// Probing was switched off: what probes said of a server holds no longer.
+        HealthForgotten {
+            /// Its name.
+            server: String,
         },
         /// Traffic took a server out.
         Ejected {
@@ -656,6 +666,16 @@ shape! { out
         FailOpen {
             /// Which of the two.
             on: bool,
+        },
+        /// Another configuration is in effect; the events after this one say
+        /// what it changed.
+        Reconfigured {
+            /// How many servers joined.
+            added: usize,
+            /// How many servers left.
+            removed: usize,
+            /// How many servers stayed and are no longer what they were.
+            changed: usize,
         },
         /// A probe is to be sent.
         ProbeDue {
@@ -993,6 +1013,21 @@ impl EventView {
             Event::WeightChanged { name, weight } => Self::WeightChanged {
                 server: name.to_string(),
                 weight: weight.number(),
+            },
+            Event::ServerChanged { server } => Self::ServerChanged {
+                server: server.name.to_string(),
+            },
+            Event::HealthForgotten { name } => Self::HealthForgotten {
+                server: name.to_string(),
+            },
+            Event::Reconfigured {
+                added,
+                removed,
+                changed,
+            } => Self::Reconfigured {
+                added: *added,
+                removed: *removed,
+                changed: *changed,
             },
             Event::StateChanged { name, state } => Self::StateChanged {
                 server: name.to_string(),
