@@ -52,6 +52,9 @@ macro_rules! shape {
 mod plan;
 pub use plan::{KeyCountView, LoadShareView, LoadSharesView, PlanKeysView, PlanView};
 
+mod reload;
+pub use reload::{ReloadServerView, ReloadServersView, ReloadView, SettingView};
+
 mod decision;
 pub use decision::{ForwardView, GivenHeaders, HeaderView, RouteSpec, RouteView, TookView};
 

@@ -66,12 +66,9 @@ impl LoadBalancer {
         members.sort_by_key(|member| member.order);
         let given = servers.iter().zip(numbers);
         members.len() == servers.len()
-            && members
-                .iter()
-                .zip(given)
-                .all(|(member, (server, number))| {
-                    member.server == *server && member.number == *number
-                })
+            && members.iter().zip(given).all(|(member, (server, number))| {
+                member.server == *server && member.number == *number
+            })
     }
 
     /// How `servers` differ from those there are.

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use ringway::engine::{Health, Outcome};
 use ringway::native::driver;
-use ringway::native::health::Prober;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -85,10 +84,9 @@ async fn fleet(ports: &[u16; 4]) -> Api {
             server.shards[0].record(Outcome::Status(status), latency);
         }
     }
-    let prober = Prober::new(&api.config.health_check);
     let reports = api.reports.take().expect("nobody else drives it");
     let stop = CancellationToken::new();
-    tokio::spawn(driver::run(Arc::clone(&api.shared), reports, prober, stop));
+    tokio::spawn(driver::run(Arc::clone(&api.shared), reports, stop));
     api
 }
 
