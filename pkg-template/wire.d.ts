@@ -215,6 +215,10 @@ export type EventView = {
   /** The new weight. */
   weight: number,
 } | {
+  "event": "server-changed",
+  /** Its name. */
+  server: string,
+} | {
   "event": "state-changed",
   /** Its name. */
   server: string,
@@ -228,6 +232,10 @@ export type EventView = {
   health: HealthWord,
   /** What the last probe found wrong; null when it was good. */
   why: string | null,
+} | {
+  "event": "health-forgotten",
+  /** Its name. */
+  server: string,
 } | {
   "event": "ejected",
   /** Its name. */
@@ -258,6 +266,14 @@ export type EventView = {
   "event": "fail-open",
   /** Which of the two. */
   on: boolean,
+} | {
+  "event": "reconfigured",
+  /** How many servers joined. */
+  added: number,
+  /** How many servers left. */
+  removed: number,
+  /** How many servers stayed and are no longer what they were. */
+  changed: number,
 } | {
   "event": "probe-due",
   /** Whom to probe. */
@@ -555,10 +571,56 @@ export type Process = {
   workers?: number,
   /** On SIGTERM: how long requests in flight may take to end; default 30. */
   shutdown_grace?: number,
+  /**
+   * Whether the configuration is read anew when its file changes; default
+   * false. It is looked at once a second.
+   */
+  watch_config?: boolean,
+  /**
+   * The most of all keys that a reload may move, as 0.05 or "5%"; one that
+   * would move more is refused. What counts is what is in effect before
+   * it. Default null: no limit.
+   */
+  max_moved?: number | string | null,
 };
 
 /** Why a candidate is the answer, or why it is not. */
 export type ReasonWord = "chosen" | "next" | "unproven" | "unhealthy" | "ejected" | "draining" | "not-admitted" | "backup" | "tried" | "above-bound";
+
+/** A server that is no longer what it was. */
+export type ReloadServerView = {
+  /** Its name. */
+  server: string,
+  /** What of it differs, as `weight`. */
+  settings: Array<string>,
+};
+
+/** What became of the servers, by their names. */
+export type ReloadServersView = {
+  /** Those that joined. */
+  added: Array<string>,
+  /** Those that left. */
+  removed: Array<string>,
+  /** Those that are no longer what they were. */
+  changed: Array<ReloadServerView>,
+};
+
+/** What a reload of the configuration changed. */
+export type ReloadView = {
+  /** Whether anything did. */
+  changed: boolean,
+  /** What became of the servers. */
+  servers: ReloadServersView,
+  /** The settings that have another value now. */
+  settings: Array<SettingView>,
+  /** What changed hands while nothing is wrong. */
+  moved: MovedView,
+  /**
+   * How many positions were asked, where `moved` is not counted exactly
+   * but estimated; else null.
+   */
+  sampled: number | null,
+};
 
 /** How often a request is tried. */
 export type Retries = {
@@ -750,6 +812,16 @@ export type ServerView = {
 export type ServersView = {
   /** The servers, by name. */
   servers: Array<ServerView>,
+};
+
+/** A setting that has another value now. */
+export type SettingView = {
+  /** Where it stands: `routing.fail_open`. */
+  path: string,
+  /** Its value before. */
+  before: unknown,
+  /** Its value now. */
+  after: unknown,
 };
 
 /** A server's part of the ring, as fractions of it. */

@@ -32,7 +32,10 @@ use section::section;
 
 mod values;
 pub use crate::wire::RequestPath;
-pub use values::{Network, Seconds, Secret, Whole};
+pub use values::{Network, Part, Seconds, Secret, Whole};
+
+mod difference;
+pub use difference::Difference;
 
 /// The whole configuration.
 #[derive(Clone, Debug, PartialEq, Deserr, Serialize, JsonSchema)]
@@ -123,6 +126,13 @@ section! {
         workers: Whole<0, 256> ["number"] = Whole::new(0),
         /// On SIGTERM: how long requests in flight may take to end; default 30.
         shutdown_grace: Seconds ["number"] = Seconds::whole(30),
+        /// Whether the configuration is read anew when its file changes; default
+        /// false. It is looked at once a second.
+        watch_config: bool ["boolean"] = false,
+        /// The most of all keys that a reload may move, as 0.05 or "5%"; one that
+        /// would move more is refused. What counts is what is in effect before
+        /// it. Default null: no limit.
+        max_moved: Option<Part> ["number | string | null"] = None,
     }
 }
 

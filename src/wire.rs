@@ -55,6 +55,9 @@ pub use plan::{KeyCountView, LoadShareView, LoadSharesView, PlanKeysView, PlanVi
 mod explain;
 pub use explain::{CandidateView, ExplainView, ReasonWord};
 
+mod reload;
+pub use reload::{ReloadServerView, ReloadServersView, ReloadView, SettingView};
+
 mod decision;
 pub use decision::{ForwardView, GivenHeaders, HeaderView, RouteSpec, RouteView, TookView};
 
@@ -560,6 +563,11 @@ shape! { out
             /// The new weight.
             weight: u32,
         },
+        /// More of a server changed than its weight; it stays the same server.
+        ServerChanged {
+            /// Its name.
+            server: String,
+        },
         /// A server's admin state changed.
         StateChanged {
             /// Its name.
@@ -576,6 +584,11 @@ shape! { out
             health: HealthWord,
             /// What the last probe found wrong; null when it was good.
             why: Option<String>,
+        },
+        /// Probing was switched off: what probes said of a server holds no longer.
+        HealthForgotten {
+            /// Its name.
+            server: String,
         },
         /// Traffic took a server out.
         Ejected {
@@ -612,6 +625,16 @@ shape! { out
         FailOpen {
             /// Which of the two.
             on: bool,
+        },
+        /// Another configuration is in effect; the events after this one say
+        /// what it changed.
+        Reconfigured {
+            /// How many servers joined.
+            added: usize,
+            /// How many servers left.
+            removed: usize,
+            /// How many servers stayed and are no longer what they were.
+            changed: usize,
         },
         /// A probe is to be sent.
         ProbeDue {
@@ -914,6 +937,21 @@ impl EventView {
             Event::WeightChanged { name, weight } => Self::WeightChanged {
                 server: name.to_string(),
                 weight: weight.number(),
+            },
+            Event::ServerChanged { server } => Self::ServerChanged {
+                server: server.name.to_string(),
+            },
+            Event::HealthForgotten { name } => Self::HealthForgotten {
+                server: name.to_string(),
+            },
+            Event::Reconfigured {
+                added,
+                removed,
+                changed,
+            } => Self::Reconfigured {
+                added: *added,
+                removed: *removed,
+                changed: *changed,
             },
             Event::StateChanged { name, state } => Self::StateChanged {
                 server: name.to_string(),

@@ -9,7 +9,7 @@ use ts_rs::{Config as Style, TS, TypeVisitor};
 use super::{AlgorithmName, Config, PlanSpec, ServerKey};
 use crate::wire::{
     ChangeView, EventView, ExplainView, FaultView, HealthView, MetricsView, PlanView, ProblemView,
-    RingView, ServerSpec, ServersView, StateSpec, WeightSpec,
+    ReloadView, RingView, ServerSpec, ServersView, StateSpec, WeightSpec,
 };
 
 const HEAD: &str = "\
@@ -99,6 +99,7 @@ fn typescript_is_that_of_the_shapes() {
     all.visit::<ExplainView>();
     all.visit::<ChangeView>();
     all.visit::<PlanView>();
+    all.visit::<ReloadView>();
     all.visit::<PlanSpec>();
     all.visit::<ServerKey>();
     all.visit::<AlgorithmName>();

@@ -219,3 +219,65 @@ schema!(Network, {
     "type": "string", "maxLength": 43,
     "description": "A network such as 10.0.0.0/8, or an IP address."
 });
+
+/// A part of all keys, in JSON a number from 0 to 1 or a text such as `"5%"`.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub struct Part(f64);
+
+impl Part {
+    /// What is allowed, in words.
+    pub const ALLOWED: &'static str = "give a part of all keys: 0% to 100%, or 0 to 1";
+
+    /// A part as people write it: `5%` or `0.05`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (number, divisor) = match text.strip_suffix('%') {
+            Some(percent) => (percent, 100.0),
+            None => (text, 1.0),
+        };
+        let number: f64 = number.trim().parse().ok()?;
+        Self::new(number / divisor)
+    }
+
+    fn new(fraction: f64) -> Option<Self> {
+        (0.0..=1.0).contains(&fraction).then_some(Self(fraction))
+    }
+
+    /// The part as a fraction.
+    pub const fn fraction(self) -> f64 {
+        self.0
+    }
+}
+
+impl Deserr<Faults> for Part {
+    fn deserialize_from_value<V: IntoValue>(
+        value: Value<V>,
+        location: ValuePointerRef<'_>,
+    ) -> Result<Self, Faults> {
+        let part = match &value {
+            Value::Integer(n) => Self::new(*n as f64),
+            Value::Float(n) => Self::new(*n),
+            Value::String(text) => Self::parse(text),
+            _ => None,
+        };
+        part.ok_or_else(|| {
+            Faults::at(
+                location,
+                format_args!("{} is not allowed; {}", shown(&value), Self::ALLOWED),
+            )
+        })
+    }
+}
+
+impl Serialize for Part {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(self.0)
+    }
+}
+
+schema!(Part, {
+    "anyOf": [
+        { "type": "number", "minimum": 0, "maximum": 1 },
+        { "type": "string", "pattern": "^[0-9.]+%?$" }
+    ],
+    "description": "A part of all keys: a fraction, or a text such as 5%."
+});

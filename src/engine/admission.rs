@@ -200,11 +200,12 @@ impl AdmissionState {
             Phase::In | Phase::Out => return None,
         };
         let is_growing = matches!(self.phase, Phase::Growing { .. });
+        let is_new = was != self.phase;
         let passed = now.since(since);
         if passed >= whole {
             self.phase = if is_growing { Phase::In } else { Phase::Out };
             // What takes no time is nothing to hear of.
-            return (!whole.is_zero()).then_some(if is_growing {
+            return (!whole.is_zero() || !is_new).then_some(if is_growing {
                 Turn::Grown
             } else {
                 Turn::Drained
@@ -215,7 +216,7 @@ impl AdmissionState {
             .saturating_mul(step)
             .min(nanos(whole));
         self.due = Some(since.after(Duration::from_nanos(next)));
-        (is_growing && was != self.phase).then(|| Turn::Grows(since.after(whole)))
+        (is_growing && is_new).then(|| Turn::Grows(since.after(whole)))
     }
 }
 

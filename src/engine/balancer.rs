@@ -33,6 +33,7 @@ const TICK: Duration = Duration::from_nanos(1);
 const DISORDER_MAX: Duration = Duration::from_secs(1);
 
 mod layouts;
+mod reload;
 
 /// The fleet and everything known about it.
 #[derive(Clone, Debug)]
@@ -60,12 +61,16 @@ struct Member {
     server: Server,
     /// The number it has or was given.
     number: ServerNumber,
+    /// Lower for those before it: the order of the configuration, then that of
+    /// joining.
+    order: u64,
     state: AdminState,
     probes: ProbeTally,
     ejection: EjectionState,
     admission: AdmissionState,
-    /// It was there when the balancer started: it gets its keys before its
-    /// first probe has finished, or they would all move twice at every start.
+    /// It was there when the balancer started, or probing was switched on: it
+    /// gets its keys before its first probe has finished, or they would all
+    /// move twice then.
     was_first: bool,
     probe: ProbeSchedule,
     in_flight: u32,
@@ -331,20 +336,7 @@ impl LoadBalancer {
         let (is_backup, number) = (member.server.backup, member.number);
         let layout = self.relaid(Difference::Removed(name), number, is_backup)?;
         *self.layout_mut(is_backup) = layout;
-        let Some(member) = self.servers.remove(name) else {
-            return Err(CommandError::UnknownServer(name.clone()));
-        };
-        self.names.remove(&member.id);
-        if let Some(at) = member.probe.next {
-            self.timers.cancel(at, member.id, Timer::Probe);
-        }
-        if let Some(at) = member.ejection.until() {
-            self.timers.cancel(at, member.id, Timer::Readmit);
-        }
-        if let Some(at) = member.admission.due() {
-            self.timers.cancel(at, member.id, Timer::Admit);
-        }
-        events.0.push(Event::ServerRemoved { name: name.clone() });
+        self.dismiss(name, events);
         self.publish(events);
         Ok(())
     }
@@ -411,6 +403,7 @@ impl LoadBalancer {
             id,
             server,
             number,
+            order: id.0,
             state: AdminState::Active,
             probes: ProbeTally::default(),
             ejection: EjectionState::default(),
@@ -424,6 +417,24 @@ impl LoadBalancer {
         self.names.insert(id, name.clone());
         self.servers.insert(name, member);
         id
+    }
+
+    /// Forgets a server whose points are off the ring, and all that is due for it.
+    fn dismiss(&mut self, name: &ServerName, events: &mut Events) {
+        let Some(member) = self.servers.remove(name) else {
+            return;
+        };
+        self.names.remove(&member.id);
+        if let Some(at) = member.probe.next {
+            self.timers.cancel(at, member.id, Timer::Probe);
+        }
+        if let Some(at) = member.ejection.until() {
+            self.timers.cancel(at, member.id, Timer::Readmit);
+        }
+        if let Some(at) = member.admission.due() {
+            self.timers.cancel(at, member.id, Timer::Admit);
+        }
+        events.0.push(Event::ServerRemoved { name: name.clone() });
     }
 
     /// Announces a probe and schedules the one after it, which supersedes it.

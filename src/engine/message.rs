@@ -168,6 +168,12 @@ pub enum Event {
         /// The new weight.
         weight: Weight,
     },
+    /// More of a server changed than its weight; it stays the same server, at
+    /// the same address.
+    ServerChanged {
+        /// The server as it is now.
+        server: Server,
+    },
     /// A server's admin state changed.
     StateChanged {
         /// Its name.
@@ -183,6 +189,11 @@ pub enum Event {
         health: Health,
         /// What the last probe said.
         why: ProbeOutcome,
+    },
+    /// Probing was switched off: what probes said of a server holds no longer.
+    HealthForgotten {
+        /// Its name.
+        name: ServerName,
     },
     /// Traffic took a server out.
     Ejected {
@@ -218,6 +229,16 @@ pub enum Event {
     /// From now on no server is eligible and all are used (`true`), or one is
     /// eligible again (`false`).
     FailOpen(bool),
+    /// Another configuration is in effect; the events after this one say what
+    /// it changed.
+    Reconfigured {
+        /// How many servers joined, not counting those of another address.
+        added: usize,
+        /// How many servers left, not counting those of another address.
+        removed: usize,
+        /// How many servers stayed by name and are no longer what they were.
+        changed: usize,
+    },
     /// The shell is to probe a server and to report
     /// [`Observation::ProbeFinished`]. A probe that is never reported on has
     /// no effect.

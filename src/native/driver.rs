@@ -24,13 +24,9 @@ const TICK: Duration = Duration::from_secs(1);
 const BATCH: usize = 256;
 
 /// Runs until `stop` is cancelled.
-pub async fn run(
-    shared: Arc<Shared>,
-    mut reports: Reports,
-    prober: Prober,
-    stop: CancellationToken,
-) {
-    let prober = Arc::new(prober);
+pub async fn run(shared: Arc<Shared>, mut reports: Reports, stop: CancellationToken) {
+    let mut config = shared.config();
+    let mut prober = Arc::new(Prober::new(&config.health_check));
     let places = Arc::new(Semaphore::new(PROBES_MAX));
     let (finished, mut results) = mpsc::channel(PROBES_MAX);
     let mut batch = Vec::with_capacity(BATCH);
@@ -38,6 +34,11 @@ pub async fn run(
     let mut ticks = tokio::time::interval(TICK);
     loop {
         let (due, deadline) = shared.advance();
+        let config_now = shared.config();
+        if !Arc::ptr_eq(&config, &config_now) {
+            config = config_now;
+            prober = Arc::new(Prober::new(&config.health_check));
+        }
         for event in due {
             let Event::ProbeDue { probe, server } = event else {
                 continue;

@@ -20,6 +20,8 @@ pub mod telemetry;
 
 pub mod admin;
 
+pub mod reload;
+
 pub mod serve;
 
 pub mod demo;
@@ -29,7 +31,7 @@ pub mod offline;
 pub mod plan;
 
 use std::ffi::OsString;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -39,6 +41,7 @@ use crate::config::Config;
 use crate::wire::PlanView;
 use cli::{Cli, Command, ConfigArg};
 use demo::DemoFleet;
+use reload::{Refusal, Stamp};
 
 /// The exit status for wrong usage or configuration; clap uses the same.
 const MISUSE: u8 = 2;
@@ -92,9 +95,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn execute(command: Command) -> Result<(), Failure> {
     match command {
         Command::Serve { config, log } => {
-            let config = load(&config)?;
+            let file = config_file(&config)?;
+            let (config, stamp) = read_stamped(&file)?;
             telemetry::start(&log).map_err(Failure::Misuse)?;
-            Ok(serve::serve(config, || Ok(()))?)
+            Ok(serve::serve(config, Some((file, stamp)), || Ok(()))?)
         }
         Command::Demo {
             port,
@@ -106,7 +110,7 @@ fn execute(command: Command) -> Result<(), Failure> {
             let config = fleet
                 .config(port, api_port)
                 .map_err(|faults| Failure::Misuse(faults.to_string()))?;
-            Ok(serve::serve(config, || {
+            Ok(serve::serve(config, None, || {
                 fleet.next_steps(port, api_port, io::stdout())
             })?)
         }
@@ -226,10 +230,14 @@ fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Fai
 
 /// Reads the configuration that a command names, or the one in the current folder.
 fn load(config: &ConfigArg) -> Result<Config, Failure> {
+    read(&config_file(config)?)
+}
+
+fn config_file(config: &ConfigArg) -> Result<PathBuf, Failure> {
     let default = PathBuf::from("config.json");
     match &config.file {
-        Some(file) => read(file),
-        None if default.exists() => read(&default),
+        Some(file) => Ok(file.clone()),
+        None if default.exists() => Ok(default),
         None => Err(Failure::Misuse(
             "there is no config.json in the current folder; \
              name a file with --config, or try `ringway demo`"
@@ -238,29 +246,24 @@ fn load(config: &ConfigArg) -> Result<Config, Failure> {
     }
 }
 
-/// The largest configuration file: one server a line, a hundred thousand servers.
-const CONFIG_BYTES_MAX: u64 = 16 << 20;
-
 fn read(file: &Path) -> Result<Config, Failure> {
-    let shown = file.display();
-    let mut text = Vec::new();
-    std::fs::File::open(file)
-        .and_then(|file| file.take(CONFIG_BYTES_MAX + 1).read_to_end(&mut text))
-        .map_err(|error| Failure::Failed(format!("{shown} cannot be read: {error}")))?;
-    if text.len() as u64 > CONFIG_BYTES_MAX {
-        return Err(Failure::Misuse(format!(
-            "{shown} is larger than {CONFIG_BYTES_MAX} bytes"
-        )));
-    }
-    Config::parse(&text).map_err(|faults| {
-        let lines: Vec<String> = faults
-            .to_string()
-            .lines()
-            .map(|line| format!("  {line}"))
-            .collect();
-        Failure::Misuse(format!(
-            "{shown} is not a good configuration:\n{}",
-            lines.join("\n")
-        ))
+    Ok(read_stamped(file)?.0)
+}
+
+fn read_stamped(file: &Path) -> Result<(Config, Stamp), Failure> {
+    reload::read(file).map_err(|refusal| match refusal {
+        Refusal::Invalid(faults) => {
+            let lines: Vec<String> = faults
+                .to_string()
+                .lines()
+                .map(|line| format!("  {line}"))
+                .collect();
+            Failure::Misuse(format!(
+                "{} is not a good configuration:\n{}",
+                file.display(),
+                lines.join("\n")
+            ))
+        }
+        refusal => Failure::Failed(refusal.to_string()),
     })
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, BufRead, Write};
 
 use super::clock;
-use crate::config::Config;
+use crate::config::{Config, Part};
 use crate::engine::{CommandError, Idle, LoadBalancer, Plan, RoutingTable};
 use crate::wire::{KeyCountView, PlanKeysView, PlanView};
 
@@ -164,11 +164,6 @@ pub fn table(plan: &PlanView, mut out: impl Write) -> io::Result<()> {
 /// # Errors
 /// What is wrong with it.
 pub fn part(text: &str) -> Result<f64, String> {
-    let (number, divisor) = match text.strip_suffix('%') {
-        Some(percent) => (percent, 100.0),
-        None => (text, 1.0),
-    };
-    let part: Option<f64> = number.trim().parse().ok().map(|n: f64| n / divisor);
-    part.filter(|part| (0.0..=1.0).contains(part))
-        .ok_or_else(|| "give a part of all keys: 0% to 100%, or 0 to 1".to_owned())
+    let part = Part::parse(text).map(Part::fraction);
+    part.ok_or_else(|| Part::ALLOWED.to_owned())
 }

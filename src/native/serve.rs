@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{TcpListener, ToSocketAddrs};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -10,22 +11,27 @@ use tracing::{info, warn};
 
 use super::admin::{self, Admin};
 use super::driver;
-use super::health::Prober;
 use super::proxy;
+use super::reload::{self, Reloader, Stamp};
 use super::shared::Shared;
 use super::telemetry::access_log::AccessLog;
 use crate::config::{Api, Config};
 
 /// Runs the proxy and the API until SIGTERM or SIGINT; then lets requests in
-/// flight end. `when_ready` is called once everything listens.
+/// flight end. `file` is where `config` was read from, which is where it is
+/// reloaded from. `when_ready` is called once everything listens.
 ///
 /// # Errors
 /// When something cannot be bound or started; nothing is left running then.
-pub fn serve(config: Config, when_ready: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
-    let config = Arc::new(config);
+pub fn serve(
+    config: Config,
+    file: Option<(PathBuf, Stamp)>,
+    when_ready: impl FnOnce() -> io::Result<()>,
+) -> io::Result<()> {
     let n_workers = n_workers(&config);
     let (shared, reports) = Shared::new(&config, n_workers).map_err(io::Error::other)?;
-    let admin = Admin::new(Arc::clone(&shared), Arc::clone(&config)).map_err(io::Error::other)?;
+    let reloader = file.map(|(file, stamp)| Reloader::new(file, stamp, Arc::clone(&shared)));
+    let admin = Admin::new(Arc::clone(&shared), reloader.clone()).map_err(io::Error::other)?;
     let (host, port) = (config.listen.host.as_str(), config.listen.port.number());
     let listeners = proxy::listen::bind(host, port, n_workers).map_err(|error| {
         let message = format!("the proxy cannot listen on {host}:{port}: {error}");
@@ -46,13 +52,16 @@ pub fn serve(config: Config, when_ready: impl FnOnce() -> io::Result<()>) -> io:
         // Before the first request, so that a signal always ends in order.
         let mut signals = Signals::new()?;
         let workers = proxy::start(&config, &shared, listeners, access_log.as_ref(), &stop)?;
-        let prober = Prober::new(&config.health_check);
         let mut tasks = vec![tokio::spawn(driver::run(
             Arc::clone(&shared),
             reports,
-            prober,
             stop.clone(),
         ))];
+        // Without a file a hang-up ends the program, as it ends most.
+        if let Some(reloader) = reloader {
+            let hangups = signal(SignalKind::hangup())?;
+            tasks.push(tokio::spawn(reload::run(reloader, hangups, stop.clone())));
+        }
         for listener in api_listeners {
             let listener = tokio::net::TcpListener::from_std(listener)?;
             let api = admin::serve(listener, Arc::clone(&admin), stop.clone());

@@ -34,6 +34,8 @@ pub struct Fleet {
     pub table: Arc<RoutingTable>,
     /// By [`ServerIndex`].
     pub servers: Vec<Arc<ServerRuntime>>,
+    /// The configuration in effect; its servers may be out of date.
+    pub config: Arc<Config>,
 }
 
 impl Loads for Fleet {
@@ -77,6 +79,7 @@ pub type Reports = mpsc::Receiver<(ServerId, Verdict)>;
 #[derive(Debug)]
 struct Control {
     balancer: LoadBalancer,
+    config: Arc<Config>,
     members: BTreeMap<ServerId, Member>,
     unrouted: Counted,
 }
@@ -114,6 +117,7 @@ impl Shared {
         let balancer = LoadBalancer::new(config.settings(), config.servers(), clock::now())?;
         let mut control = Control {
             balancer,
+            config: Arc::new(config.clone()),
             members: BTreeMap::new(),
             unrouted: Counted::default(),
         };
@@ -213,6 +217,41 @@ impl Shared {
         self.carry_out(&mut control, command).map(Ok)
     }
 
+    /// Goes over to another configuration, as a whole and if `may` says so of
+    /// what that moves; `Err` has the plan when it does not.
+    ///
+    /// # Errors
+    /// When its servers cannot form a fleet; nothing has changed then.
+    pub fn reconfigure(
+        &self,
+        config: Config,
+        may: impl FnOnce(&Plan) -> bool,
+    ) -> Result<Result<(Applied, Plan), Plan>, CommandError> {
+        let mut control = self.lock();
+        let now = clock::now();
+        let (settings, servers) = (config.settings(), config.servers());
+        let before = &control.balancer;
+        let (balancer, events) = before.reconfigured(settings, servers, now)?;
+        let plan = Plan::between(before, &balancer);
+        if !may(&plan) {
+            return Ok(Err(plan));
+        }
+        let applied = Applied {
+            before: Arc::clone(before.table()),
+            after: Arc::clone(balancer.table()),
+        };
+        control.balancer = balancer;
+        control.config = Arc::new(config);
+        self.settle(&mut control, events, now);
+        self.is_changed.notify_one();
+        Ok(Ok((applied, plan)))
+    }
+
+    /// The configuration in effect; its servers may be out of date.
+    pub fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.fleet.load().config)
+    }
+
     /// Everything worth showing, up to this moment.
     pub fn snapshot(&self) -> Snapshot {
         let mut control = self.lock();
@@ -250,7 +289,8 @@ impl Shared {
         (probes, control.balancer.next_deadline())
     }
 
-    /// Tells the log what happened and publishes a new table if there is one.
+    /// Tells the log what happened and publishes a new table, or
+    /// configuration, if there is one.
     /// Returns the events that ask for a probe.
     fn settle(&self, control: &mut Control, events: Events, now: Timestamp) -> Vec<Event> {
         let mut probes = Vec::new();
@@ -261,7 +301,10 @@ impl Shared {
                 events::log(&event, now);
             }
         }
-        if control.balancer.table().version() != self.fleet.load().table.version() {
+        let published = self.fleet.load();
+        if control.balancer.table().version() != published.table.version()
+            || !Arc::ptr_eq(&control.config, &published.config)
+        {
             self.fleet.store(Arc::new(control.fleet(self.n_workers())));
         }
         probes
@@ -274,6 +317,7 @@ impl Shared {
             balancer,
             members,
             unrouted,
+            ..
         } = control;
         let mut count = |server, shards: &[Shard], counted: &mut Counted, in_flight| {
             let mut sum = Counters::default();
@@ -345,6 +389,10 @@ impl Control {
                 Arc::clone(&member.runtime)
             })
             .collect();
-        Fleet { table, servers }
+        Fleet {
+            table,
+            servers,
+            config: Arc::clone(&self.config),
+        }
     }
 }

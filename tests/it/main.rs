@@ -19,6 +19,8 @@ mod probes;
 mod properties;
 /// The proxy between a scripted client and scripted servers, on real sockets.
 mod proxy;
+/// The configuration file read anew while the proxy runs.
+mod reload;
 /// A fleet in random trouble beside a shadow model; one seed, one history.
 mod simulation;
 /// Keys that come back and leave bit by bit.

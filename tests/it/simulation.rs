@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use ringway::engine::{
     AdminState, Command, CommandError, Counters, Event, Events, Health, LoadBalancer, Observation,
-    Outcome, ProbeId, ProbeOutcome, Ring, Server, ServerId, ServerName, Settings, Standing,
+    Outcome, Port, ProbeId, ProbeOutcome, Ring, Server, ServerId, ServerName, Settings, Standing,
     Timestamp, Verdict,
 };
 use xxhash_rust::xxh3::xxh3_64;
@@ -178,7 +178,8 @@ impl World {
             58..76 => self.end_request(),
             76..78 => self.vanish(),
             78..80 => self.count_elsewhere(),
-            80..97 => self.pass_time(),
+            80..95 => self.pass_time(),
+            95..97 => self.reload(),
             97..99 => self.jump(),
             _ => self.step_back(),
         }
@@ -229,6 +230,86 @@ impl World {
         self.fold(events);
         assert_eq!(self.shadows[&name].server.weight, weight);
         self.check_moved(&before, &name, weight > was, weight < was);
+    }
+
+    /// Another configuration, mostly with the servers there are.
+    fn reload(&mut self) {
+        let mut settings = self.lb.settings().clone();
+        if self.rng.chance(30) {
+            settings.virtual_nodes = virtual_nodes(1 + self.rng.below(VIRTUAL_NODES));
+        }
+        if self.rng.chance(30) {
+            settings.fail_open = self.rng.chance(70);
+        }
+        if self.rng.chance(30) {
+            settings.slow_start = Duration::from_millis(self.rng.below(60_000));
+            settings.drain = Duration::from_millis(self.rng.below(60_000));
+        }
+        if self.rng.chance(30) {
+            settings.health_check.enabled = self.rng.chance(70);
+            settings.health_check.interval = Duration::from_secs(1 + self.rng.below(30));
+        }
+        let there: Vec<Server> = self.shadows.values().map(|s| s.server.clone()).collect();
+        let mut servers = BTreeMap::new();
+        for mut server in there {
+            match self.rng.below(10) {
+                0 => continue,
+                1 => server.weight = weight(1 + self.rng.below(WEIGHTS)),
+                2 => server.backup = !server.backup,
+                3 => server.port = Port::new(1 + self.rng.below(9)).expect("a port"),
+                _ => {}
+            }
+            servers.insert(server.name.clone(), server);
+        }
+        if self.rng.chance(40) {
+            let server = random_server(&mut self.rng);
+            servers.entry(server.name.clone()).or_insert(server);
+        }
+        let wanted: Vec<Server> = servers.into_values().collect();
+        let (version, known) = (self.lb.table().version(), self.lb.snapshot(self.now));
+        let (next, events) = self
+            .lb
+            .reconfigured(settings.clone(), wanted.clone(), self.now)
+            .expect("a small fleet");
+        let probing = (
+            self.lb.settings().health_check.enabled,
+            settings.health_check.enabled,
+        );
+        assert_eq!(self.lb.table().version(), version, "the old one stays");
+        assert!(next.table().version() <= version + 1, "one table");
+        let rings = self.rings();
+        let has_same_points = self.lb.settings().virtual_nodes == settings.virtual_nodes;
+        self.lb = next;
+        match probing {
+            (true, false) => {
+                self.has_probed = false;
+                for shadow in self.shadows.values_mut() {
+                    shadow.results.clear();
+                    shadow.asked = None;
+                }
+            }
+            (false, true) => self.shadows.values_mut().for_each(|s| s.was_first = true),
+            _ => {}
+        }
+        self.fold(events);
+        if probing == (false, true) {
+            self.shadows.values_mut().for_each(|s| s.was_first = true);
+        }
+        let now: Vec<&Server> = self.shadows.values().map(|s| &s.server).collect();
+        assert!(now.into_iter().eq(&wanted));
+        if has_same_points {
+            self.check_reload_moved(&rings, &known.servers);
+        }
+        // Who stays where it was keeps what is known of it.
+        for server in &known.servers {
+            let shadow = self.shadows.get(&server.server.name);
+            let Some(shadow) = shadow.filter(|s| s.server.port == server.server.port) else {
+                continue;
+            };
+            assert_eq!(shadow.id, server.id);
+            assert_eq!(shadow.state, server.state);
+            assert_eq!(shadow.is_ejected, server.ejected_until.is_some());
+        }
     }
 
     fn drain_or_resume(&mut self) {
@@ -462,6 +543,17 @@ impl World {
                     assert_ne!(server.weight, weight);
                     server.weight = weight;
                 }
+                Event::ServerChanged { server } => {
+                    let shadow = self.shadow(&server.name);
+                    assert_ne!(shadow.server, server);
+                    shadow.server = server;
+                }
+                Event::HealthForgotten { name } => {
+                    let shadow = self.shadow(&name);
+                    assert_ne!(shadow.health, Health::Unknown);
+                    shadow.health = Health::Unknown;
+                }
+                Event::Reconfigured { .. } => {}
                 Event::StateChanged { name, state } => {
                     let shadow = self.shadow(&name);
                     assert_ne!(shadow.state, state);

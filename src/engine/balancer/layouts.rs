@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::LoadBalancer;
+use crate::engine::algorithm::Algorithm;
 use crate::engine::layout::{AtRest, Difference, Layout, LayoutError, Placed};
 use crate::engine::message::{CommandError, Events};
 use crate::engine::ring::{POINTS_MAX, TooManyPoints};
@@ -18,6 +19,18 @@ pub(super) fn of(
     servers: &[Server],
     numbers: &[ServerNumber],
 ) -> Result<[Arc<Layout>; 2], CommandError> {
+    let [primary, backup] = tiers(servers, numbers)?;
+    let layout = |tier: &[Placed<'_>]| Layout::new(settings, tier).map(Arc::new);
+    let (primary, backup) = (layout(&primary)?, layout(&backup)?);
+    within_limit(&primary, &backup)?;
+    Ok([primary, backup])
+}
+
+/// The primaries and the backups of a configuration, each by name.
+fn tiers<'a>(
+    servers: &'a [Server],
+    numbers: &[ServerNumber],
+) -> Result<[Vec<Placed<'a>>; 2], CommandError> {
     let mut placed = BTreeMap::new();
     for ((server, order), number) in servers.iter().zip(0..).zip(numbers) {
         let place = Placed {
@@ -29,12 +42,7 @@ pub(super) fn of(
             return Err(CommandError::DuplicateName(server.name.clone()));
         }
     }
-    let layout = |is_backup| {
-        let tier = placed.values().filter(|p| p.server.backup == is_backup);
-        Layout::new(settings, &tier.copied().collect::<Vec<_>>()).map(Arc::new)
-    };
-    let (primary, backup) = (layout(false)?, layout(true)?);
-    within_limit(&primary, &backup)?;
+    let (backup, primary) = placed.into_values().partition(|p| p.server.backup);
     Ok([primary, backup])
 }
 
@@ -50,6 +58,36 @@ pub(super) fn numbers(servers: &[Server]) -> Result<Vec<ServerNumber>, CommandEr
     let mut free = ServerNumber::free(&taken);
     let number = |server: &Server| server.id.or_else(|| free.next());
     Ok(servers.iter().filter_map(number).collect())
+}
+
+/// Whether all that decides how `algorithm` lays a tier out is the same for
+/// two of them.
+fn are_alike(algorithm: &Algorithm, before: &[Placed<'_>], after: &[Placed<'_>]) -> bool {
+    let in_order = |tier: &[Placed<'_>]| {
+        let mut places: Vec<usize> = (0..tier.len()).collect();
+        places.sort_by_key(|&place| tier[place].order);
+        places
+    };
+    let (by_number, by_address) = (algorithm.goes_by_number(), algorithm.goes_by_address());
+    let is_alike = |(before, after): (&Placed<'_>, &Placed<'_>)| {
+        let (old, new) = (before.server, after.server);
+        let hashed = |server: &Server| {
+            let Server {
+                address,
+                port,
+                hash_name,
+                ..
+            } = server.clone();
+            (address, port, hash_name)
+        };
+        old.name == new.name
+            && old.weight == new.weight
+            && (!by_number || before.number == after.number)
+            && (!by_address || hashed(old) == hashed(new))
+    };
+    before.len() == after.len()
+        && before.iter().zip(after).all(is_alike)
+        && (!by_address || in_order(before) == in_order(after))
 }
 
 /// Holds both layouts together to what one alone may have.
@@ -70,17 +108,8 @@ impl LoadBalancer {
         is_backup: bool,
     ) -> Result<Arc<Layout>, LayoutError> {
         let mut placed: BTreeMap<&ServerName, Placed<'_>> = self
-            .servers
-            .values()
-            .filter(|member| member.server.backup == is_backup)
-            .map(|member| {
-                let placed = Placed {
-                    server: &member.server,
-                    order: member.id.0,
-                    number: member.number.number(),
-                };
-                (&member.server.name, placed)
-            })
+            .tier(is_backup)
+            .map(|placed| (&placed.server.name, placed))
             .collect();
         match difference {
             Difference::Added(server) => {
@@ -109,6 +138,42 @@ impl LoadBalancer {
         let layout = layout.after(&self.settings, difference, &placed)?;
         within_limit(&layout, other)?;
         Ok(Arc::new(layout))
+    }
+
+    /// The layouts of other servers by other settings; a tier of which nothing
+    /// that decides its layout has changed keeps the one it has.
+    pub(super) fn relaid_for(
+        &self,
+        settings: &Settings,
+        servers: &[Server],
+        numbers: &[ServerNumber],
+    ) -> Result<[Arc<Layout>; 2], CommandError> {
+        let rule = |settings: &Settings| (settings.algorithm.clone(), settings.virtual_nodes);
+        let has_same_rule = rule(&self.settings) == rule(settings);
+        let layout = |tier: &[Placed<'_>], is_backup, layout: &Arc<Layout>| {
+            let before: Vec<Placed<'_>> = self.tier(is_backup).collect();
+            if has_same_rule && are_alike(&settings.algorithm, &before, tier) {
+                return Ok(Arc::clone(layout));
+            }
+            Layout::new(settings, tier).map(Arc::new)
+        };
+        let [primary, backup] = tiers(servers, numbers)?;
+        let primary = layout(&primary, false, &self.primary)?;
+        let backup = layout(&backup, true, &self.backup)?;
+        within_limit(&primary, &backup)?;
+        Ok([primary, backup])
+    }
+
+    /// The primary or the backup servers, by name.
+    fn tier(&self, is_backup: bool) -> impl Iterator<Item = Placed<'_>> {
+        let members = self.servers.values();
+        members
+            .filter(move |member| member.server.backup == is_backup)
+            .map(|member| Placed {
+                server: &member.server,
+                order: member.order,
+                number: member.number.number(),
+            })
     }
 
     /// The number a new server has, or is given.
@@ -154,15 +219,8 @@ impl LoadBalancer {
     ) -> Result<Self, CommandError> {
         change(&mut self.settings);
         let layout = |is_backup| {
-            let members = self.servers.values();
-            let placed = members
-                .filter(|member| member.server.backup == is_backup)
-                .map(|member| Placed {
-                    server: &member.server,
-                    order: member.id.0,
-                    number: member.number.number(),
-                });
-            Layout::new(&self.settings, &placed.collect::<Vec<_>>()).map(Arc::new)
+            let placed: Vec<Placed<'_>> = self.tier(is_backup).collect();
+            Layout::new(&self.settings, &placed).map(Arc::new)
         };
         let (primary, backup) = (layout(false)?, layout(true)?);
         within_limit(&primary, &backup)?;

@@ -71,7 +71,7 @@ fn position(text: &str) -> Option<Position> {
     Some(Position::from_bits(bits))
 }
 
-/// The configuration at start, with the servers that there are now.
+/// The configuration in effect, with the servers that there are now.
 pub(super) fn config(call: &Call) -> Answer {
     let table = call.admin.shared.table();
     let servers = table.servers().iter();
@@ -79,7 +79,7 @@ pub(super) fn config(call: &Call) -> Answer {
         servers: servers
             .map(|entry| ServerSpec::from(&entry.server))
             .collect(),
-        ..Config::clone(&call.admin.config)
+        ..Config::clone(&call.admin.shared.config())
     };
     Ok(json(StatusCode::OK, &config))
 }

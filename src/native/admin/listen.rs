@@ -55,7 +55,6 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Answers operators on `listener` until `stop` is cancelled; requests that
 /// are under way then get the configured time to end.
 pub async fn serve(listener: TcpListener, admin: Arc<Admin>, stop: CancellationToken) {
-    let grace = admin.config.process.shutdown_grace.duration();
     let router = router(Arc::clone(&admin));
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut connections = JoinSet::new();
@@ -86,6 +85,7 @@ pub async fn serve(listener: TcpListener, admin: Arc<Admin>, stop: CancellationT
         }
     }
     drop(listener);
+    let grace = admin.shared.config().process.shutdown_grace.duration();
     let all = async { while connections.join_next().await.is_some() {} };
     if timeout(grace, all).await.is_err() {
         warn!("requests to the API were cut off");

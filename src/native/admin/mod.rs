@@ -29,6 +29,8 @@ mod plan;
 
 mod problem;
 
+mod reload;
+
 mod route;
 
 mod router;
@@ -42,8 +44,8 @@ mod targets;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
+use super::reload::Reloader;
 use super::shared::Shared;
-use crate::config::Config;
 use guard::Hosts;
 use targets::Targets;
 
@@ -51,7 +53,8 @@ use targets::Targets;
 #[derive(Debug)]
 pub struct Admin {
     shared: Arc<Shared>,
-    config: Arc<Config>,
+    /// How to read the configuration anew, if it was read from a file.
+    reloader: Option<Arc<Reloader>>,
     token: Option<crate::config::Secret>,
     hosts: Hosts,
     targets: Targets,
@@ -59,17 +62,22 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// The API over `shared`, as `config` has it. Reads the token file.
+    /// The API over `shared`, as its configuration has it. Reads the token
+    /// file. Without a `reloader` it refuses to reload.
     ///
     /// # Errors
     /// When there is no good token in the token file.
-    pub fn new(shared: Arc<Shared>, config: Arc<Config>) -> Result<Arc<Self>, TokenError> {
+    pub fn new(
+        shared: Arc<Shared>,
+        reloader: Option<Arc<Reloader>>,
+    ) -> Result<Arc<Self>, TokenError> {
+        let config = shared.config();
         Ok(Arc::new(Self {
             token: auth::token(&config.api)?,
             hosts: Hosts::new(&config.api),
             targets: Targets::new(&config),
             shared,
-            config,
+            reloader,
             is_stopping: AtomicBool::new(false),
         }))
     }

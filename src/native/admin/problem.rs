@@ -39,6 +39,9 @@ pub(super) enum Kind {
     MovesTooMuch,
     NotLaidOut,
     TooManyPoints,
+    NoFile,
+    NeedsRestart,
+    InvalidFile,
     PreconditionFailed,
     TooLarge,
     WrongContentType,
@@ -94,6 +97,17 @@ impl Kind {
                 S::CONFLICT,
                 "too-many-points",
                 "The ring would grow too large",
+            ),
+            Self::NoFile => (S::CONFLICT, "no-file", "There is no file to reload"),
+            Self::NeedsRestart => (
+                S::CONFLICT,
+                "needs-restart",
+                "Some settings cannot change while the program runs",
+            ),
+            Self::InvalidFile => (
+                S::UNPROCESSABLE_ENTITY,
+                "invalid-file",
+                "The configuration file is not good",
             ),
             Self::PreconditionFailed => (
                 S::PRECONDITION_FAILED,

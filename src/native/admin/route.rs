@@ -27,7 +27,7 @@ pub(super) async fn route(call: Call) -> Answer {
     let server = &table.server(route.server).server;
     let mut view = RouteView::new(table, &*fleet, route.server, spec.key, &spec.path);
     if let Some(outgoing) = outgoing {
-        let timeouts = &call.admin.config.timeouts;
+        let timeouts = &call.admin.shared.config().timeouts;
         view.forwarded = Some(forward::send(server, outgoing, timeouts).await);
     }
     Ok(json(StatusCode::OK, &view))

@@ -9,11 +9,11 @@ use http::Method;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::call::{Answer, Call};
-use super::{assets, fleet, openapi, plan, route, servers};
+use super::{assets, fleet, openapi, plan, reload, route, servers};
 use crate::config::{Config, PlanSpec};
 use crate::wire::{
-    ChangeView, ExplainView, HealthView, MetricsView, PlanView, RingView, RouteSpec, RouteView,
-    ServerSpec, ServerView, ServersView, StateSpec, WeightSpec,
+    ChangeView, ExplainView, HealthView, MetricsView, PlanView, ReloadView, RingView, RouteSpec,
+    RouteView, ServerSpec, ServerView, ServersView, StateSpec, WeightSpec,
 };
 
 /// One method of one path.
@@ -94,6 +94,11 @@ const GUARD: &[Parameter] = &[
 fn change_or_plan(generator: &mut SchemaGenerator) -> Schema {
     let (change, plan) = (of::<ChangeView>(generator), of::<PlanView>(generator));
     json_schema!({ "anyOf": [change, plan] })
+}
+
+fn reload_or_plan(generator: &mut SchemaGenerator) -> Schema {
+    let (done, plan) = (of::<ReloadView>(generator), of::<PlanView>(generator));
+    json_schema!({ "anyOf": [done, plan] })
 }
 
 /// Where a server is named in a path.
@@ -249,6 +254,19 @@ pub(super) static ROUTES: &[Entry] = &[
         body: None,
         answers: &[(200, "The configuration.", Content::JsonIn(of::<Config>))],
         run: Run::Now(fleet::config),
+    },
+    Entry {
+        method: POST,
+        path: "/api/reload",
+        summary: "Read the configuration file anew, all or nothing.",
+        query: GUARD,
+        body: None,
+        answers: &[(
+            200,
+            "Done: what changed. With `dry_run`: what it would move; nothing was done.",
+            Content::Json(reload_or_plan),
+        )],
+        run: Run::Later(|call| Box::pin(reload::reload(call))),
     },
     Entry {
         method: GET,

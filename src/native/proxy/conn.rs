@@ -24,8 +24,8 @@ use super::hash_key::KeyParts;
 use super::head_bytes::HeadBytes;
 use super::headers::ClientFields;
 use super::timer::Timer;
-use super::worker::Worker;
-use crate::engine::{Position, RoutingTable};
+use super::worker::{Rules, Waits, Worker, WorkerFleet};
+use crate::engine::Position;
 
 /// The client at the other end of a connection.
 pub(super) struct Client {
@@ -40,6 +40,8 @@ pub(super) struct Client {
     pub(super) timer: Timer,
     /// The head of the request in hand, as it came.
     pub(super) head_bytes: HeadBytes,
+    /// The timeouts of the configuration that its last request met.
+    waits: Cell<Waits>,
     turn: Cell<Turn>,
     /// Whether the last thing the upload waited for was the client.
     awaits_body: Cell<bool>,
@@ -71,7 +73,7 @@ pub(super) async fn serve(stream: TcpStream, address: SocketAddr, worker: Rc<Wor
         client: Rc::clone(&client),
     });
     let service = service_fn(|request| handler::handle(Rc::clone(&client), request));
-    let mut connection = pin!(worker.http1.serve_connection(io, service));
+    let mut connection = pin!(worker.fleet().rules().http1.serve_connection(io, service));
     let mut is_told_to_stop = false;
     poll_fn(|cx| {
         client.timer.watch(cx);
@@ -116,7 +118,8 @@ impl Client {
     fn new(ip: IpAddr, worker: Rc<Worker>) -> Self {
         let ip = ip.to_canonical().to_string().into_boxed_str();
         let timer = Timer::new(&worker.timers);
-        timer.set(worker.waits.client_header);
+        let waits = worker.fleet().rules().waits;
+        timer.set(waits.client_header);
         Self {
             fields: ClientFields {
                 // An address has only characters that a header may have.
@@ -127,6 +130,7 @@ impl Client {
             ip,
             timer,
             head_bytes: HeadBytes::default(),
+            waits: Cell::new(waits),
             turn: Cell::new(Turn::Head),
             awaits_body: Cell::new(false),
             has_sent_more: Cell::new(false),
@@ -134,14 +138,19 @@ impl Client {
         }
     }
 
-    /// Where a request of this client stands by `table`, if it has a key.
-    pub(super) fn key(&self, table: &RoutingTable, head: &request::Parts) -> Option<Position> {
+    /// A request of it has come, which is handled by these rules to its end.
+    pub(super) fn follow(&self, rules: &Rules) {
+        self.waits.set(rules.waits);
+    }
+
+    /// Where a request of this client stands in `fleet`, if it has a key.
+    pub(super) fn key(&self, fleet: &WorkerFleet, head: &request::Parts) -> Option<Position> {
         let parts = KeyParts {
             headers: &head.headers,
             uri: &head.uri,
             client_ip: &self.ip,
         };
-        self.worker.hash_key.position(table, parts)
+        fleet.rules().hash_key.position(fleet.table(), parts)
     }
 
     /// A server is to be asked; the client's body, if it has one, is still to
@@ -155,7 +164,7 @@ impl Client {
     pub(super) fn upload_ended(&self) {
         if self.turn.get() == Turn::Upload {
             self.turn.set(Turn::Server);
-            self.timer.set(self.worker.waits.response_header);
+            self.timer.set(self.waits.get().response_header);
         }
     }
 
@@ -172,7 +181,7 @@ impl Client {
     /// An answer begins.
     pub(super) fn answer_began(&self) {
         self.turn.set(Turn::Answer);
-        self.timer.set(self.worker.waits.stream_idle);
+        self.timer.set(self.waits.get().stream_idle);
     }
 
     /// The answer has ended, or was given up; some of it may still have to be
@@ -180,7 +189,7 @@ impl Client {
     pub(super) fn answer_ended(&self) {
         self.turn.set(Turn::Idle);
         self.has_sent_more.set(false);
-        self.timer.set(self.worker.waits.client_idle);
+        self.timer.set(self.waits.get().client_idle);
     }
 
     /// Whether a deadline that has come ends the connection; otherwise a
@@ -210,7 +219,7 @@ impl Client {
     }
 
     fn has_read(&self, bytes: &[u8]) {
-        let waits = &self.worker.waits;
+        let waits = self.waits.get();
         match self.turn.get() {
             Turn::Idle => {
                 self.turn.set(Turn::Head);
@@ -224,7 +233,7 @@ impl Client {
     }
 
     fn has_written(&self) {
-        let waits = &self.worker.waits;
+        let waits = self.waits.get();
         match self.turn.get() {
             Turn::Answer => self.timer.set(waits.stream_idle),
             Turn::Idle => self.timer.set(waits.client_idle),

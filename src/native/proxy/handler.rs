@@ -12,7 +12,8 @@ use super::conn::Client;
 use super::error::ProxyError;
 use super::headers;
 use super::upstream::{AttemptWaits, Connection, Exchange};
-use crate::engine::{NoServer, Outcome, Position, RoutingTable};
+use super::worker::WorkerFleet;
+use crate::engine::{NoServer, Outcome, Position};
 use crate::native::clock;
 use crate::native::telemetry::access_log::Entry;
 
@@ -54,7 +55,9 @@ async fn forward(
     let (mut head, body) = request.into_parts();
     // One fleet for the whole request: its table says where the key stands.
     let fleet = worker.fleet();
-    let key = client.key(fleet.table(), &head);
+    let rules = fleet.rules();
+    client.follow(rules);
+    let key = client.key(&fleet, &head);
     let n_fields = head.headers.len();
     let has_host = headers::prepare_request(
         &mut head,
@@ -69,11 +72,11 @@ async fn forward(
     let method = head.method.clone();
     let has_body = !body.is_end_stream();
     let waits = AttemptWaits {
-        connect: worker.waits.connect,
+        connect: rules.waits.connect,
         answer: if has_body {
-            worker.waits.stream_idle
+            rules.waits.stream_idle
         } else {
-            worker.waits.response_header
+            rules.waits.response_header
         },
     };
     let mut request = Some(Request::from_parts(head, RequestBody::new(body, client)));
@@ -107,7 +110,7 @@ async fn forward(
                     entry.server = Some(server.runtime.server.name.clone());
                     entry.n_attempts = n_attempts;
                 }
-                let debug = worker.config.routing.debug_header;
+                let debug = rules.config.routing.debug_header;
                 let fields = debug.then(|| (server.name.clone(), n_attempts.into()));
                 let response = answer(response, fields)?;
                 return Ok(response
@@ -123,7 +126,7 @@ async fn forward(
             return Err(failure.error());
         }
         if request.is_none() && !has_body {
-            request = again(client, fleet.table(), &method, key, n_fields);
+            request = again(client, &fleet, &method, key, n_fields);
         }
         if request.is_none() {
             return Err(failure.error());
@@ -135,7 +138,7 @@ async fn forward(
         connection = Connection::KeptOrNew;
         failed = Some(failure.error());
         tried.push(index);
-        if tried.len() as u64 > worker.config.retries.attempts.number() {
+        if tried.len() as u64 > rules.config.retries.attempts.number() {
             return Err(failure.error());
         }
     }
@@ -146,13 +149,13 @@ async fn forward(
 #[cold]
 fn again(
     client: &Client,
-    table: &RoutingTable,
+    fleet: &WorkerFleet,
     method: &Method,
     key: Option<Position>,
     n_fields: usize,
 ) -> Option<Request<RequestBody>> {
     let (mut head, ()) = client.head_bytes.parse()?.into_parts();
-    let key_now = client.key(table, &head);
+    let key_now = client.key(fleet, &head);
     if head.method != *method || key_now != key || head.headers.len() != n_fields {
         // The bytes of another request: this one's are not all there.
         return None;

@@ -54,8 +54,7 @@ pub fn start(
     let places = Arc::new(Semaphore::new(config.limits.connections.number() as usize));
     let mut threads = Vec::with_capacity(listeners.len());
     for (number, listener) in listeners.into_iter().enumerate() {
-        let (config, shared, places, access_log, stop) = (
-            config.clone(),
+        let (shared, places, access_log, stop) = (
             Arc::clone(shared),
             Arc::clone(&places),
             access_log.cloned(),
@@ -73,7 +72,7 @@ pub fn start(
                 Err(error) => return drop(is_up.send(Err(error))),
             };
             let _ = is_up.send(Ok(()));
-            let worker = Worker::new(number, config, shared, access_log);
+            let worker = Worker::new(number, shared, access_log);
             runtime.block_on(worker.run(listener, places, stop));
         };
         let name = format!("worker-{number}");
@@ -100,10 +99,6 @@ impl Workers {
 pub(super) struct Worker {
     number: usize,
     pub(super) shared: Arc<Shared>,
-    pub(super) config: Config,
-    pub(super) waits: Waits,
-    pub(super) hash_key: HashKey,
-    pub(super) http1: http1::Builder,
     pub(super) timers: Rc<Timers>,
     pub(super) request_ids: RequestIds,
     pub(super) access_log: Option<AccessLog>,
@@ -117,7 +112,27 @@ struct LastSeen {
     view: Rc<WorkerFleet>,
 }
 
+/// The configuration in effect, and what this thread makes of it.
+pub(super) struct Rules {
+    pub(super) config: Arc<Config>,
+    pub(super) waits: Waits,
+    pub(super) hash_key: HashKey,
+    pub(super) http1: http1::Builder,
+}
+
+impl Rules {
+    fn new(config: &Arc<Config>) -> Rc<Self> {
+        Rc::new(Self {
+            config: Arc::clone(config),
+            waits: Waits::new(&config.timeouts),
+            hash_key: HashKey::new(&config.routing.hash_key),
+            http1: conn::http1(&config.limits),
+        })
+    }
+}
+
 /// The configured timeouts, as timers take them.
+#[derive(Clone, Copy)]
 pub(super) struct Waits {
     pub(super) connect: Wait,
     pub(super) response_header: Wait,
@@ -153,6 +168,7 @@ impl Deref for Published {
 pub(super) struct WorkerFleet {
     fleet: Arc<Fleet>,
     servers: Vec<Rc<WorkerServer>>,
+    rules: Rc<Rules>,
 }
 
 /// A server, as this thread sees it; lives as long as the server stays.
@@ -167,28 +183,19 @@ pub(super) struct WorkerServer {
 }
 
 impl Worker {
-    fn new(
-        number: usize,
-        config: Config,
-        shared: Arc<Shared>,
-        access_log: Option<AccessLog>,
-    ) -> Rc<Self> {
+    fn new(number: usize, shared: Arc<Shared>, access_log: Option<AccessLog>) -> Rc<Self> {
         let mut published = Cache::new(Published(Arc::clone(&shared)));
         let fleet = Arc::clone(published.load());
         let timers = Timers::new();
-        let view = Rc::new(WorkerFleet::new(fleet, &[], &config, &timers, number));
+        let view = Rc::new(WorkerFleet::new(fleet, None, &timers, number));
         Rc::new(Self {
             number,
-            hash_key: HashKey::new(&config.routing.hash_key),
-            http1: conn::http1(&config.limits),
-            waits: Waits::new(&config.timeouts),
             timers,
             request_ids: RequestIds::new(),
             access_log,
             fleet: RefCell::new(LastSeen { published, view }),
             is_stopping: Cell::new(false),
             shared,
-            config,
         })
     }
 
@@ -219,7 +226,7 @@ impl Worker {
         self.is_stopping.set(true);
         self.timers.wake_all();
         connections.close();
-        let grace = self.config.process.shutdown_grace.duration();
+        let grace = self.fleet().rules.config.process.shutdown_grace.duration();
         if tokio::time::timeout(grace, connections.wait())
             .await
             .is_err()
@@ -256,8 +263,7 @@ impl Worker {
             let fleet = Arc::clone(fleet);
             *view = Rc::new(WorkerFleet::new(
                 fleet,
-                &view.servers,
-                &self.config,
+                Some(view),
                 &self.timers,
                 self.number,
             ));
@@ -273,14 +279,21 @@ impl Worker {
 
 impl WorkerFleet {
     /// The view of `fleet`; servers that stay keep what they had in `before`.
-    fn new(
-        fleet: Arc<Fleet>,
-        before: &[Rc<WorkerServer>],
-        config: &Config,
-        timers: &Rc<Timers>,
-        worker: usize,
-    ) -> Self {
-        let before: BTreeMap<_, _> = before
+    fn new(fleet: Arc<Fleet>, before: Option<&Self>, timers: &Rc<Timers>, worker: usize) -> Self {
+        let same_rules = before.filter(|before| Arc::ptr_eq(&before.rules.config, &fleet.config));
+        let rules = match same_rules {
+            Some(before) => Rc::clone(&before.rules),
+            None => Rules::new(&fleet.config),
+        };
+        let config = &*fleet.config;
+        let servers_before = before.map_or(&[][..], |before| &before.servers);
+        if same_rules.is_none() {
+            // Kept connections stay; what is over goes with the next sweep.
+            servers_before
+                .iter()
+                .for_each(|server| server.pool.set_limits(&config.pool));
+        }
+        let before: BTreeMap<_, _> = servers_before
             .iter()
             .map(|server| (server.runtime.id, server))
             .collect();
@@ -300,8 +313,14 @@ impl WorkerFleet {
         });
         Self {
             servers: servers.collect(),
+            rules,
             fleet,
         }
+    }
+
+    /// The configuration that goes with it.
+    pub(super) fn rules(&self) -> &Rules {
+        &self.rules
     }
 
     /// Where keys go.

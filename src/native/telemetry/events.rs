@@ -12,6 +12,15 @@ pub fn log(event: &Event, now: Timestamp) {
         EventView::ServerAdded { server } => info!(server, "server added"),
         EventView::ServerRemoved { server } => info!(server, "server removed"),
         EventView::WeightChanged { server, weight } => info!(server, weight, "weight changed"),
+        EventView::ServerChanged { server } => info!(server, "server changed"),
+        EventView::HealthForgotten { server } => {
+            info!(server, "health forgotten: probing was switched off");
+        }
+        EventView::Reconfigured {
+            added,
+            removed,
+            changed,
+        } => info!(added, removed, changed, "reconfigured"),
         EventView::StateChanged { server, state } => {
             info!(server, ?state, "admin state changed");
         }

@@ -2,11 +2,11 @@
 //! and the answer below it must be the one that comes. `UPDATE=1` writes the
 //! answers anew. What cannot be the same twice is masked, see [`masked`].
 
+use std::path::Path;
 use std::sync::Arc;
 
 use ringway::engine::{Health, Outcome};
 use ringway::native::driver;
-use ringway::native::health::Prober;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -35,14 +35,14 @@ struct Block {
     text: String,
     /// The lines of `text`, counted from 0.
     lines: core::ops::Range<usize>,
-    /// Whether a comment before it says that it is about an API with a token.
-    wants_token: bool,
+    /// What a comment before it says that it is about: `with a token`.
+    about: String,
 }
 
 fn blocks(text: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
     let mut open: Option<Block> = None;
-    let mut wants_token = false;
+    let mut about = String::new();
     for (i, line) in text.lines().enumerate() {
         match (&mut open, line.strip_prefix("```")) {
             (None, Some(kind)) => {
@@ -50,9 +50,8 @@ fn blocks(text: &str) -> Vec<Block> {
                     kind: kind.to_owned(),
                     text: String::new(),
                     lines: i + 1..i + 1,
-                    wants_token,
+                    about: std::mem::take(&mut about),
                 });
-                wants_token = false;
             }
             (Some(block), None) => {
                 block.text += line;
@@ -60,7 +59,12 @@ fn blocks(text: &str) -> Vec<Block> {
                 block.lines.end = i + 1;
             }
             (Some(_), Some(_)) => blocks.extend(open.take()),
-            (None, None) => wants_token |= line == "<!-- with a token -->",
+            (None, None) => {
+                let comment = line.strip_prefix("<!-- ");
+                if let Some(comment) = comment.and_then(|rest| rest.strip_suffix(" -->")) {
+                    about = comment.to_owned();
+                }
+            }
         }
     }
     assert!(open.is_none(), "a block is not closed");
@@ -68,7 +72,7 @@ fn blocks(text: &str) -> Vec<Block> {
 }
 
 /// Three servers with some traffic behind them, probed as in a running proxy.
-async fn fleet(ports: &[u16; 4]) -> Api {
+async fn fleet(ports: &[u16; 4], file: &Path) -> (Api, Value) {
     let mut document = document(&[
         ("cache-1", "127.0.0.1", ports[0]),
         ("cache-2", "127.0.0.1", ports[1]),
@@ -76,7 +80,8 @@ async fn fleet(ports: &[u16; 4]) -> Api {
     ]);
     document["servers"][2]["weight"] = 2.into();
     document["health_check"] = json!({});
-    let mut api = Api::start(document).await;
+    save(file, &document);
+    let mut api = Api::start_over(document.clone(), Some(file)).await;
     let fleet = api.shared.fleet().load_full();
     for (i, server) in fleet.servers.iter().enumerate() {
         for n in 0..1000 {
@@ -85,11 +90,14 @@ async fn fleet(ports: &[u16; 4]) -> Api {
             server.shards[0].record(Outcome::Status(status), latency);
         }
     }
-    let prober = Prober::new(&api.config.health_check);
     let reports = api.reports.take().expect("nobody else drives it");
     let stop = CancellationToken::new();
-    tokio::spawn(driver::run(Arc::clone(&api.shared), reports, prober, stop));
-    api
+    tokio::spawn(driver::run(Arc::clone(&api.shared), reports, stop));
+    (api, document)
+}
+
+fn save(file: &Path, document: &Value) {
+    std::fs::write(file, document.to_string()).expect("a writable file");
 }
 
 /// Waits until each server's first probe has ended.
@@ -236,7 +244,8 @@ async fn each_example_of_the_reference_is_what_happens() {
     for port in &mut ports {
         *port = echo::start().await.port();
     }
-    let api = fleet(&ports).await;
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("api-docs.json");
+    let (api, mut in_file) = fleet(&ports, &file).await;
     let mut locked = super::three();
     locked["api"] = json!({ "token": "0123456789abcdef" });
     let locked = Api::start(locked).await;
@@ -255,7 +264,21 @@ async fn each_example_of_the_reference_is_what_happens() {
             panic!("{:?} has no answer", pair[0].text);
         };
         settle(&api).await;
-        let asked = if request.wants_token { &locked } else { &api };
+        let mut asked = &api;
+        match request.about.as_str() {
+            "with a token" => asked = &locked,
+            "the file has changed" => {
+                in_file["servers"][2]["weight"] = 1.into();
+                in_file["retries"] = json!({ "attempts": 3 });
+                save(&file, &in_file);
+            }
+            "the file is bad" => {
+                in_file["servers"][0]["weight"] = 0.into();
+                in_file["retries"] = json!({ "attempts": 99 });
+                save(&file, &in_file);
+            }
+            _ => {}
+        }
         let (method, target, reply) = ask(asked, &exchanged(&request.text, &PORTS, &ports)).await;
         check_shape(&openapi, &method, &target, &reply);
         let given = exchanged(&written(&reply, &shown.text, &mut tags), &ports, &PORTS);

@@ -145,15 +145,14 @@ async fn with_a_token_nobody_gets_in_without_it() {
 fn a_token_file_without_a_good_token_is_said_at_start() {
     use ringway::config::Config;
     use ringway::native::{admin::Admin, shared::Shared};
-    use std::sync::Arc;
 
     let file = std::env::temp_dir().join(format!("ringway-bad-token-{}", std::process::id()));
     let try_start = || {
         let mut document = three();
         document["api"] = json!({ "token_file": file });
-        let config = Arc::new(Config::read(document).expect("a good configuration"));
+        let config = Config::read(document).expect("a good configuration");
         let (shared, _) = Shared::new(&config, 1).expect("a good fleet");
-        Admin::new(shared, config).map_err(|error| error.to_string())
+        Admin::new(shared, None).map_err(|error| error.to_string())
     };
     let missing = try_start().expect_err("there is no file");
     assert!(missing.contains("cannot be read"), "{missing}");

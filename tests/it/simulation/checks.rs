@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use ringway::engine::{
     AdminState, Admission, Event, Events, Health, Idle, Moved, NoServer, Position, Reason, Ring,
-    ServerId, ServerIndex, ServerName, Share, Standing,
+    ServerId, ServerIndex, ServerName, ServerSnapshot, Share, Standing,
 };
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -46,6 +46,26 @@ impl World {
             }
             let is_whole = before.points().is_empty() != after.points().is_empty();
             assert_eq!(moved.total, if is_whole { Share::WHOLE } else { sum });
+        }
+        self.check_rings();
+    }
+
+    /// (d) for a reload: no key moves between servers that are as they were.
+    pub(super) fn check_reload_moved(&self, before: &[Ring; 2], servers: &[ServerSnapshot]) {
+        let is_untouched = |name: &ServerName| {
+            let was = servers.iter().find(|s| s.server.name == *name);
+            let is = self.shadows.get(name).map(|shadow| &shadow.server);
+            was.zip(is).is_some_and(|(was, is)| {
+                was.server.weight == is.weight && was.server.backup == is.backup
+            })
+        };
+        for (before, after) in before.iter().zip(self.rings()) {
+            for flow in Moved::between(before, &after).flows {
+                assert!(
+                    !(is_untouched(&flow.from) && is_untouched(&flow.to)),
+                    "(d) {flow:?} by a reload"
+                );
+            }
         }
         self.check_rings();
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use ringway::config::Config;
 use ringway::native::admin::{Admin, serve};
+use ringway::native::reload::{self, Reloader};
 use ringway::native::shared::{Reports, Shared};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -91,11 +92,19 @@ pub(crate) fn document(servers: &[(&str, &str, u16)]) -> Value {
 impl Api {
     /// Starts an API over the configuration in `document`.
     pub(crate) async fn start(document: Value) -> Self {
+        Self::start_over(document, None).await
+    }
+
+    /// The same, with a file from which it is reloaded.
+    pub(crate) async fn start_over(document: Value, file: Option<&std::path::Path>) -> Self {
         let config = Config::read(document).expect("the test gives a good configuration");
         let config = Arc::new(config);
         let (shared, reports) = Shared::new(&config, 1).expect("a good fleet");
-        let admin =
-            Admin::new(Arc::clone(&shared), Arc::clone(&config)).expect("a readable token file");
+        let reloader = file.map(|file| {
+            let (_, stamp) = reload::read(file).expect("a good file");
+            Reloader::new(file.to_owned(), stamp, Arc::clone(&shared))
+        });
+        let admin = Admin::new(Arc::clone(&shared), reloader).expect("a readable token file");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let stop = CancellationToken::new();

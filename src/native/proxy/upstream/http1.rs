@@ -5,7 +5,7 @@
 //! quieter time does not need grow old and are closed.
 
 use core::time::Duration;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
@@ -34,10 +34,26 @@ pub(in crate::native::proxy) struct Pool {
     place: Place,
     /// The longest unused ones first.
     idle: RefCell<Vec<Kept>>,
+    limits: Cell<Limits>,
+    timers: Rc<Timers>,
+}
+
+/// How many connections are kept, and how long.
+#[derive(Clone, Copy)]
+struct Limits {
     n_max: usize,
     idle_max: Duration,
     age_max: Duration,
-    timers: Rc<Timers>,
+}
+
+impl From<&config::Pool> for Limits {
+    fn from(limits: &config::Pool) -> Self {
+        Self {
+            n_max: limits.max_idle.number() as usize,
+            idle_max: limits.idle.duration(),
+            age_max: limits.max_age.duration(),
+        }
+    }
 }
 
 /// Where the server listens.
@@ -81,20 +97,28 @@ impl Pool {
         Rc::new(Self {
             place,
             idle: RefCell::default(),
-            n_max: limits.max_idle.number() as usize,
-            idle_max: limits.idle.duration(),
-            age_max: limits.max_age.duration(),
+            limits: Cell::new(limits.into()),
             timers: Rc::clone(timers),
         })
     }
 
-    /// Closes connections that have not been used for too long.
+    /// Keeps connections by other limits from now on.
+    pub(in crate::native::proxy) fn set_limits(&self, limits: &config::Pool) {
+        self.limits.set(limits.into());
+    }
+
+    /// Closes connections that have not been used for too long, and those that
+    /// are too many.
     pub(in crate::native::proxy) fn sweep(&self, now: Timestamp) {
-        self.idle.borrow_mut().retain(|kept| {
+        let limits = self.limits.get();
+        let mut idle = self.idle.borrow_mut();
+        idle.retain(|kept| {
             !kept.sender.is_closed()
-                && now.since(kept.since) < self.idle_max
-                && now.since(kept.made) < self.age_max
+                && now.since(kept.since) < limits.idle_max
+                && now.since(kept.made) < limits.age_max
         });
+        let n_over = idle.len().saturating_sub(limits.n_max);
+        idle.drain(..n_over);
     }
 
     /// A kept connection that is fit for a request.
@@ -143,7 +167,8 @@ impl Lease {
         let Self { pool, sender, made } = self;
         let since = pool.timers.now();
         let mut idle = pool.idle.borrow_mut();
-        if idle.len() < pool.n_max && since.since(made) < pool.age_max {
+        let limits = pool.limits.get();
+        if idle.len() < limits.n_max && since.since(made) < limits.age_max {
             idle.push(Kept {
                 sender,
                 made,
