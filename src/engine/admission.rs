@@ -173,6 +173,8 @@ impl AdmissionState {
         let was = self.phase;
         self.phase = match (was, wanted) {
             (Phase::In, Wanted::Keys) | (Phase::Out, Wanted::Nothing) => was,
+            // Called back before it lost any.
+            (Phase::Shrinking { .. }, Wanted::Keys) if here == Admission::FULL => Phase::In,
             (Phase::Out | Phase::Shrinking { .. }, Wanted::Keys) => {
                 let from = match was {
                     Phase::Shrinking { .. } => here.max(Admission::FIRST),
