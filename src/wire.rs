@@ -52,6 +52,9 @@ macro_rules! shape {
 mod plan;
 pub use plan::{KeyCountView, LoadShareView, LoadSharesView, PlanKeysView, PlanView};
 
+mod hot_keys;
+pub use hot_keys::{HotKeyView, HotKeysView, HotShareView};
+
 mod decision;
 pub use decision::{ForwardView, GivenHeaders, HeaderView, RouteSpec, RouteView, TookView};
 

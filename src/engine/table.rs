@@ -18,6 +18,9 @@ use super::ring::{Moved, Position, Rank};
 use super::server::{Server, ServerName, VirtualNodes};
 use super::settings::Settings;
 
+mod spread;
+pub use spread::{SPREAD_MAX, Spread};
+
 /// A server's place in one [`RoutingTable`]: 0 to n − 1, by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ServerIndex(u32);
@@ -138,6 +141,7 @@ pub struct RoutingTable {
     usable: Box<[Option<ServerIndex>]>,
     /// The weights of the usable servers together.
     usable_weight: u64,
+    n_usable: u32,
     fail_open: bool,
 }
 
@@ -207,6 +211,7 @@ impl RoutingTable {
             servers: servers.into(),
             primary,
             backup,
+            n_usable: usable.iter().flatten().count() as u32,
             usable,
             usable_weight,
             fail_open,

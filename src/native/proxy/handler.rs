@@ -54,7 +54,7 @@ async fn forward(
     let (mut head, body) = request.into_parts();
     // One fleet for the whole request: its table says where the key stands.
     let fleet = worker.fleet();
-    let key = client.key(fleet.table(), &head);
+    let (key, spread) = client.counted_key(fleet.table(), &head);
     let n_fields = head.headers.len();
     let has_host = headers::prepare_request(
         &mut head,
@@ -81,7 +81,7 @@ async fn forward(
     let mut connection = Connection::KeptOrNew;
     let mut failed = None;
     loop {
-        let (index, server, in_flight) = match fleet.enter(key, &tried) {
+        let (index, server, in_flight) = match fleet.enter(key, spread, &tried) {
             Ok(route) => route,
             // What went wrong at the last server says more than that there is
             // no other.

@@ -26,7 +26,8 @@ use super::timer::{Timers, Wait};
 use super::upstream::Pool;
 use super::{conn, listen};
 use crate::config::{self, Config};
-use crate::engine::{NoServer, Outcome, Position, RoutingTable, ServerIndex};
+use crate::engine::{KeySketch, NoServer, Outcome, Position, RoutingTable, ServerIndex, Spread};
+use crate::native::clock;
 use crate::native::counters::Shard;
 use crate::native::shared::{Fleet, ServerRuntime, Shared};
 use crate::native::telemetry::access_log::AccessLog;
@@ -106,6 +107,8 @@ pub(super) struct Worker {
     pub(super) http1: http1::Builder,
     pub(super) timers: Rc<Timers>,
     pub(super) request_ids: RequestIds,
+    /// The hottest keys of this thread's requests.
+    pub(super) hot_keys: RefCell<KeySketch>,
     pub(super) access_log: Option<AccessLog>,
     fleet: RefCell<LastSeen>,
     is_stopping: Cell<bool>,
@@ -184,6 +187,7 @@ impl Worker {
             waits: Waits::new(&config.timeouts),
             timers,
             request_ids: RequestIds::new(),
+            hot_keys: RefCell::new(KeySketch::new(&config.hot_keys.settings(), clock::now())),
             access_log,
             fleet: RefCell::new(LastSeen { published, view }),
             is_stopping: Cell::new(false),
@@ -234,6 +238,10 @@ impl Worker {
             tokio::time::sleep(SWEEP).await;
             // Dropping the old view closes the connections to removed servers.
             let fleet = self.fleet();
+            let mut hot_keys = self.hot_keys.borrow_mut();
+            hot_keys.advance(clock::now());
+            self.shared.publish_hot_keys(self.number, &hot_keys);
+            drop(hot_keys);
             let now = self.timers.now();
             fleet
                 .servers
@@ -316,10 +324,12 @@ impl WorkerFleet {
     pub(super) fn enter(
         &self,
         key: Option<Position>,
+        spread: Option<Spread>,
         tried: &[ServerIndex],
     ) -> Result<(ServerIndex, &Rc<WorkerServer>, InFlight), NoServer> {
         loop {
-            let route = self.fleet.table.route(key, &*self.fleet, tried)?;
+            let table = &self.fleet.table;
+            let route = table.route_spread(key, spread, &*self.fleet, tried)?;
             let server = &self.servers[route.server.as_usize()];
             if let Some(in_flight) = InFlight::enter(server, route.bound) {
                 return Ok((route.server, server, in_flight));
