@@ -10,6 +10,8 @@ mod algorithms;
 mod api;
 /// The golden vectors, which other languages replay too.
 mod golden;
+/// Hot keys through a running proxy.
+mod hot_keys;
 /// Probes of scripted servers: which answers are good, what is said of others.
 mod plan;
 mod probes;
