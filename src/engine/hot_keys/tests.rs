@@ -49,7 +49,7 @@ fn streams(seed: u64) -> Vec<Vec<u64>> {
     vec![
         (0..20_000).map(zipf).collect(),
         (0..5_000).map(|i| mixed(seed.wrapping_add(i))).collect(),
-        (0..5_000).map(|i| mixed(seed ^ i) % 90 << 20).collect(),
+        (0..5_000).map(|i| (mixed(seed ^ i) % 90) << 20).collect(),
         (0..5_000).map(|i| mixed(i % 33)).collect(),
     ]
 }
@@ -128,7 +128,7 @@ fn counts_halve_and_the_bounds_hold_to_within_a_unit() {
     let mut exact: BTreeMap<u64, f64> = BTreeMap::new();
     for round in 1..=40_u64 {
         for i in 0..500 {
-            let id = mixed((mixed(round << 20 | i) % 1000).min(60 + round));
+            let id = mixed((mixed((round << 20) | i) % 1000).min(60 + round));
             see(&mut sketch, id);
             *exact.entry(id).or_default() += ONE as f64;
         }
