@@ -123,6 +123,12 @@ export class LoadBalancer {
     return this.#alive().metrics();
   }
 
+  hotKeys(limit = 20) {
+    const engine = this.#alive();
+    if (!Number.isInteger(limit) || limit < 0) throw fault('invalid-argument', `limit must be a whole number from 0, not ${show(limit)}`);
+    return engine.hot_keys(Math.min(limit, POINTS_MAX));
+  }
+
   ring(page) {
     const engine = this.#alive();
     const { after, limit } = toPage(page);
@@ -135,7 +141,7 @@ export class LoadBalancer {
 
   begin(key) {
     const length = this.#write(key);
-    const number = wasm.engine_route(this.#pointer, length);
+    const number = wasm.engine_begin(this.#pointer, length);
     const server = this.#servers[number];
     if (server === undefined) return { server, finish: () => [] };
     const id = this.#ids[number];

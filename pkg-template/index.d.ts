@@ -6,6 +6,7 @@ import type {
   EventView,
   ExplainView,
   HealthView,
+  HotKeysView,
   MetricsView,
   PlanView,
   RingView,
@@ -121,13 +122,22 @@ export class LoadBalancer {
   /** What was counted of the requests that `begin` began. */
   metrics(): MetricsView;
 
+  /**
+   * The keys with most of the traffic, of the requests that `begin` began: at most `limit`, default
+   * 20. `route` and `routeMany` are questions and do not count.
+   */
+  hotKeys(limit?: number): HotKeysView;
+
   /** The ring and its points; a part of them with `limit`, and `after` a point's position. */
   ring(page?: { after?: string; limit?: number }): RingView;
 
   /** The configuration, with the servers there are now. */
   toJSON(): Config;
 
-  /** Routes a request and counts it as in flight until it is finished. */
+  /**
+   * Routes a request and counts it as in flight until it is finished. With `hot_keys.spread` a hot
+   * key's requests go round its first candidates.
+   */
   begin(key: Key): Attempt;
 
   /** The probes that are due and were not handed out before. */

@@ -157,6 +157,8 @@ export type Config = {
   health_check?: HealthCheck,
   /** Judging servers by their traffic. */
   ejection?: Ejection,
+  /** Counting the hottest keys, and spreading them. */
+  hot_keys?: HotKeys,
   /** How often a request is tried. */
   retries?: Retries,
   /** How long the proxy waits for what. */
@@ -374,6 +376,73 @@ export type HealthView = {
 
 /** What probes say of a server. */
 export type HealthWord = "unknown" | "healthy" | "unhealthy";
+
+/** A key and its traffic. */
+export type HotKeyView = {
+  /** Its first 128 bytes as text, what is not UTF-8 replaced. */
+  key: string,
+  /** Whether it has more bytes than those. */
+  truncated: boolean,
+  /** Where it stands: sixteen hexadecimal digits. */
+  position: string,
+  /** The most requests it may have had. */
+  count: number,
+  /** How many of them may be other keys'. */
+  error: number,
+  /** Its part of all requests that had a key. */
+  share: HotShareView,
+  /** Where it goes now, when it is not spread; null when nowhere. */
+  server: string | null,
+  /**
+   * The names of the servers that it is spread over, in order; null when
+   * it is not.
+   */
+  spread: Array<string> | null,
+};
+
+/** Counting the hottest keys, and spreading them. */
+export type HotKeys = {
+  /**
+   * How many keys each worker counts, 0 to 1024; 0 counts none. Every key
+   * with more than 1/capacity of the requests is among them. Default 256.
+   */
+  capacity?: number,
+  /** Seconds after which a request counts half; default 60. */
+  half_life?: number,
+  /**
+   * Over how many of its candidates a hot key is spread, 2 to 8; 1, the
+   * default, spreads none.
+   */
+  spread?: number,
+  /**
+   * From how many times the traffic of one server, were all even, a key
+   * is hot; 0.01 to 100, default 0.5.
+   */
+  spread_above?: number,
+};
+
+/**
+ * The keys with most of the traffic. All numbers of requests are aged: a
+ * request counts half after each half-life.
+ */
+export type HotKeysView = {
+  /** The requests that had a key. */
+  total: number,
+  /** Seconds after which a request counts half. */
+  half_life_s: number,
+  /** How many keys are counted; 0 when none are. */
+  capacity: number,
+  /** The hottest first. */
+  keys: Array<HotKeyView>,
+};
+
+/** A part of all requests, as a fraction, between two bounds. */
+export type HotShareView = {
+  /** What it surely has. */
+  at_least: number,
+  /** The most it may have. */
+  at_most: number,
+};
 
 /** How many of the given keys go to a server. */
 export type KeyCountView = {

@@ -24,6 +24,9 @@ pub use algorithm::{AlgorithmName, ServerKey};
 mod hash_key;
 pub use hash_key::{HashKey, KeySource};
 
+mod hot_keys;
+pub use hot_keys::{HotKeys, Multiple};
+
 mod plan;
 pub use plan::{ChangeSpec, PlanSpec, StateChange, WeightChange};
 
@@ -75,6 +78,11 @@ pub struct Config {
     #[schemars(default)]
     #[cfg_attr(test, ts(optional, as = "Option<_>"))]
     pub ejection: Ejection,
+    /// Counting the hottest keys, and spreading them.
+    #[deserr(default)]
+    #[schemars(default)]
+    #[cfg_attr(test, ts(optional, as = "Option<_>"))]
+    pub hot_keys: HotKeys,
     /// How often a request is tried.
     #[deserr(default)]
     #[schemars(default)]
@@ -385,6 +393,7 @@ impl Config {
                 jitter_percent: percent(ejection.jitter_percent.number()),
                 max_percent: percent(ejection.max_percent.number()),
             },
+            hot_keys: self.hot_keys.settings(),
         }
     }
 
@@ -489,6 +498,12 @@ impl Config {
         }
         if self.ejection.cap < self.ejection.base {
             fault("ejection.cap", "give at least ejection.base".to_owned());
+        }
+        if self.hot_keys.spread.number() > 1 && self.hot_keys.capacity.number() == 0 {
+            fault(
+                "hot_keys.spread",
+                "only keys that are counted can be spread; give hot_keys.capacity too".to_owned(),
+            );
         }
         if self.listen.port == self.api.port && self.listen.host == self.api.host {
             fault(

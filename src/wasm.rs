@@ -21,13 +21,14 @@ use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
 
 use crate::config::{Config, PlanSpec};
 use crate::engine::{
-    Command, CommandError, Event, Events, Idle, LayoutError, LoadBalancer, Observation, Outcome,
-    Position, ProbeId, ProbeOutcome, Server, ServerId, ServerIndex, ServerName, Timestamp,
+    Command, CommandError, Event, Events, Idle, KeyCounts, KeySketch, LayoutError, LoadBalancer,
+    Observation, Outcome, Position, ProbeId, ProbeOutcome, Server, ServerId, ServerIndex,
+    ServerName, Timestamp,
 };
 use crate::wire::{
     self, ChangeView, DirectoryView, EventView, ExplainView, FaultView, Faults, HealthView,
-    MetricsView, PlanView, ProbeDueView, RingView, ServerSpec, ServerView, ServersView, StateSpec,
-    WeightSpec,
+    HotKeysView, MetricsView, PlanView, ProbeDueView, RingView, ServerSpec, ServerView,
+    ServersView, StateSpec, WeightSpec,
 };
 
 /// A load balancer and what JavaScript needs beside it.
@@ -35,6 +36,8 @@ use crate::wire::{
 pub struct Engine {
     balancer: LoadBalancer,
     config: Config,
+    /// The hottest keys of the requests that were begun.
+    hot_keys: KeySketch,
     /// The last time JavaScript told; the engine reads no clock.
     now: Timestamp,
     /// Where JavaScript writes keys; it only grows.
@@ -56,6 +59,7 @@ impl Engine {
             LoadBalancer::new(config.settings(), config.servers(), now).map_err(refused)?;
         Ok(Self {
             balancer,
+            hot_keys: KeySketch::new(&config.hot_keys.settings(), now),
             config,
             now,
             scratch: Vec::new(),
@@ -83,6 +87,24 @@ impl Engine {
     /// The number of the server for the key of `len` bytes in the scratch memory.
     pub fn route(&self, len: usize) -> u32 {
         number_of(&self.balancer, self.scratch.get(..len).unwrap_or_default())
+    }
+
+    /// The same for a request that begins: it is counted, and a hot key is spread.
+    pub fn begin(&mut self, len: usize) -> u32 {
+        let key = self.scratch.get(..len).unwrap_or_default();
+        let table = self.balancer.table();
+        let position = table.position(key);
+        let spread = self.hot_keys.observe(table, position, key);
+        let route = table.route_spread(Some(position), spread, &Idle, &[]);
+        route.map_or(0, |route| number(route.server))
+    }
+
+    /// [`HotKeysView`] with at most `limit` keys.
+    pub fn hot_keys(&self, limit: usize) -> JsValue {
+        let table = self.balancer.table();
+        let counts: KeyCounts = self.hot_keys.counts(table);
+        let settings = self.config.hot_keys.settings();
+        object(&HotKeysView::new(&counts, &settings, table, limit))
     }
 
     /// Replaces the ends of the keys that lie in the scratch memory by the
@@ -307,6 +329,7 @@ impl Engine {
 
     fn advance_to(&mut self, now: Timestamp) -> Option<JsValue> {
         self.now = now;
+        self.hot_keys.advance(now);
         let events = self.balancer.advance(now);
         self.report(events)
     }

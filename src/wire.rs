@@ -58,6 +58,9 @@ pub use explain::{CandidateView, ExplainView, ReasonWord};
 mod reload;
 pub use reload::{ReloadServerView, ReloadServersView, ReloadView, SettingView};
 
+mod hot_keys;
+pub use hot_keys::{HotKeyView, HotKeysView, HotShareView};
+
 mod decision;
 pub use decision::{ForwardView, GivenHeaders, HeaderView, RouteSpec, RouteView, TookView};
 

@@ -23,6 +23,7 @@ const APPLIED: &[&str] = &[
     "compat",
     "ejection",
     "health_check",
+    "hot_keys",
     "limits.header_bytes",
     "limits.headers",
     "pool",

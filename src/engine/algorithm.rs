@@ -36,6 +36,17 @@ impl Algorithm {
         }
     }
 
+    /// What tells `key`, which stands at `position`, from other keys: XXH3-64 of
+    /// its bytes, which is the position already for rules of our own. Those of
+    /// products may have 32 bits, too few to tell millions of keys apart.
+    #[inline]
+    pub(super) fn key_id(&self, key: &[u8], position: Position) -> u64 {
+        match self {
+            Self::Compat(_) => Position::of_key(key).bits(),
+            _ => position.bits(),
+        }
+    }
+
     /// Its name in configuration.
     pub const fn name(&self) -> &'static str {
         match self {

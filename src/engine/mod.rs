@@ -58,7 +58,7 @@ mod layout;
 pub use layout::{Difference, Layout, LayoutError, Placed, Table};
 
 mod settings;
-pub use settings::{Ejection, HealthCheck, Settings};
+pub use settings::{Ejection, HealthCheck, HotKeys, Settings};
 
 mod metrics;
 pub use metrics::{
@@ -75,8 +75,12 @@ pub use message::{
 
 mod table;
 pub use table::{
-    Candidate, Idle, Loads, NoServer, Reason, Route, RoutingTable, ServerIndex, TableServer,
+    Candidate, Idle, Loads, NoServer, Reason, Route, RoutingTable, SPREAD_MAX, ServerIndex, Spread,
+    TableServer,
 };
+
+mod hot_keys;
+pub use hot_keys::{KEY_BYTES_SHOWN, KeyCount, KeyCounts, KeySketch};
 
 mod snapshot;
 pub use snapshot::{FleetHealth, ProbeRecord, ServerSnapshot, Snapshot};

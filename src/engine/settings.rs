@@ -32,6 +32,8 @@ pub struct Settings {
     pub health_check: HealthCheck,
     /// Judging servers by their traffic.
     pub ejection: Ejection,
+    /// Counting the hottest keys, and spreading them.
+    pub hot_keys: HotKeys,
 }
 
 impl Default for Settings {
@@ -45,6 +47,7 @@ impl Default for Settings {
             fail_open: true,
             health_check: HealthCheck::default(),
             ejection: Ejection::default(),
+            hot_keys: HotKeys::default(),
         }
     }
 }
@@ -116,6 +119,35 @@ impl Default for Ejection {
             cap: Duration::from_secs(300),
             jitter_percent: 10,
             max_percent: 50,
+        }
+    }
+}
+
+/// How the hottest keys are counted, and when one is spread over several
+/// servers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HotKeys {
+    /// How many keys are counted, 0 (none) to 1024; every key with more than
+    /// 1/capacity of the traffic is among them. Default 256.
+    pub capacity: u32,
+    /// After how long a request counts half. Default 60 s.
+    pub half_life: Duration,
+    /// Over how many of its candidates a hot key is spread, 2 to 8; 1, the
+    /// default, spreads none.
+    pub spread: u8,
+    /// A key is hot from this many times the traffic of one server, were all
+    /// servers even. Default 0.5: from there on, its owner has half as much
+    /// again as its fair part.
+    pub spread_above: f64,
+}
+
+impl Default for HotKeys {
+    fn default() -> Self {
+        Self {
+            capacity: 256,
+            half_life: Duration::from_secs(60),
+            spread: 1,
+            spread_above: 0.5,
         }
     }
 }

@@ -19,6 +19,9 @@ use super::ring::{Moved, Position, Rank};
 use super::server::{Server, ServerName, VirtualNodes};
 use super::settings::Settings;
 
+mod spread;
+pub use spread::{SPREAD_MAX, Spread};
+
 /// A server's place in one [`RoutingTable`]: 0 to n − 1, by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ServerIndex(u32);
@@ -164,6 +167,7 @@ pub struct RoutingTable {
     gates: Option<Box<[Gate]>>,
     /// The capacities of the usable servers together.
     usable_capacity: u64,
+    n_usable: u32,
     fail_open: bool,
 }
 
@@ -246,6 +250,7 @@ impl RoutingTable {
             servers: servers.into(),
             primary,
             backup,
+            n_usable: usable.iter().flatten().count() as u32,
             usable,
             gates,
             usable_capacity,

@@ -17,9 +17,9 @@ use super::counters::Shard;
 use super::telemetry::events;
 use crate::config::Config;
 use crate::engine::{
-    Change, Command, CommandError, Counters, Event, Events, LoadBalancer, Loads, Observation,
-    Outcome, Plan, RoutingTable, Server, ServerId, ServerIndex, ServerName, Snapshot, Timestamp,
-    Verdict,
+    Change, Command, CommandError, Counters, Event, Events, KeyCounts, KeySketch, LoadBalancer,
+    Loads, Observation, Outcome, Plan, RoutingTable, Server, ServerId, ServerIndex, ServerName,
+    Snapshot, Timestamp, Verdict,
 };
 
 /// Verdicts waiting for the driver. It takes them out in batches thousands of
@@ -67,6 +67,8 @@ pub struct Shared {
     control: Mutex<Control>,
     /// For each worker, requests that no server got.
     unrouted: Box<[Shard]>,
+    /// For each worker, a copy of its sketch that is about a second old.
+    hot_keys: Box<[ArcSwap<KeySketch>]>,
     reports: mpsc::Sender<(ServerId, Verdict)>,
     reports_dropped: AtomicU64,
     /// Wakes the driver after a change that may have brought a nearer deadline.
@@ -123,10 +125,14 @@ impl Shared {
         };
         let fleet = control.fleet(n_workers);
         let (reports, queue) = mpsc::channel(REPORTS_MAX);
+        let sketch = KeySketch::new(&config.hot_keys.settings(), clock::now());
         let shared = Self {
             fleet: ArcSwap::from_pointee(fleet),
             control: Mutex::new(control),
             unrouted: (0..n_workers).map(|_| Shard::default()).collect(),
+            hot_keys: (0..n_workers)
+                .map(|_| ArcSwap::from_pointee(sketch.clone()))
+                .collect(),
             reports,
             reports_dropped: AtomicU64::new(0),
             is_changed: Notify::new(),
@@ -147,6 +153,22 @@ impl Shared {
     /// The counters of requests that no server got, for one worker.
     pub fn unrouted(&self, worker: usize) -> &Shard {
         &self.unrouted[worker]
+    }
+
+    /// Shows the sketch of a worker to whoever asks; for that worker, once in a
+    /// while.
+    pub fn publish_hot_keys(&self, worker: usize, sketch: &KeySketch) {
+        let published = &self.hot_keys[worker];
+        if !sketch.is_as(&published.load()) {
+            published.store(Arc::new(sketch.clone()));
+        }
+    }
+
+    /// The keys with most of the traffic, of all workers together.
+    pub fn hot_keys(&self) -> KeyCounts {
+        let table = self.table();
+        let sketches = self.hot_keys.iter();
+        KeyCounts::merged(sketches.map(|sketch| sketch.load().counts(&table)))
     }
 
     /// Lets a request speak for or against its server. Free for a success

@@ -11,6 +11,8 @@ mod algorithms;
 mod api;
 /// The golden vectors, which other languages replay too.
 mod golden;
+/// Hot keys through a running proxy.
+mod hot_keys;
 /// What a plan says, beside what then happens.
 mod plan;
 /// Probes of scripted servers: which answers are good, what is said of others.

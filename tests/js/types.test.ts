@@ -8,6 +8,7 @@ import type {
   EventView,
   ExplainView,
   HealthView,
+  HotKeysView,
   Key,
   KeySource,
   LoadBalancerError,
@@ -49,6 +50,7 @@ lb.removeServer('c');
 const servers: ServerView[] = lb.servers();
 const health: HealthView = lb.health();
 const metrics: MetricsView = lb.metrics();
+const hot: HotKeysView = lb.hotKeys(5);
 const ring: RingView = lb.ring();
 const page: PointView[] = lb.ring({ limit: 10, ...(ring.next === null ? {} : { after: ring.next }) }).points;
 const again: LoadBalancer = new LoadBalancer(lb.toJSON());
@@ -94,6 +96,7 @@ export const seen = {
   same,
   views: servers.length === 2 && health.n_servers === 2 && metrics.servers.length === 2,
   page: page.length === 10,
+  hot: hot.keys.length === 0 && hot.capacity === 256,
   events: probes.length === 2 && events.some((event) => event.event === 'health-changed'),
   deadline: deadline !== undefined,
   code: code === 'invalid-config',

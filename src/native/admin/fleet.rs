@@ -32,7 +32,12 @@ pub(super) fn metrics(call: &Call) -> Answer {
 
 pub(super) fn prometheus(call: &Call) -> Answer {
     let shared = &call.admin.shared;
-    let text = prometheus::text(shared.snapshot(), shared.table(), shared.reports_dropped());
+    let text = prometheus::text(
+        shared.snapshot(),
+        shared.table(),
+        shared.reports_dropped(),
+        shared.hot_keys(),
+    );
     Ok(answer(StatusCode::OK, prometheus::CONTENT_TYPE, text))
 }
 

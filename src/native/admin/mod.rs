@@ -19,6 +19,7 @@ mod fleet;
 mod forward;
 
 mod guard;
+mod hot_keys;
 
 mod listen;
 pub use listen::serve;

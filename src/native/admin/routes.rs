@@ -9,11 +9,11 @@ use http::Method;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::call::{Answer, Call};
-use super::{assets, fleet, openapi, plan, reload, route, servers};
+use super::{assets, fleet, hot_keys, openapi, plan, reload, route, servers};
 use crate::config::{Config, PlanSpec};
 use crate::wire::{
-    ChangeView, ExplainView, HealthView, MetricsView, PlanView, ReloadView, RingView, RouteSpec,
-    RouteView, ServerSpec, ServerView, ServersView, StateSpec, WeightSpec,
+    ChangeView, ExplainView, HealthView, HotKeysView, MetricsView, PlanView, ReloadView, RingView,
+    RouteSpec, RouteView, ServerSpec, ServerView, ServersView, StateSpec, WeightSpec,
 };
 
 /// One method of one path.
@@ -245,6 +245,25 @@ pub(super) static ROUTES: &[Entry] = &[
         body: None,
         answers: &[(200, "The reasons.", Content::Json(of::<ExplainView>))],
         run: Run::Now(route::explain),
+    },
+    Entry {
+        method: GET,
+        path: "/api/hot-keys",
+        summary: "The keys with most of the traffic.",
+        query: &[Parameter {
+            name: "limit",
+            what: "The most keys in the answer.",
+            is_required: false,
+            schema: || {
+                json_schema!({
+                    "type": "integer", "minimum": 1,
+                    "maximum": hot_keys::KEYS_MAX, "default": hot_keys::KEYS
+                })
+            },
+        }],
+        body: None,
+        answers: &[(200, "The keys.", Content::Json(of::<HotKeysView>))],
+        run: Run::Now(hot_keys::hot_keys),
     },
     Entry {
         method: GET,

@@ -25,7 +25,7 @@ use super::head_bytes::HeadBytes;
 use super::headers::ClientFields;
 use super::timer::Timer;
 use super::worker::{Rules, Waits, Worker, WorkerFleet};
-use crate::engine::Position;
+use crate::engine::{Position, Spread};
 
 /// The client at the other end of a connection.
 pub(super) struct Client {
@@ -151,6 +151,27 @@ impl Client {
             client_ip: &self.ip,
         };
         fleet.rules().hash_key.position(fleet.table(), parts)
+    }
+
+    /// The same, and counts the request for its key; how that is spread, if it is.
+    pub(super) fn counted_key(
+        &self,
+        fleet: &WorkerFleet,
+        head: &request::Parts,
+    ) -> (Option<Position>, Option<Spread>) {
+        let parts = KeyParts {
+            headers: &head.headers,
+            uri: &head.uri,
+            client_ip: &self.ip,
+        };
+        let Some(key) = fleet.rules().hash_key.key(parts) else {
+            return (None, None);
+        };
+        let table = fleet.table();
+        let position = table.position(&key);
+        let mut hot_keys = self.worker.hot_keys.borrow_mut();
+        let spread = hot_keys.observe(table, position, &key);
+        (Some(position), spread)
     }
 
     /// A server is to be asked; the client's body, if it has one, is still to

@@ -57,7 +57,7 @@ async fn forward(
     let fleet = worker.fleet();
     let rules = fleet.rules();
     client.follow(rules);
-    let key = client.key(&fleet, &head);
+    let (key, spread) = client.counted_key(&fleet, &head);
     let n_fields = head.headers.len();
     let has_host = headers::prepare_request(
         &mut head,
@@ -84,7 +84,7 @@ async fn forward(
     let mut connection = Connection::KeptOrNew;
     let mut failed = None;
     loop {
-        let (index, server, in_flight) = match fleet.enter(key, &tried) {
+        let (index, server, in_flight) = match fleet.enter(key, spread, &tried) {
             Ok(route) => route,
             // What went wrong at the last server says more than that there is
             // no other.

@@ -26,7 +26,8 @@ use super::timer::{Timers, Wait};
 use super::upstream::Pool;
 use super::{conn, listen};
 use crate::config::{self, Config};
-use crate::engine::{NoServer, Outcome, Position, RoutingTable, ServerIndex};
+use crate::engine::{KeySketch, NoServer, Outcome, Position, RoutingTable, ServerIndex, Spread};
+use crate::native::clock;
 use crate::native::counters::Shard;
 use crate::native::shared::{Fleet, ServerRuntime, Shared};
 use crate::native::telemetry::access_log::AccessLog;
@@ -101,6 +102,8 @@ pub(super) struct Worker {
     pub(super) shared: Arc<Shared>,
     pub(super) timers: Rc<Timers>,
     pub(super) request_ids: RequestIds,
+    /// The hottest keys of this thread's requests.
+    pub(super) hot_keys: RefCell<KeySketch>,
     pub(super) access_log: Option<AccessLog>,
     fleet: RefCell<LastSeen>,
     is_stopping: Cell<bool>,
@@ -192,6 +195,7 @@ impl Worker {
             number,
             timers,
             request_ids: RequestIds::new(),
+            hot_keys: RefCell::new(sketch(&view.rules.config)),
             access_log,
             fleet: RefCell::new(LastSeen { published, view }),
             is_stopping: Cell::new(false),
@@ -241,6 +245,10 @@ impl Worker {
             tokio::time::sleep(SWEEP).await;
             // Dropping the old view closes the connections to removed servers.
             let fleet = self.fleet();
+            let mut hot_keys = self.hot_keys.borrow_mut();
+            hot_keys.advance(clock::now());
+            self.shared.publish_hot_keys(self.number, &hot_keys);
+            drop(hot_keys);
             let now = self.timers.now();
             fleet
                 .servers
@@ -261,12 +269,15 @@ impl Worker {
         let fleet = published.load();
         if !Arc::ptr_eq(fleet, &view.fleet) {
             let fleet = Arc::clone(fleet);
-            *view = Rc::new(WorkerFleet::new(
-                fleet,
-                Some(view),
-                &self.timers,
-                self.number,
-            ));
+            let next = WorkerFleet::new(fleet, Some(view), &self.timers, self.number);
+            let (before, after) = (&view.rules.config, &next.rules.config);
+            // Keys are counted anew when what they are counted by is another.
+            if (&before.hot_keys, &before.routing, &before.compat)
+                != (&after.hot_keys, &after.routing, &after.compat)
+            {
+                *self.hot_keys.borrow_mut() = sketch(after);
+            }
+            *view = Rc::new(next);
         }
         Rc::clone(view)
     }
@@ -275,6 +286,10 @@ impl Worker {
     pub(super) fn unrouted(&self) -> &Shard {
         self.shared.unrouted(self.number)
     }
+}
+
+fn sketch(config: &Config) -> KeySketch {
+    KeySketch::new(&config.hot_keys.settings(), clock::now())
 }
 
 impl WorkerFleet {
@@ -335,10 +350,12 @@ impl WorkerFleet {
     pub(super) fn enter(
         &self,
         key: Option<Position>,
+        spread: Option<Spread>,
         tried: &[ServerIndex],
     ) -> Result<(ServerIndex, &Rc<WorkerServer>, InFlight), NoServer> {
         loop {
-            let route = self.fleet.table.route(key, &*self.fleet, tried)?;
+            let table = &self.fleet.table;
+            let route = table.route_spread(key, spread, &*self.fleet, tried)?;
             let server = &self.servers[route.server.as_usize()];
             if let Some(in_flight) = InFlight::enter(server, route.bound) {
                 return Ok((route.server, server, in_flight));

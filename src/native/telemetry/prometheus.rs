@@ -14,8 +14,8 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::engine::{
-    AdminState, BUCKETS, CLASSES, Counters, Health, Histogram, RoutingTable, ServerSnapshot,
-    Snapshot, Standing, bucket_end_micros,
+    AdminState, BUCKETS, CLASSES, Counters, Health, Histogram, KeyCounts, RoutingTable,
+    ServerSnapshot, Snapshot, Standing, bucket_end_micros,
 };
 
 /// What the text is.
@@ -29,12 +29,18 @@ const BOUNDS: core::ops::RangeInclusive<u32> = 9..=25;
 const CLASS_NAMES: [&str; CLASSES] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
 
 /// The text of `snapshot` and `table`.
-pub fn text(snapshot: Snapshot, table: Arc<RoutingTable>, reports_dropped: u64) -> String {
+pub fn text(
+    snapshot: Snapshot,
+    table: Arc<RoutingTable>,
+    reports_dropped: u64,
+    hot_keys: KeyCounts,
+) -> String {
     let mut registry = Registry::with_prefix("ringway");
     registry.register_collector(Box::new(Figures {
         snapshot,
         table,
         reports_dropped,
+        hot_keys,
     }));
     let mut text = String::new();
     // Writing to a text does not fail.
@@ -47,6 +53,7 @@ struct Figures {
     snapshot: Snapshot,
     table: Arc<RoutingTable>,
     reports_dropped: u64,
+    hot_keys: KeyCounts,
 }
 
 impl Collector for Figures {
@@ -54,6 +61,7 @@ impl Collector for Figures {
         let mut out = Writer(encoder);
         self.fleet(&mut out)?;
         self.servers(&mut out)?;
+        self.hot_keys(&mut out)?;
         self.traffic(&mut out)
     }
 }
@@ -95,6 +103,28 @@ impl Figures {
             "reports_dropped",
             "Outcomes of requests that were not judged, since too many came at once.",
             [(Vec::new(), self.reports_dropped)],
+        )
+    }
+
+    /// The keys themselves may be secrets: they are told apart by position. Few,
+    /// and none with less than 1 %, or each scrape would make new series.
+    fn hot_keys(&self, out: &mut Writer<'_>) -> fmt::Result {
+        let shares = self.hot_keys.keys().map(|key| {
+            let (at_least, _) = self.hot_keys.shares(key);
+            (key.position.to_string(), at_least)
+        });
+        let hottest: Vec<(String, String, f64)> = shares
+            .take_while(|(_, share)| *share >= 0.01)
+            .take(5)
+            .zip(1..)
+            .map(|((position, share), rank)| (format!("{rank}"), position, share))
+            .collect();
+        out.gauges(
+            "hot_key_share",
+            "The part of recent requests that one of the hottest keys surely has.",
+            hottest.iter().map(|(rank, position, share)| {
+                (vec![("rank", &**rank), ("position", &**position)], *share)
+            }),
         )
     }
 

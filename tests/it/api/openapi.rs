@@ -8,12 +8,13 @@ use crate::support::schema::{faults, resolve};
 const METHODS: [&str; 6] = ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"];
 
 /// Everything that can be called; a line more here is a line more in docs/api.md.
-pub(super) const CALLS: [&str; 20] = [
+pub(super) const CALLS: [&str; 21] = [
     "DELETE /api/servers/{name}",
     "GET /",
     "GET /api/config",
     "GET /api/explain",
     "GET /api/health",
+    "GET /api/hot-keys",
     "GET /api/metrics",
     "GET /api/ring",
     "GET /api/schema",
