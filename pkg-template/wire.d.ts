@@ -58,6 +58,11 @@ export type CandidateView = {
   in_flight?: number,
   /** Of one above its bound: it takes a request only while it has fewer. */
   bound?: number,
+  /**
+   * Of one that does not admit the key yet: what part of its keys it
+   * admits, as a fraction.
+   */
+  admission?: number,
 };
 
 /** One change: exactly one of these. */
@@ -288,6 +293,8 @@ export type EventView = {
 export type ExplainView = {
   /** The key, as text (bytes that are not UTF-8 replaced). */
   key: string,
+  /** Of a request: what its key was made of, by `routing.hash_key`. */
+  key_from?: KeyFromView,
   /** The rule by which keys go to servers. */
   algorithm: AlgorithmName,
   /** Where it stands: sixteen hexadecimal digits. */
@@ -452,6 +459,28 @@ export type KeyCountView = {
   before: number,
   /** As it would be. */
   after: number,
+};
+
+/**
+ * What the key of a request was made of. Sources are named as
+ * `header x-user-id`, `cookie session`, `query id`, `path`, `uri`,
+ * `client_ip`, `join`.
+ */
+export type KeyFromView = {
+  /** The source that was found. */
+  source: string,
+  /** What it held: one part, or those of a join in their order. */
+  parts: Array<KeyPartView>,
+  /** The sources that come before it and were not there. */
+  absent: Array<string>,
+};
+
+/** A part of a key. */
+export type KeyPartView = {
+  /** Its source. */
+  source: string,
+  /** Its bytes, as text (bytes that are not UTF-8 replaced). */
+  value: string,
 };
 
 /**
@@ -691,6 +720,16 @@ export type ReloadView = {
   sampled: number | null,
 };
 
+/** The body of `POST /api/explain`: a request that is only asked about. */
+export type RequestSpec = {
+  /** Its path and query; default /. */
+  path?: string,
+  /** Its header fields; default none. */
+  headers?: Record<string, string>,
+  /** Its client's IP address; default null: unknown. */
+  client_ip?: string,
+};
+
 /** How often a request is tried. */
 export type Retries = {
   /**
@@ -779,8 +818,9 @@ export type Routing = {
    */
   fail_open?: boolean,
   /**
-   * Whether answers carry `x-ringway-server` and `x-ringway-attempts`;
-   * default false, since they tell clients what stands behind.
+   * Whether answers carry `x-ringway-server`, `x-ringway-attempts` and
+   * `x-ringway-explain`; default false, since they tell clients what
+   * stands behind.
    */
   debug_header?: boolean,
 };

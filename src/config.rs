@@ -174,8 +174,9 @@ section! {
         /// When no server is eligible: route by the ring as if all were; default
         /// true. Otherwise such requests are answered with 503.
         fail_open: bool ["boolean"] = true,
-        /// Whether answers carry `x-ringway-server` and `x-ringway-attempts`;
-        /// default false, since they tell clients what stands behind.
+        /// Whether answers carry `x-ringway-server`, `x-ringway-attempts` and
+        /// `x-ringway-explain`; default false, since they tell clients what
+        /// stands behind.
         debug_header: bool ["boolean"] = false,
     }
 }

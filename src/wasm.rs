@@ -133,6 +133,7 @@ impl Engine {
             self.balancer.table(),
             &Idle,
             self.key(len),
+            None,
         ))
     }
 

@@ -53,7 +53,7 @@ mod plan;
 pub use plan::{KeyCountView, LoadShareView, LoadSharesView, PlanKeysView, PlanView};
 
 mod explain;
-pub use explain::{CandidateView, ExplainView, ReasonWord};
+pub use explain::{CandidateView, ExplainView, KeyFromView, KeyPartView, ReasonWord, RequestSpec};
 
 mod reload;
 pub use reload::{ReloadServerView, ReloadServersView, ReloadView, SettingView};

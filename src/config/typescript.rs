@@ -9,7 +9,7 @@ use ts_rs::{Config as Style, TS, TypeVisitor};
 use super::{AlgorithmName, Config, PlanSpec, ServerKey};
 use crate::wire::{
     ChangeView, EventView, ExplainView, FaultView, HealthView, HotKeysView, MetricsView, PlanView,
-    ProblemView, ReloadView, RingView, ServerSpec, ServersView, StateSpec, WeightSpec,
+    ProblemView, ReloadView, RequestSpec, RingView, ServerSpec, ServersView, StateSpec, WeightSpec,
 };
 
 const HEAD: &str = "\
@@ -97,6 +97,7 @@ fn typescript_is_that_of_the_shapes() {
     all.visit::<MetricsView>();
     all.visit::<RingView>();
     all.visit::<ExplainView>();
+    all.visit::<RequestSpec>();
     all.visit::<HotKeysView>();
     all.visit::<ChangeView>();
     all.visit::<PlanView>();

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::wire::RequestPath;
+
 /// Consistent-hashing HTTP load balancer.
 #[derive(Debug, Parser)]
 #[command(
@@ -82,14 +84,21 @@ pub enum Command {
         keys: Vec<String>,
     },
     /// Say why each key goes where it goes while all servers are healthy
-    #[command(after_help = "Example:\n  ringway explain --config config.json user-1")]
+    #[command(
+        after_help = "Without keys, a request is explained: what of it is its key, by \
+        routing.hash_key.\n\n\
+        Examples:\n  ringway explain --config config.json user-1\n  \
+        ringway explain --path '/cart?id=7' --header 'x-user-id: 42' --client-ip 192.0.2.7"
+    )]
     Explain {
         /// Which configuration.
         #[command(flatten)]
         config: ConfigArg,
         /// The keys
-        #[arg(required = true)]
         keys: Vec<String>,
+        /// Or a request.
+        #[command(flatten)]
+        request: RequestArgs,
         /// Print a line of JSON for each key instead of a table
         #[arg(long)]
         json: bool,
@@ -165,4 +174,24 @@ pub enum LogFormat {
     Text,
     /// An object a line, for machines
     Json,
+}
+
+/// A request that is asked about.
+#[derive(Debug, Args)]
+pub struct RequestArgs {
+    /// The path and query of the request
+    #[arg(long, default_value = "/", value_parser = RequestPath::new, conflicts_with = "keys")]
+    pub path: RequestPath,
+    /// A header field of it, as `name: value`; may be given several times
+    #[arg(long = "header", value_name = "FIELD", value_parser = field, conflicts_with = "keys")]
+    pub headers: Vec<(String, String)>,
+    /// The IP address of its client
+    #[arg(long, value_name = "IP", conflicts_with = "keys")]
+    pub client_ip: Option<String>,
+}
+
+/// The name and the value of a header field.
+fn field(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once(':').ok_or("give it as `name: value`")?;
+    Ok((name.trim().to_owned(), value.trim().to_owned()))
 }

@@ -26,6 +26,8 @@ pub mod serve;
 
 pub mod demo;
 
+pub mod asked;
+
 pub mod offline;
 
 pub mod plan;
@@ -38,7 +40,9 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 
 use crate::config::Config;
-use crate::wire::PlanView;
+use crate::engine::Idle;
+use crate::wire::{ExplainView, PlanView};
+use asked::Asked;
 use cli::{Cli, Command, ConfigArg};
 use demo::DemoFleet;
 use reload::{Refusal, Stamp};
@@ -135,17 +139,38 @@ fn execute(command: Command) -> Result<(), Failure> {
                 }
             })
         }
-        Command::Explain { config, keys, json } => {
-            let table = offline::table(&load(&config)?)?;
+        Command::Explain {
+            config,
+            keys,
+            request,
+            json,
+        } => {
+            let config = load(&config)?;
+            let table = offline::table(&config)?;
+            let mut views: Vec<ExplainView> = keys
+                .iter()
+                .map(|key| offline::explained(&table, key))
+                .collect();
+            if keys.is_empty() {
+                let fields = request
+                    .headers
+                    .iter()
+                    .map(|(name, value)| (&**name, &**value));
+                let asked = Asked::new(&request.path, fields, request.client_ip.as_deref());
+                let view = asked
+                    .and_then(|asked| asked.explained(&config.routing.hash_key, &table, &Idle))
+                    .map_err(|faults| Failure::Misuse(faults.to_string()))?;
+                views.push(view);
+            }
             print(|out| {
-                let mut views = keys.iter().map(|key| offline::explained(&table, key));
+                let mut views = views.iter();
                 if json {
                     views.try_for_each(|view| {
-                        serde_json::to_writer(&mut *out, &view)?;
+                        serde_json::to_writer(&mut *out, view)?;
                         writeln!(out)
                     })
                 } else {
-                    views.try_for_each(|view| offline::explain_table(&view, &mut *out))
+                    views.try_for_each(|view| offline::explain_table(view, &mut *out))
                 }
             })
         }

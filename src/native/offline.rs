@@ -66,7 +66,7 @@ fn route_key(table: &RoutingTable, key: &[u8], out: &mut impl Write) -> io::Resu
 
 /// Why a key goes where it goes while nothing is wrong.
 pub fn explained(table: &RoutingTable, key: &str) -> ExplainView {
-    ExplainView::new(table, &Idle, key.as_bytes())
+    ExplainView::new(table, &Idle, key.as_bytes(), None)
 }
 
 /// Writes why a key goes where it goes, for people.
@@ -80,10 +80,19 @@ pub fn explain_table(view: &ExplainView, mut out: impl Write) -> io::Result<()> 
         "{:?} stands at {} by {}; its owner is {owner}",
         view.key, view.position, view.algorithm
     )?;
+    if let Some(key_from) = &view.key_from {
+        for part in &key_from.parts {
+            writeln!(out, "      {} is {:?}", part.source, part.value)?;
+        }
+        for source in &key_from.absent {
+            writeln!(out, "      there is no {source}")?;
+        }
+    }
+    let names = view.candidates.iter().map(|c| c.server.chars().count());
+    let width = names.max().unwrap_or(0);
     for (i, candidate) in view.candidates.iter().enumerate() {
-        let reason = serde_json::to_value(candidate.reason)?;
-        let reason = reason.as_str().unwrap_or_default();
-        writeln!(out, "{:>4}. {}  {reason}", i + 1, candidate.server)?;
+        let (name, reason) = (&candidate.server, candidate.reason.as_str());
+        writeln!(out, "{:>4}. {name:width$}  {reason}", i + 1)?;
     }
     Ok(())
 }

@@ -1,15 +1,47 @@
-//! `GET /api/explain`: why a key goes where it goes.
+//! `GET` and `POST /api/explain`: why a key, or a request, goes where it goes.
 
+use deserr::Deserr;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::{GivenHeaders, RequestPath};
+
 use crate::engine::{Loads, Reason, RoutingTable, ServerIndex, Standing};
+
+shape! { in
+    /// The body of `POST /api/explain`: a request that is only asked about.
+    pub struct RequestSpec {
+        /// Its path and query; default /.
+        #[deserr(default = RequestPath::known("/"))]
+        #[schemars(default = "root")]
+        #[cfg_attr(test, ts(type = "string", optional))]
+        pub path: RequestPath,
+        /// Its header fields; default none.
+        #[deserr(default)]
+        #[schemars(default)]
+        #[cfg_attr(test, ts(optional, type = "Record<string, string>"))]
+        pub headers: Option<GivenHeaders>,
+        /// Its client's IP address; default null: unknown.
+        #[deserr(default)]
+        #[schemars(default)]
+        #[cfg_attr(test, ts(optional))]
+        pub client_ip: Option<String>,
+    }
+}
+
+fn root() -> RequestPath {
+    RequestPath::known("/")
+}
 
 shape! { out
     /// `GET /api/explain`: why a key goes where it goes.
     pub struct ExplainView {
         /// The key, as text (bytes that are not UTF-8 replaced).
         pub key: String,
+        /// Of a request: what its key was made of, by `routing.hash_key`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(optional))]
+        pub key_from: Option<KeyFromView>,
         /// The rule by which keys go to servers.
         #[cfg_attr(test, ts(as = "crate::config::AlgorithmName"))]
         pub algorithm: &'static str,
@@ -29,6 +61,30 @@ shape! { out
 }
 
 shape! { out
+    /// What the key of a request was made of. Sources are named as
+    /// `header x-user-id`, `cookie session`, `query id`, `path`, `uri`,
+    /// `client_ip`, `join`.
+    pub struct KeyFromView {
+        /// The source that was found.
+        pub source: String,
+        /// What it held: one part, or those of a join in their order.
+        pub parts: Vec<KeyPartView>,
+        /// The sources that come before it and were not there.
+        pub absent: Vec<String>,
+    }
+}
+
+shape! { out
+    /// A part of a key.
+    pub struct KeyPartView {
+        /// Its source.
+        pub source: String,
+        /// Its bytes, as text (bytes that are not UTF-8 replaced).
+        pub value: String,
+    }
+}
+
+shape! { out
     /// A server in the order a key prefers them.
     pub struct CandidateView {
         /// Its name.
@@ -43,6 +99,11 @@ shape! { out
         #[serde(skip_serializing_if = "Option::is_none")]
         #[cfg_attr(test, ts(type = "number", optional))]
         pub bound: Option<u32>,
+        /// Of one that does not admit the key yet: what part of its keys it
+        /// admits, as a fraction.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(optional))]
+        pub admission: Option<f64>,
     }
 }
 
@@ -76,7 +137,12 @@ shape! { out
 
 impl ExplainView {
     /// Why `key` goes where it goes by `table` under these loads.
-    pub fn new(table: &RoutingTable, loads: &impl Loads, key: &[u8]) -> Self {
+    pub fn new(
+        table: &RoutingTable,
+        loads: &impl Loads,
+        key: &[u8],
+        key_from: Option<KeyFromView>,
+    ) -> Self {
         let position = table.position(key);
         let candidates = table.explain(position, loads, &[]);
         let name = |index: ServerIndex| table.server(index).server.name.to_string();
@@ -85,6 +151,7 @@ impl ExplainView {
             .find(|candidate| candidate.reason == Reason::Chosen);
         Self {
             key: String::from_utf8_lossy(key).into_owned(),
+            key_from,
             algorithm: table.algorithm().name(),
             position: position.to_string(),
             turn: position.turn(),
@@ -98,14 +165,37 @@ impl ExplainView {
                         Reason::AboveBound { in_flight, bound } => (Some(in_flight), Some(bound)),
                         _ => (None, None),
                     };
+                    let admission = match candidate.reason {
+                        Reason::NotAdmitted { admission } => Some(admission.fraction()),
+                        _ => None,
+                    };
                     CandidateView {
                         server: name(candidate.server),
                         reason: candidate.reason.into(),
                         in_flight,
                         bound,
+                        admission,
                     }
                 })
                 .collect(),
+        }
+    }
+}
+
+impl ReasonWord {
+    /// The word as it stands in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Chosen => "chosen",
+            Self::Next => "next",
+            Self::Unproven => "unproven",
+            Self::Unhealthy => "unhealthy",
+            Self::Ejected => "ejected",
+            Self::Draining => "draining",
+            Self::NotAdmitted => "not-admitted",
+            Self::Backup => "backup",
+            Self::Tried => "tried",
+            Self::AboveBound => "above-bound",
         }
     }
 }

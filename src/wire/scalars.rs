@@ -135,6 +135,24 @@ impl RequestPath {
         Self(path.to_owned())
     }
 
+    /// A path that begins with / and has no spaces, with its query; at most
+    /// 2048 bytes.
+    ///
+    /// # Errors
+    /// When it is something else; says what is allowed.
+    pub fn new(path: &str) -> Result<Self, String> {
+        let is_good = path.starts_with('/')
+            && path.bytes().all(|b| b.is_ascii_graphic() && b != b'#')
+            && path.len() <= 2048;
+        if is_good {
+            return Ok(Self(path.to_owned()));
+        }
+        let given = shown::<serde_json::Value>(&Value::String(path.to_owned()));
+        Err(format!(
+            "{given} is not allowed; give a path that begins with / and has no spaces"
+        ))
+    }
+
     /// The path as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -147,19 +165,7 @@ impl Deserr<Faults> for RequestPath {
         location: ValuePointerRef<'_>,
     ) -> Result<Self, Faults> {
         let text = String::deserialize_from_value(value, location)?;
-        let is_good = text.starts_with('/')
-            && text.bytes().all(|b| b.is_ascii_graphic() && b != b'#')
-            && text.len() <= 2048;
-        if is_good {
-            return Ok(Self(text));
-        }
-        Err(Faults::at(
-            location,
-            format_args!(
-                "{} is not allowed; give a path that begins with / and has no spaces",
-                shown::<serde_json::Value>(&Value::String(text))
-            ),
-        ))
+        Self::new(&text).map_err(|message| Faults::at(location, message))
     }
 }
 

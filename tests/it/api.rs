@@ -79,6 +79,47 @@ async fn the_originals_examples_work_as_they_stand() {
 }
 
 #[tokio::test]
+async fn a_request_is_explained_by_what_of_it_is_its_key() {
+    let chain = json!([{ "join": [{ "header": "x-tenant" }, "path"] }, { "cookie": "s" }]);
+    let mut config = three();
+    config["routing"] = json!({ "hash_key": chain });
+    let api = Api::start(config).await;
+    let joined = json!({ "path": "/a?b", "headers": { "X-Tenant": "t1", "cookie": "s=9" } });
+    let explained = api.post("/api/explain", &joined).await.json();
+    let parts = json!([
+        { "source": "header x-tenant", "value": "t1" },
+        { "source": "path", "value": "/a" }
+    ]);
+    let expected = json!({ "source": "join", "parts": parts, "absent": [] });
+    assert_eq!(explained["key_from"], expected);
+    assert_eq!(explained["key"], "\u{2}\0\0\0t1\u{2}\0\0\0/a");
+    let cookie = json!({ "headers": { "cookie": "a=b; s=9" } });
+    let explained = api.post("/api/explain", &cookie).await.json();
+    let absent = json!(["join"]);
+    assert_eq!(explained["key_from"]["absent"], absent);
+    assert_eq!(explained["key"], "9");
+    let by_key = api.get("/api/explain?key=9").await.json();
+    assert_eq!(explained["candidates"], by_key["candidates"]);
+    for (wrong, said) in [
+        (json!({}), "none of: join, cookie s"),
+        (json!({ "client_ip": "here" }), "is no IP address"),
+        (
+            json!({ "headers": { "a b": "c" } }),
+            "cannot be a header field",
+        ),
+        (json!({ "method": "GET" }), "method"),
+    ] {
+        let refused = api.post("/api/explain", &wrong).await;
+        assert!((400..500).contains(&refused.status), "{wrong}");
+        assert!(
+            refused.json().to_string().contains(said),
+            "{wrong}: {}",
+            refused.json()
+        );
+    }
+}
+
+#[tokio::test]
 async fn route_and_explain_agree_and_take_any_key() {
     let api = Api::start(three()).await;
     for (key, encoded) in [

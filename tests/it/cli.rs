@@ -204,3 +204,40 @@ fn explain_lists_all_candidates_of_a_key() {
     );
     assert_eq!(text(&output.stdout).lines().count(), 2);
 }
+
+#[test]
+fn explain_says_what_of_a_request_is_its_key() {
+    let ask = |more: &[&str]| {
+        let args = [&["explain", "--config", "config.json"], more].concat();
+        ringway(&args, b"")
+    };
+    let output = ask(&["--path", "/x", "--client-ip", "::ffff:192.0.2.7"]);
+    let table = text(&output.stdout);
+    assert!(table.starts_with("\"192.0.2.7\" stands at "), "{table}");
+    assert!(table.contains("client_ip is \"192.0.2.7\""), "{table}");
+    assert!(
+        table.contains("there is no header x-ringway-key"),
+        "{table}"
+    );
+    let header = [
+        "--header",
+        "X-Ringway-Key: user123",
+        "--header",
+        "accept: */*",
+    ];
+    let table = ask(&header);
+    assert!(text(&table.stdout).starts_with("\"user123\" stands at 6f3bae88a40b238c"));
+    for (wrong, why) in [
+        (&[][..], "none of: header x-ringway-key, client_ip"),
+        (&["--client-ip", "me"], "client_ip: \"me\" is no IP address"),
+        (&["--header", "a b: c"], "headers.a b: this cannot be"),
+        (&["--header", "nothing"], "give it as `name: value`"),
+        (&["--path", "x"], "give a path that begins with /"),
+        (&["key", "--path", "/x"], "cannot be used with"),
+    ] {
+        let output = ask(wrong);
+        assert_eq!(output.status.code(), Some(2), "{wrong:?}");
+        let said = text(&output.stderr);
+        assert!(said.contains(why), "{wrong:?}: {said}");
+    }
+}

@@ -41,6 +41,40 @@ fn a_key_goes_to_its_owner_every_time() {
 }
 
 #[test]
+fn the_debug_header_says_why_as_explain_does() {
+    let (dead, a, b) = (Refusing::new(), Origin::named("a"), Origin::named("b"));
+    let servers = [("dead", dead.address), ("a", a.address), ("b", b.address)];
+    let chain =
+        r#""routing": {"hash_key": [{"header": "x-user"}, {"query": "id"}], "debug_header": true}"#;
+    let proxy = Proxy::start(&servers, chain);
+    let mut client = Client::connect(proxy.address);
+    let mut n_failed_over = 0;
+    for i in 0..40 {
+        let answer = client.get(&format!("/?id={i}"));
+        let key = i.to_string();
+        let position = proxy.shared.table().position(key.as_bytes());
+        let owner = proxy.owner_of(&key);
+        let field = &answer.all("x-ringway-explain")[0];
+        let head =
+            format!("key=\"query id\", position=\"{position}\", owner=\"{owner}\", candidates=(");
+        assert!(field.starts_with(&head), "{field}");
+        let chosen = format!("\"{}\";chosen", answer.text());
+        assert!(field.contains(&chosen), "{field}");
+        if owner == "dead" {
+            let tried = format!("candidates=(\"dead\";tried {chosen} ");
+            assert!(field.contains(&tried), "{field}");
+            n_failed_over += 1;
+        } else {
+            assert!(field.contains(&format!("candidates=({chosen} ")), "{field}");
+        }
+    }
+    assert!(n_failed_over > 3, "{n_failed_over}");
+    let keyless = client.get("/");
+    let expected = format!("key=?0, candidates=(\"{}\";chosen)", keyless.text());
+    assert_eq!(keyless.all("x-ringway-explain"), [expected]);
+}
+
+#[test]
 fn several_workers_share_a_port_and_agree() {
     let (a, b) = (Origin::named("a"), Origin::named("b"));
     let servers = [("a", a.address), ("b", b.address)];

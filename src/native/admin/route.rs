@@ -5,7 +5,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use super::call::{Answer, Call, json};
 use super::forward::{self, Outgoing};
 use super::problem::Problem;
-use crate::wire::{ExplainView, Fault, Faults, GivenHeaders, RouteSpec, RouteView};
+use crate::native::asked::Asked;
+use crate::wire::{ExplainView, Fault, Faults, GivenHeaders, RequestSpec, RouteSpec, RouteView};
 
 pub(super) fn explain(call: &Call) -> Answer {
     let Some(key) = call.parameter("key") else {
@@ -13,7 +14,17 @@ pub(super) fn explain(call: &Call) -> Answer {
         return Err(Faults::new("key", missing).into());
     };
     let fleet = call.admin.shared.fleet().load_full();
-    let view = ExplainView::new(&fleet.table, &*fleet, key);
+    let view = ExplainView::new(&fleet.table, &*fleet, key, None);
+    Ok(json(StatusCode::OK, &view))
+}
+
+pub(super) fn explain_request(call: &Call) -> Answer {
+    let spec: RequestSpec = call.read()?;
+    let fields = spec.headers.iter().flat_map(GivenHeaders::iter);
+    let asked = Asked::new(&spec.path, fields, spec.client_ip.as_deref())?;
+    let fleet = call.admin.shared.fleet().load_full();
+    let chain = &fleet.config.routing.hash_key;
+    let view = asked.explained(chain, &fleet.table, &*fleet)?;
     Ok(json(StatusCode::OK, &view))
 }
 

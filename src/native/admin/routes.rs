@@ -12,8 +12,9 @@ use super::call::{Answer, Call};
 use super::{assets, fleet, hot_keys, openapi, plan, reload, route, servers};
 use crate::config::{Config, PlanSpec};
 use crate::wire::{
-    ChangeView, ExplainView, HealthView, HotKeysView, MetricsView, PlanView, ReloadView, RingView,
-    RouteSpec, RouteView, ServerSpec, ServerView, ServersView, StateSpec, WeightSpec,
+    ChangeView, ExplainView, HealthView, HotKeysView, MetricsView, PlanView, ReloadView,
+    RequestSpec, RingView, RouteSpec, RouteView, ServerSpec, ServerView, ServersView, StateSpec,
+    WeightSpec,
 };
 
 /// One method of one path.
@@ -245,6 +246,15 @@ pub(super) static ROUTES: &[Entry] = &[
         body: None,
         answers: &[(200, "The reasons.", Content::Json(of::<ExplainView>))],
         run: Run::Now(route::explain),
+    },
+    Entry {
+        method: POST,
+        path: "/api/explain",
+        summary: "Why a request goes where it goes: what of it is its key, and the rest.",
+        query: &[],
+        body: Some(of::<RequestSpec>),
+        answers: &[(200, "The reasons.", Content::Json(of::<ExplainView>))],
+        run: Run::Now(route::explain_request),
     },
     Entry {
         method: GET,

@@ -153,6 +153,17 @@ impl Client {
         fleet.rules().hash_key.position(fleet.table(), parts)
     }
 
+    /// The source of a request's key, in words.
+    pub(super) fn key_source(&self, fleet: &WorkerFleet, head: &request::Parts) -> Option<String> {
+        let parts = KeyParts {
+            headers: &head.headers,
+            uri: &head.uri,
+            client_ip: &self.ip,
+        };
+        let found = fleet.rules().hash_key.explain(parts).ok();
+        found.map(|(_, key_from)| key_from.source)
+    }
+
     /// The same, and counts the request for its key; how that is spread, if it is.
     pub(super) fn counted_key(
         &self,

@@ -10,6 +10,7 @@ use hyper::body::{Body, Incoming};
 use super::body::{RequestBody, ResponseBody};
 use super::conn::Client;
 use super::error::ProxyError;
+use super::explanation::Explanation;
 use super::headers;
 use super::upstream::{AttemptWaits, Connection, Exchange};
 use super::worker::WorkerFleet;
@@ -21,6 +22,8 @@ use crate::native::telemetry::access_log::Entry;
 static X_RINGWAY_SERVER: HeaderName = HeaderName::from_static("x-ringway-server");
 /// How many servers were tried for that.
 static X_RINGWAY_ATTEMPTS: HeaderName = HeaderName::from_static("x-ringway-attempts");
+/// Why that one: see [`Explanation`].
+static X_RINGWAY_EXPLAIN: HeaderName = HeaderName::from_static("x-ringway-explain");
 
 /// Answers a client's request, whatever happens.
 pub(super) async fn handle(
@@ -58,6 +61,8 @@ async fn forward(
     let rules = fleet.rules();
     client.follow(rules);
     let (key, spread) = client.counted_key(&fleet, &head);
+    let debug = rules.config.routing.debug_header;
+    let mut explanation = debug.then(|| Explanation::new(client, &fleet, &head, key));
     let n_fields = head.headers.len();
     let has_host = headers::prepare_request(
         &mut head,
@@ -110,8 +115,14 @@ async fn forward(
                     entry.server = Some(server.runtime.server.name.clone());
                     entry.n_attempts = n_attempts;
                 }
-                let debug = rules.config.routing.debug_header;
-                let fields = debug.then(|| (server.name.clone(), n_attempts.into()));
+                let fields = explanation.take().map(|explanation| {
+                    let value = explanation.value(&fleet, index, &tried);
+                    [
+                        (&X_RINGWAY_SERVER, server.name.clone()),
+                        (&X_RINGWAY_ATTEMPTS, n_attempts.into()),
+                        (&X_RINGWAY_EXPLAIN, value),
+                    ]
+                });
                 let response = answer(response, fields)?;
                 return Ok(response
                     .map(|body| ResponseBody::of_server(body, in_flight, Rc::clone(client))));
@@ -169,7 +180,7 @@ fn again(
 /// Makes a server's answer one that the client gets.
 fn answer<B>(
     mut response: Response<B>,
-    debug: Option<(HeaderValue, HeaderValue)>,
+    debug: Option<[(&HeaderName, HeaderValue); 3]>,
 ) -> Result<Response<B>, ProxyError> {
     // Nothing was asked to be upgraded, so this is no answer to it.
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -178,9 +189,8 @@ fn answer<B>(
     *response.version_mut() = Version::HTTP_11;
     let headers = response.headers_mut();
     headers::prepare_response(headers);
-    if let Some((server, attempts)) = debug {
-        headers.insert(&X_RINGWAY_SERVER, server);
-        headers.insert(&X_RINGWAY_ATTEMPTS, attempts);
+    for (name, value) in debug.into_iter().flatten() {
+        headers.insert(name, value);
     }
     Ok(response)
 }

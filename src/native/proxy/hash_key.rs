@@ -15,6 +15,7 @@
 //!   that `ab` + `c` and `a` + `bc` are two keys. A join is there when all of
 //!   its parts are.
 
+use core::fmt;
 use std::borrow::Cow;
 
 use http::header::COOKIE;
@@ -22,6 +23,7 @@ use http::{HeaderMap, HeaderName, Uri};
 
 use crate::config;
 use crate::engine::{Position, RoutingTable};
+use crate::wire::{KeyFromView, KeyPartView};
 
 /// Where keys are looked for: the configured chain with its names parsed.
 #[derive(Clone, Debug)]
@@ -61,6 +63,27 @@ impl HashKey {
         self.0.iter().find_map(|source| source.find(parts))
     }
 
+    /// The key of a request and where it was found; `Err` with all sources when
+    /// it has none.
+    pub(crate) fn explain(
+        &self,
+        parts: KeyParts<'_>,
+    ) -> Result<(Vec<u8>, KeyFromView), Vec<String>> {
+        let mut absent = Vec::new();
+        for source in &self.0 {
+            if let Some(key) = source.find(parts) {
+                let key_from = KeyFromView {
+                    source: source.to_string(),
+                    parts: source.parts(parts),
+                    absent,
+                };
+                return Ok((key.into_owned(), key_from));
+            }
+            absent.push(source.to_string());
+        }
+        Err(absent)
+    }
+
     /// Where the key of a request stands by `table`.
     pub(super) fn position(&self, table: &RoutingTable, parts: KeyParts<'_>) -> Option<Position> {
         self.key(parts).map(|key| table.position(&key))
@@ -82,7 +105,36 @@ fn compile(sources: &[config::KeySource]) -> Vec<Source> {
     compiled.collect()
 }
 
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
+        match self {
+            Self::Header(name) => write!(f, "header {name}"),
+            Self::Cookie(name) => write!(f, "cookie {}", named(name)),
+            Self::Query(name) => write!(f, "query {}", named(name)),
+            Self::Path => f.write_str("path"),
+            Self::Uri => f.write_str("uri"),
+            Self::ClientIp => f.write_str("client_ip"),
+            Self::Join(_) => f.write_str("join"),
+        }
+    }
+}
+
 impl Source {
+    /// What of a request is in it, part by part.
+    fn parts(&self, parts: KeyParts<'_>) -> Vec<KeyPartView> {
+        if let Self::Join(sources) = self {
+            return sources.iter().flat_map(|s| s.parts(parts)).collect();
+        }
+        let found = self.find(parts).into_iter();
+        found
+            .map(|value| KeyPartView {
+                source: self.to_string(),
+                value: String::from_utf8_lossy(&value).into_owned(),
+            })
+            .collect()
+    }
+
     fn find<'a>(&self, parts: KeyParts<'a>) -> Option<Cow<'a, [u8]>> {
         let found = match self {
             Self::Header(name) => header(parts.headers, name)?,

@@ -12,6 +12,7 @@
 //! - `handler`: one request, from its key over its attempts to its answer;
 //! - `hash_key`, `headers`, `retry`, `error`, `request_id`: the rules
 //!   of that, pure;
+//! - `explanation`: what the debug header says;
 //! - `head_bytes`: a request's head as it came, for the rare cases that need it;
 //! - `body`: bodies on their way, and what ends with them;
 //! - `upstream`: the leg to the servers, behind one trait.
@@ -23,6 +24,7 @@
 mod body;
 mod conn;
 mod error;
+mod explanation;
 mod handler;
 pub(crate) mod hash_key;
 mod head_bytes;

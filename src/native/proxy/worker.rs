@@ -26,7 +26,9 @@ use super::timer::{Timers, Wait};
 use super::upstream::Pool;
 use super::{conn, listen};
 use crate::config::{self, Config};
-use crate::engine::{KeySketch, NoServer, Outcome, Position, RoutingTable, ServerIndex, Spread};
+use crate::engine::{
+    Candidate, KeySketch, NoServer, Outcome, Position, RoutingTable, ServerIndex, Spread,
+};
 use crate::native::clock;
 use crate::native::counters::Shard;
 use crate::native::shared::{Fleet, ServerRuntime, Shared};
@@ -341,6 +343,11 @@ impl WorkerFleet {
     /// Where keys go.
     pub(super) fn table(&self) -> &RoutingTable {
         &self.fleet.table
+    }
+
+    /// Why a key goes where it goes now, after these were tried.
+    pub(super) fn explain(&self, key: Position, tried: &[ServerIndex]) -> Vec<Candidate> {
+        self.fleet.table.explain(key, &*self.fleet, tried)
     }
 
     /// Where a request goes now, of the servers not yet tried, counted in

@@ -8,7 +8,7 @@ use crate::support::schema::{faults, resolve};
 const METHODS: [&str; 6] = ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"];
 
 /// Everything that can be called; a line more here is a line more in docs/api.md.
-pub(super) const CALLS: [&str; 21] = [
+pub(super) const CALLS: [&str; 22] = [
     "DELETE /api/servers/{name}",
     "GET /",
     "GET /api/config",
@@ -24,6 +24,7 @@ pub(super) const CALLS: [&str; 21] = [
     "GET /metrics",
     "GET /openapi.json",
     "GET /readyz",
+    "POST /api/explain",
     "POST /api/plan",
     "POST /api/reload",
     "POST /api/route",
