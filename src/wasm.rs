@@ -95,7 +95,7 @@ impl Engine {
         let table = self.balancer.table();
         let position = table.position(key);
         let spread = self.hot_keys.observe(table, position, key);
-        let route = table.route_spread(Some(position), spread, &Idle, &[]);
+        let route = table.route_spread(Some(position), spread, &self.balancer, &[]);
         route.map_or(0, |route| number(route.server))
     }
 
@@ -131,7 +131,7 @@ impl Engine {
     pub fn explain(&self, len: usize) -> JsValue {
         object(&ExplainView::new(
             self.balancer.table(),
-            &Idle,
+            &self.balancer,
             self.key(len),
             None,
         ))
@@ -354,7 +354,7 @@ impl Engine {
 
 fn number_of(balancer: &LoadBalancer, key: &[u8]) -> u32 {
     let table = balancer.table();
-    let route = table.route(Some(table.position(key)), &Idle, &[]);
+    let route = table.route(Some(table.position(key)), balancer, &[]);
     route.map_or(0, |route| number(route.server))
 }
 

@@ -19,7 +19,7 @@ use super::metrics::Traffic;
 use super::server::{AdminState, Server, ServerName, ServerNumber, Weight};
 use super::settings::Settings;
 use super::snapshot::{ProbeRecord, ServerSnapshot, Snapshot};
-use super::table::{RoutingTable, TableServer};
+use super::table::{Loads, RoutingTable, ServerIndex, TableServer};
 use super::time::Timestamp;
 use super::timers::{Timer, Timers};
 
@@ -606,6 +606,15 @@ impl LoadBalancer {
 
     fn member(&mut self, id: ServerId) -> Option<&mut Member> {
         self.servers.get_mut(self.names.get(&id)?)
+    }
+}
+
+/// Requests in flight as far as it was told of them: for shells that have it
+/// count. `server` is of its present table.
+impl Loads for LoadBalancer {
+    fn in_flight(&self, server: ServerIndex) -> u32 {
+        let name = &self.table.server(server).server.name;
+        self.servers.get(name).map_or(0, |member| member.in_flight)
     }
 }
 
