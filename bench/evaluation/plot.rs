@@ -72,8 +72,19 @@ fn draw(
             chart.draw_series(marks.map(|&at| Circle::new(at, 3, colour.filled())))?;
         }
     }
+    // Where the lines are not: they rise or fall all together.
+    let rises = |line: &Line| match (line.points.first(), line.points.last()) {
+        (Some(first), Some(last)) => last.1 > first.1 * 1.5,
+        _ => false,
+    };
+    let place = if lines.iter().any(rises) {
+        SeriesLabelPosition::UpperLeft
+    } else {
+        SeriesLabelPosition::UpperRight
+    };
     chart
         .configure_series_labels()
+        .position(place)
         .background_style(WHITE)
         .border_style(RGBColor(160, 160, 160))
         .label_font(("sans-serif", 13))
