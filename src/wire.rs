@@ -50,7 +50,7 @@ macro_rules! shape {
 }
 
 mod plan;
-pub use plan::{KeyCountView, LoadShareView, LoadSharesView, PlanKeysView, PlanView};
+pub use plan::{BasisWord, KeyCountView, LoadShareView, LoadSharesView, PlanKeysView, PlanView};
 
 mod decision;
 pub use decision::{ForwardView, GivenHeaders, HeaderView, RouteSpec, RouteView, TookView};
