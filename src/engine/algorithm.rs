@@ -45,6 +45,15 @@ impl Algorithm {
             .all(|key| self.position(key) == other.position(key))
     }
 
+    /// Whether keys come to stand anywhere, so that an arc's length says how many
+    /// there are.
+    pub(super) const fn spreads_keys(&self) -> bool {
+        match self {
+            Self::Compat(product) => product.spreads_keys(),
+            _ => true,
+        }
+    }
+
     /// Its name in configuration.
     pub const fn name(&self) -> &'static str {
         match self {

@@ -59,25 +59,30 @@ impl<'a> AtRest<'a> {
     /// What part of all keys goes to each server, by rank: exactly, or as
     /// expected over the draws.
     pub(in crate::engine) fn shares(&self) -> Vec<Share> {
-        self.side().shares()
+        if self.algorithm.spreads_keys() {
+            return self.side().shares();
+        }
+        let position = |key: &[u8]| self.algorithm.position(key);
+        self.side().sampled_shares(position)
     }
 
     /// What changes hands when `after` follows. Where the two hash keys
-    /// differently, positions say nothing, and keys are asked for.
+    /// differently, or not all over the ring, positions say nothing, and keys
+    /// are asked for.
     pub(in crate::engine) fn moved_to(&self, after: &AtRest<'_>) -> Moved {
-        let hashes_alike = self.algorithm.hashes_like(after.algorithm);
-        let position = |key: &[u8]| {
-            let old = self.algorithm.position(key);
-            let is_one = hashes_alike;
-            (
-                old,
-                if is_one {
-                    old
-                } else {
-                    after.algorithm.position(key)
-                },
-            )
-        };
-        moved::between(&self.side(), &after.side(), hashes_alike, position)
+        let (old, new) = (self.algorithm, after.algorithm);
+        let (hashes_alike, spreads) = (old.hashes_like(new), old.spreads_keys());
+        moved::between(
+            &self.side(),
+            &after.side(),
+            hashes_alike && spreads,
+            |key| {
+                let position = old.position(key);
+                if hashes_alike {
+                    return (position, position);
+                }
+                (position, new.position(key))
+            },
+        )
     }
 }

@@ -60,11 +60,12 @@ impl Layout {
 }
 
 /// What changes hands when `after` follows `before`. `positions` says where a
-/// key stands by both; `hashes_alike` that it is always the same place.
+/// key stands by both; `is_comparable` that it is always the same place, and
+/// may be any.
 pub(super) fn between(
     before: &Side<'_>,
     after: &Side<'_>,
-    hashes_alike: bool,
+    is_comparable: bool,
     positions: impl Fn(&[u8]) -> (Position, Position),
 ) -> Moved {
     match (before.is_taking(), after.is_taking()) {
@@ -79,7 +80,7 @@ pub(super) fn between(
         }
     }
     let names = Names::of(before, after);
-    let known = hashes_alike.then(|| computed(before, after, &names));
+    let known = is_comparable.then(|| computed(before, after, &names));
     known
         .flatten()
         .unwrap_or_else(|| sampled(before, after, &names, positions))
@@ -177,6 +178,17 @@ impl<'a> Side<'a> {
             takes: self.takes,
             ids,
         }
+    }
+
+    /// What part of a sample of keys goes to each server, by rank.
+    pub(super) fn sampled_shares(&self, position: impl Fn(&[u8]) -> Position) -> Vec<Share> {
+        let mut counts = vec![0; self.takes.len()];
+        for i in 0..SAMPLES_MAX {
+            if let Some(rank) = self.owner(position(&sample(i))) {
+                counts[rank as usize] += 1;
+            }
+        }
+        Share::apportioned(&counts)
     }
 
     /// What part of all keys goes to each server, by rank.
