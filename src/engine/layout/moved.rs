@@ -22,9 +22,9 @@ use windows::Windows;
 const SAMPLES_MAX: u32 = 1 << 16;
 const DRAWS_MAX: u32 = 1 << 23;
 
-/// The most parts that are added up before a sample is taken instead: some
-/// tenths of a second.
-const PARTS_MAX: usize = 1 << 21;
+/// The most parts that are added up before a sample is taken instead: about a
+/// tenth of a second, and as many flows as anyone may want to be told.
+const PARTS_MAX: usize = 1 << 20;
 
 /// One of two layouts that are compared.
 #[derive(Clone, Copy, Debug)]

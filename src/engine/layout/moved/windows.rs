@@ -181,3 +181,71 @@ pub(super) fn shares(side: &Windows<'_>) -> Vec<u128> {
     }
     sums
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn window(drawers: &[Drawer]) -> Window {
+        let mut window = Window {
+            drawers: [(0, 0); WINDOW],
+            len: 0,
+        };
+        for &drawer in drawers {
+            window.push(drawer);
+        }
+        window
+    }
+
+    /// All orders of the first `n` numbers.
+    fn orders(n: usize) -> Vec<Vec<usize>> {
+        if n == 0 {
+            return vec![Vec::new()];
+        }
+        let with_last = |order: Vec<usize>| {
+            (0..n).map(move |at| {
+                let mut order = order.clone();
+                order.insert(at, n - 1);
+                order
+            })
+        };
+        orders(n - 1).into_iter().flat_map(with_last).collect()
+    }
+
+    #[test]
+    fn pairs_of_winners_are_those_of_all_orders_of_draws() {
+        let cases: [(&[Drawer], &[Drawer]); 5] = [
+            (&[(1, 0), (2, 1), (3, 0)], &[(1, 0), (2, 1), (4, 2)]),
+            (&[(1, 0), (2, 1), (3, 2), (4, 3)], &[(3, 2), (4, 3), (5, 0)]),
+            (&[(1, 0)], &[(2, 1), (3, 2), (4, 0), (5, 1)]),
+            // Nothing in common; one position under two names.
+            (&[(1, 0), (2, 1)], &[(3, 2), (4, 3), (5, 4)]),
+            (&[(1, 0), (2, 1)], &[(1, 5), (2, 1), (3, 0)]),
+        ];
+        for (a, b) in cases {
+            let mut positions: Vec<u64> = a.iter().chain(b).map(|drawer| drawer.0).collect();
+            positions.sort_unstable();
+            positions.dedup();
+            let orders = orders(positions.len());
+            let mut seen: BTreeMap<(u32, u32), u128> = BTreeMap::new();
+            for order in &orders {
+                let draw = |drawer: &&Drawer| {
+                    let found = positions.iter().position(|&position| position == drawer.0);
+                    found.map(|i| order[i])
+                };
+                let best = |drawers: &[Drawer]| drawers.iter().max_by_key(draw).map(|d| d.1);
+                if let (Some(from), Some(to)) = (best(a), best(b))
+                    && from != to
+                {
+                    *seen.entry((from, to)).or_default() += UNITS / orders.len() as u128;
+                }
+            }
+            let mut ledger = Ledger::default();
+            winners(&window(a), &window(b), 1, &mut ledger);
+            let sums: BTreeMap<_, _> = ledger.sums().map(|(p, q, n)| ((p, q), n)).collect();
+            assert_eq!(sums, seen, "{a:?} {b:?}");
+        }
+    }
+}
