@@ -29,6 +29,8 @@ use ringway::engine::{
     Settings, Timestamp, VirtualNodes, Weight,
 };
 
+mod plan;
+
 /// Points for each server, everywhere.
 const POINTS: u32 = 100;
 /// Different random keys; too many for a processor to learn by heart.
@@ -101,6 +103,7 @@ fn main() {
     for n_servers in [10, 100, 1000, 10_000] {
         bench.update(n_servers);
     }
+    plan::run(&bench, 1000);
 }
 
 struct Bench {

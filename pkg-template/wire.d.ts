@@ -48,6 +48,9 @@ export type BalanceView = {
   cv: number,
 };
 
+/** How a part of all keys is known. */
+export type BasisWord = "exact" | "expected" | "sampled";
+
 /** A server in the order a key prefers them. */
 export type CandidateView = {
   /** Its name. */
@@ -592,9 +595,12 @@ export type PlanView = {
    * who gain grow by.
    */
   minimum: number,
+  /** How `moved` and `flows` are known. */
+  basis: BasisWord,
   /**
-   * How many positions were asked, where parts are not counted exactly but
-   * estimated; else null.
+   * How many keys were asked for, where parts are estimated by a sample:
+   * the standard error of a part p is `sqrt(p (1 - p) / sampled)`; else
+   * null.
    */
   sampled: number | null,
   /** The moved part by giver and taker, by their names. */
@@ -713,9 +719,11 @@ export type ReloadView = {
   settings: Array<SettingView>,
   /** What changed hands while nothing is wrong. */
   moved: MovedView,
+  /** How `moved` is known. */
+  basis: BasisWord,
   /**
-   * How many positions were asked, where `moved` is not counted exactly
-   * but estimated; else null.
+   * How many keys were asked for, where it is estimated by a sample; else
+   * null.
    */
   sampled: number | null,
 };

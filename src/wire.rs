@@ -50,7 +50,7 @@ macro_rules! shape {
 }
 
 mod plan;
-pub use plan::{KeyCountView, LoadShareView, LoadSharesView, PlanKeysView, PlanView};
+pub use plan::{BasisWord, KeyCountView, LoadShareView, LoadSharesView, PlanKeysView, PlanView};
 
 mod explain;
 pub use explain::{CandidateView, ExplainView, KeyFromView, KeyPartView, ReasonWord, RequestSpec};

@@ -47,6 +47,24 @@ impl Algorithm {
         }
     }
 
+    /// Whether `other` hashes every key as this rule does, so that a position
+    /// says the same by both. Two hashes that differ do so on some of these keys
+    /// at the latest.
+    pub(super) fn hashes_like(&self, other: &Self) -> bool {
+        let keys: [&[u8]; 4] = [b"", b"a", b"/users/42?page=7", b"\xc3\xa9-0123456789abcdef"];
+        keys.iter()
+            .all(|key| self.position(key) == other.position(key))
+    }
+
+    /// Whether keys come to stand anywhere, so that an arc's length says how many
+    /// there are.
+    pub(super) const fn spreads_keys(&self) -> bool {
+        match self {
+            Self::Compat(product) => product.spreads_keys(),
+            _ => true,
+        }
+    }
+
     /// Its name in configuration.
     pub const fn name(&self) -> &'static str {
         match self {

@@ -129,6 +129,17 @@ impl Compat {
         }
     }
 
+    /// Whether keys come to stand anywhere on the ring. By the CRC-32 of
+    /// Cache::Memcached, which is cut to 15 bits, they all stand at its beginning.
+    pub(super) const fn spreads_keys(&self) -> bool {
+        let (Self::Libmemcached(Libmemcached { hash, .. }) | Self::Twemproxy(Twemproxy { hash })) =
+            self
+        else {
+            return true;
+        };
+        !matches!(hash, KeyHash::Crc32)
+    }
+
     /// The points of `servers`, which are in the order of the configuration, in
     /// order of position: the first at or after a key is its owner's. Of points
     /// at one position only the one is there that the product would find.

@@ -21,6 +21,21 @@ pub(super) fn shard(position: Position, n: u32) -> u32 {
     shard as u32
 }
 
+/// How likely a key has one shard of `n` and then one of `m`, for each pair that
+/// can be, in parts of `n m`. A key keeps its shard or goes to a new one, and
+/// to each of the new ones alike, whichever it had.
+pub(super) fn pairs(n: u32, m: u32) -> impl Iterator<Item = (u32, u32, u32)> {
+    let common = n.min(m);
+    let same = (0..common).map(move |shard| (shard, shard, common));
+    let others = (0..common).flat_map(move |one| {
+        (common..n.max(m)).map(move |other| {
+            let (from, to) = if n < m { (one, other) } else { (other, one) };
+            (from, to, 1)
+        })
+    });
+    same.chain(others)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,5 +65,28 @@ mod tests {
             n_moved += u32::from(after != before);
         }
         assert!((1_800..2_200).contains(&n_moved), "{n_moved}");
+    }
+
+    #[test]
+    fn pairs_of_shards_come_as_often_as_is_said() {
+        let n_keys = 200_000_u64;
+        for (n, m) in [(5_u32, 8_u32), (8, 5), (3, 3), (1, 4)] {
+            let mut counts = std::collections::BTreeMap::new();
+            for i in 0..n_keys {
+                let position = Position::of_key(&i.to_le_bytes());
+                let pair = (shard(position, n), shard(position, m));
+                *counts.entry(pair).or_insert(0_u32) += 1;
+            }
+            let mut whole = 0;
+            for (from, to, parts) in pairs(n, m) {
+                whole += parts;
+                let expected = f64::from(parts) / f64::from(n * m);
+                let seen = counts.remove(&(from, to)).unwrap_or(0);
+                let seen = f64::from(seen) / n_keys as f64;
+                assert!((seen - expected).abs() < 0.004, "{n} {m}: {from} {to}");
+            }
+            assert_eq!(whole, n * m);
+            assert!(counts.is_empty(), "{counts:?}");
+        }
     }
 }

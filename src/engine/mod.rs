@@ -26,8 +26,8 @@ pub use server::{
 
 mod ring;
 pub use ring::{
-    Balance, Flow, Moved, OwnedArc, POINTS_MAX, Point, Position, Rank, Ring, RingServer, Share,
-    TooManyPoints,
+    Balance, Basis, Flow, Moved, OwnedArc, POINTS_MAX, Point, Position, Rank, Ring, RingServer,
+    Share, TooManyPoints,
 };
 
 mod jump;

@@ -19,7 +19,7 @@ use super::hash::{self, PointHasher};
 use super::server::{ServerName, VirtualNodes, Weight};
 
 mod moved;
-pub use moved::{Flow, Moved};
+pub use moved::{Basis, Flow, Moved};
 
 /// The most points a fleet may have, primaries and backups together: 2^20,
 /// which is 16 MiB.

@@ -6,7 +6,7 @@ use std::io::{self, BufRead, Write};
 use super::clock;
 use crate::config::{Config, Part};
 use crate::engine::{CommandError, Idle, LoadBalancer, Plan, RoutingTable};
-use crate::wire::{KeyCountView, PlanKeysView, PlanView};
+use crate::wire::{BasisWord, KeyCountView, PlanKeysView, PlanView};
 
 /// How many flows a table shows; all are in the JSON.
 const FLOWS_SHOWN: usize = 20;
@@ -84,13 +84,14 @@ fn count(
 /// When `out` cannot be written to.
 pub fn table(plan: &PlanView, mut out: impl Write) -> io::Result<()> {
     let percent = |part: f64| format!("{:.2}%", 100.0 * part);
-    let sampled = match plan.sampled {
-        Some(n) => format!(", by a sample of {n} positions"),
-        None => String::new(),
+    let basis = match (plan.basis, plan.sampled) {
+        (BasisWord::Exact, _) => "exactly".to_owned(),
+        (BasisWord::Expected, _) => "as expected over the draws".to_owned(),
+        (BasisWord::Sampled, n) => format!("by a sample of {} keys", n.unwrap_or(0)),
     };
     writeln!(
         out,
-        "moved {} of all keys{sampled}; no rule could move fewer than {}",
+        "moved {} of all keys, {basis}; no rule could move fewer than {}",
         percent(plan.moved),
         percent(plan.minimum),
     )?;

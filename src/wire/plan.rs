@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{BalanceView, FlowView};
-use crate::engine::{Load, Plan};
+use crate::engine::{Basis, Load, Plan};
 
 shape! { out
     /// What a change would do, before it is made. Health is left out of it: two
@@ -16,8 +16,11 @@ shape! { out
         /// The least that any rule could move: what the fair shares of those
         /// who gain grow by.
         pub minimum: f64,
-        /// How many positions were asked, where parts are not counted exactly but
-        /// estimated; else null.
+        /// How `moved` and `flows` are known.
+        pub basis: BasisWord,
+        /// How many keys were asked for, where parts are estimated by a sample:
+        /// the standard error of a part p is `sqrt(p (1 - p) / sampled)`; else
+        /// null.
         pub sampled: Option<u32>,
         /// The moved part by giver and taker, by their names.
         pub flows: Vec<FlowView>,
@@ -27,6 +30,30 @@ shape! { out
         pub after: LoadSharesView,
         /// What given keys would do; null when none were given.
         pub keys: Option<PlanKeysView>,
+    }
+}
+
+shape! { out
+    /// How a part of all keys is known.
+    #[serde(rename_all = "lowercase")]
+    #[derive(Copy, Eq)]
+    pub enum BasisWord {
+        /// Counted, to the last position.
+        Exact,
+        /// What is to be expected, exactly, where servers or points draw for keys.
+        Expected,
+        /// Estimated by a sample of keys.
+        Sampled,
+    }
+}
+
+impl From<Basis> for BasisWord {
+    fn from(basis: Basis) -> Self {
+        match basis {
+            Basis::Exact => Self::Exact,
+            Basis::Expected => Self::Expected,
+            Basis::Sampled(_) => Self::Sampled,
+        }
     }
 }
 
@@ -91,7 +118,8 @@ impl PlanView {
         Self {
             moved: plan.moved.total.fraction(),
             minimum: plan.minimum,
-            sampled: plan.moved.sampled,
+            basis: plan.moved.basis.into(),
+            sampled: plan.moved.basis.n_sampled(),
             flows: flows.collect(),
             before: (&plan.before).into(),
             after: (&plan.after).into(),

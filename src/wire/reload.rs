@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{MovedView, ServerSpec};
+use super::{BasisWord, MovedView, ServerSpec};
 use crate::engine::{Plan, RoutingTable, Server};
 
 shape! { out
@@ -18,8 +18,10 @@ shape! { out
         pub settings: Vec<SettingView>,
         /// What changed hands while nothing is wrong.
         pub moved: MovedView,
-        /// How many positions were asked, where `moved` is not counted exactly
-        /// but estimated; else null.
+        /// How `moved` is known.
+        pub basis: BasisWord,
+        /// How many keys were asked for, where it is estimated by a sample; else
+        /// null.
         pub sampled: Option<u32>,
     }
 }
@@ -83,7 +85,8 @@ impl ReloadView {
             servers,
             settings,
             moved: (&plan.moved).into(),
-            sampled: plan.moved.sampled,
+            basis: plan.moved.basis.into(),
+            sampled: plan.moved.basis.n_sampled(),
         }
     }
 }

@@ -156,12 +156,15 @@ fn plan_says_what_moves_and_fails_when_that_is_too_much() {
     let plan: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(plan["minimum"], 0.25);
     assert_eq!(plan["keys"]["total"], 3);
+    assert_eq!(plan["basis"], "exact");
     assert!(plan["sampled"].is_null());
 
     let table = ringway(&["plan", "--config", three, "--to", four], b"");
     let table = text(&table.stdout);
     assert!(
-        table.starts_with("moved ") && table.contains("s0 -> s3"),
+        table.starts_with("moved ")
+            && table.contains("% of all keys, exactly; no rule could move fewer than 25.00%")
+            && table.contains("s0 -> s3"),
         "{table}"
     );
 

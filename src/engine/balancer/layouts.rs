@@ -207,9 +207,9 @@ impl LoadBalancer {
         };
         let (primaries, backups) = (takes(false), takes(true));
         if !primaries.contains(&true) && backups.contains(&true) {
-            return AtRest::new(&self.backup, backups);
+            return AtRest::new(&self.settings.algorithm, &self.backup, backups);
         }
-        AtRest::new(&self.primary, primaries)
+        AtRest::new(&self.settings.algorithm, &self.primary, primaries)
     }
 
     /// The same fleet by other settings.

@@ -11,9 +11,32 @@ pub struct Moved {
     pub total: Share,
     /// The same by giver and taker, in order of their names.
     pub flows: Vec<Flow>,
-    /// How many positions were asked, where parts are not counted exactly but
-    /// estimated: the standard error of a part p is `sqrt(p (1 - p) / n)`.
-    pub sampled: Option<u32>,
+    /// How all that is known.
+    pub basis: Basis,
+}
+
+/// How a part of all keys is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Basis {
+    /// Counted, to the last position.
+    #[default]
+    Exact,
+    /// What is to be expected, exactly, where servers or points draw for keys,
+    /// as if each draw were a random number of its own.
+    Expected,
+    /// Estimated by asking for so many keys: the standard error of a part p is
+    /// `sqrt(p (1 - p) / n)`.
+    Sampled(u32),
+}
+
+impl Basis {
+    /// How many keys were asked for, if a sample was.
+    pub fn n_sampled(self) -> Option<u32> {
+        match self {
+            Self::Sampled(n_keys) => Some(n_keys),
+            Self::Exact | Self::Expected => None,
+        }
+    }
 }
 
 /// A part of the ring that went from one server to another.
@@ -37,7 +60,7 @@ impl Moved {
             return Self {
                 total: if both { Share::NONE } else { Share::WHOLE },
                 flows: Vec::new(),
-                sampled: None,
+                basis: Basis::Exact,
             };
         };
         let (old_points, new_points) = (before.points(), after.points());
@@ -90,7 +113,7 @@ impl Moved {
                     share,
                 })
                 .collect(),
-            sampled: None,
+            basis: Basis::Exact,
         }
     }
 }
