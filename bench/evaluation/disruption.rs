@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use ringway::engine::{Algorithm, Layout, ServerName, TableSize, Weight};
 
-use super::fleet::{Numbered, algorithms, fleet, layout, name, positions};
+use super::fleet::{Numbered, algorithms, fleet, layout, positions};
 use super::plot::{self, Line};
 
 /// What moved, as parts of all keys.

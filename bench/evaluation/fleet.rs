@@ -76,8 +76,3 @@ pub(crate) fn layout(algorithm: &Algorithm, virtual_nodes: u64, servers: &[Numbe
 pub(crate) fn positions(n: u64) -> impl Iterator<Item = Position> {
     (0..n).map(|i| Position::from_bits(crate::mix(i + (SEED << 32))))
 }
-
-/// Whose name is it.
-pub(crate) fn name(layout: &Layout, rank: Rank) -> &ServerName {
-    &layout.servers()[rank as usize].name
-}
