@@ -50,7 +50,10 @@ macro_rules! shape {
 }
 
 mod plan;
-pub use plan::{KeyCountView, LoadShareView, LoadSharesView, PlanKeysView, PlanView};
+pub use plan::{LoadShareView, LoadSharesView, PlanView};
+
+mod plan_keys;
+pub use plan_keys::{KeyCountView, KeySourceCountView, PlanKeysView, PlanLogView, SkippedLineView};
 
 mod decision;
 pub use decision::{ForwardView, GivenHeaders, HeaderView, RouteSpec, RouteView, TookView};
