@@ -306,3 +306,37 @@ impl Tally {
         self.seen.dedup();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_end_with_lines_and_nothing_is_lost() {
+        let text = b"a\nbb\n\nlonger than the others\nc";
+        for n in 1..40 {
+            let pieces = split(text, n);
+            assert!(pieces.len() <= n, "{n}");
+            assert_eq!(pieces.concat(), text, "{n}");
+            let (_, whole) = pieces.split_last().expect("a piece");
+            assert!(whole.iter().all(|piece| piece.ends_with(b"\n")), "{n}");
+        }
+        assert_eq!(split(b"a\nb\n", 2), [b"a\n", b"b\n"]);
+        assert!(split(b"", 3).is_empty());
+    }
+
+    #[test]
+    fn what_has_no_lines_is_refused_before_memory_is_full() {
+        let config = crate::config::Config::parse(br#"{"servers": []}"#).expect("good");
+        let table = crate::native::offline::table(&config).expect("a fleet");
+        let sides = Sides::new([&table; 2], [&config.routing.hash_key; 2]);
+        let error = count(
+            Lines::Keys,
+            &mut io::repeat(b'x'),
+            &sides,
+            &Progress::new(None),
+        );
+        let error = error.expect_err("a line without end").to_string();
+        assert!(error.starts_with("line 1 is longer than"), "{error}");
+    }
+}
