@@ -11,6 +11,8 @@ use crate::wire::{
     PlanView, SkippedLineView,
 };
 
+mod json_fields;
+
 mod log_line;
 
 mod count;

@@ -18,8 +18,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use http::header::{COOKIE, HOST, REFERER, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
-use serde_json::{Map, Value};
 
+use super::json_fields::{Fields, NotText};
 use crate::native::proxy::hash_key::KeyParts;
 
 /// The request that a line tells of; filled again for each line.
@@ -29,6 +29,48 @@ pub(super) struct LoggedRequest {
     uri: Uri,
     /// Empty when the line has no address, as where host names are logged.
     client_ip: String,
+}
+
+// What fields of objects are called: by the proxy, and by nginx's variables.
+
+/// The client's address; the first that is there is taken.
+const CLIENT: &[&str] = &["client_ip", "remote_addr", "remote_ip"];
+
+/// The target as it was sent; taken before the others.
+const AS_SENT: &str = "request_uri";
+
+/// Method, target and version; taken before what follows.
+const REQUEST: &str = "request";
+
+/// The target, or the path alone.
+const TARGET: &[&str] = &["path", "uri"];
+
+/// The query, where the path stands alone.
+const QUERY: &[&str] = &["args", "query_string"];
+
+/// Header fields of a name of their own; one with [`HEADER`] is taken before.
+const HEADERS: [(&str, HeaderName); 3] = [
+    ("host", HOST),
+    ("referer", REFERER),
+    ("user_agent", USER_AGENT),
+];
+
+/// What stands before a header field's name.
+const HEADER: &str = "http_";
+
+/// What stands before a cookie's name.
+const ONE_COOKIE: &str = "cookie_";
+
+fn is_wanted(field: &str) -> bool {
+    let is_named = |names: &[&str]| names.contains(&field);
+    field == AS_SENT
+        || field == REQUEST
+        || is_named(CLIENT)
+        || is_named(TARGET)
+        || is_named(QUERY)
+        || HEADERS.iter().any(|(name, _)| *name == field)
+        || field.starts_with(HEADER)
+        || field.starts_with(ONE_COOKIE)
 }
 
 /// Why a line is no request.
@@ -68,6 +110,12 @@ impl fmt::Display for LineFault {
             Self::NoTarget => "it has none of request_uri, request, path, uri",
             Self::NotText(name) => return write!(f, "{name:?} is not a text"),
         })
+    }
+}
+
+impl From<NotText> for LineFault {
+    fn from(NotText(name): NotText) -> Self {
+        Self::NotText(name)
     }
 }
 
@@ -141,22 +189,21 @@ impl LoggedRequest {
     }
 
     fn read_json(&mut self, line: &[u8]) -> Result<(), LineFault> {
-        let object: Map<String, Value> =
-            serde_json::from_slice(line).map_err(|error| LineFault::Json(error.to_string()))?;
-        let text = |name: &str| told(&object, name);
+        let fields = Fields::read(line, is_wanted);
+        let fields = fields.map_err(|error| LineFault::Json(error.to_string()))?;
         let first = |names: &[&str]| {
-            let mut found = names.iter().map(|name| text(name));
+            let mut found = names.iter().map(|name| fields.text(name));
             found.find_map(Result::transpose).transpose()
         };
-        if let Some(client) = first(&["client_ip", "remote_addr", "remote_ip"])? {
+        if let Some(client) = first(CLIENT)? {
             self.set_client(client.as_bytes());
         }
-        match (text("request_uri")?, text("request")?) {
+        match (fields.text(AS_SENT)?, fields.text(REQUEST)?) {
             (Some(target), _) => self.set_target(target.as_bytes())?,
             (None, Some(request)) => self.set_request(request.as_bytes())?,
             (None, None) => {
-                let target = first(&["path", "uri"])?.ok_or(LineFault::NoTarget)?;
-                match first(&["args", "query_string"])? {
+                let target = first(TARGET)?.ok_or(LineFault::NoTarget)?;
+                match first(QUERY)? {
                     Some(query) if !target.contains('?') => {
                         self.set_target(format!("{target}?{query}").as_bytes())?;
                     }
@@ -164,23 +211,19 @@ impl LoggedRequest {
                 }
             }
         }
-        for (field, name) in [
-            ("host", HOST),
-            ("referer", REFERER),
-            ("user_agent", USER_AGENT),
-        ] {
-            if let Some(value) = text(field)? {
+        for (field, name) in HEADERS {
+            if let Some(value) = fields.text(field)? {
                 self.set_header(name, value.as_bytes())?;
             }
         }
-        for field in object.keys() {
-            if let Some(name) = field.strip_prefix("http_") {
+        for field in fields.names() {
+            if let Some(name) = field.strip_prefix(HEADER) {
                 let name = HeaderName::from_bytes(name.replace('_', "-").as_bytes());
-                if let (Ok(name), Some(value)) = (name, text(field)?) {
+                if let (Ok(name), Some(value)) = (name, fields.text(field)?) {
                     self.set_header(name, value.as_bytes())?;
                 }
-            } else if let Some(name) = field.strip_prefix("cookie_")
-                && let Some(value) = text(field)?
+            } else if let Some(name) = field.strip_prefix(ONE_COOKIE)
+                && let Some(value) = fields.text(field)?
             {
                 let pair = HeaderValue::try_from(format!("{name}={value}"));
                 self.headers
@@ -235,18 +278,6 @@ impl LoggedRequest {
         self.headers.insert(name, value);
         Ok(())
     }
-}
-
-/// A field of an object as text; nothing when it is not there, null, empty or `-`.
-fn told<'a>(object: &'a Map<String, Value>, name: &str) -> Result<Option<Cow<'a, str>>, LineFault> {
-    let text = match object.get(name) {
-        None | Some(Value::Null) => return Ok(None),
-        Some(Value::String(text)) => Cow::Borrowed(text.as_str()),
-        // Numbers that are not whole need not be written as they were.
-        Some(Value::Number(number)) if !number.is_f64() => Cow::Owned(number.to_string()),
-        Some(_) => return Err(LineFault::NotText(name.to_owned())),
-    };
-    Ok((!text.is_empty() && text != "-").then_some(text))
 }
 
 /// Takes the next field, after one space; one in quotes with them.
