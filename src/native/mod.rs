@@ -170,6 +170,13 @@ fn execute(command: Command) -> Result<(), Failure> {
                 (None, Some(file)) => Some(open(&file, Lines::AccessLog)?),
                 (None, None) => None,
             };
+            let is_log = given.as_ref().is_some_and(|g| g.lines == Lines::AccessLog);
+            if !is_log && before.routing.hash_key != after.routing.hash_key {
+                eprintln!(
+                    "ringway: routing.hash_key changes, so requests get other keys; \
+                     --access-log says what that moves"
+                );
+            }
             let plan = plan::compare(&before, &after, given)?;
             has_requests(&plan)?;
             print(|out| {

@@ -195,8 +195,13 @@ fn another_hash_key_moves_requests_though_no_share_moves() {
     let refused = plan(&before, &after, &args, log.as_bytes());
     assert_eq!(refused.status.code(), Some(3));
     assert!(text(&refused.stderr).contains("% of the requests given would move"));
-    let args = ["--max-moved", "10%"];
-    assert_eq!(plan(&before, &after, &args, b"").status.code(), Some(0));
+    let without = plan(&before, &after, &["--max-moved", "10%"], b"");
+    assert_eq!(without.status.code(), Some(0));
+    let note = text(&without.stderr);
+    assert!(
+        note.contains("routing.hash_key changes") && note.contains("--access-log"),
+        "{note}"
+    );
 }
 
 #[test]
@@ -263,6 +268,24 @@ fn a_table_of_many_servers_shows_those_that_change_most() {
         first.is_some_and(|line| line.starts_with("s300 ")),
         "{table}"
     );
+}
+
+#[test]
+fn operating_md_shows_what_is_printed() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let document = std::fs::read_to_string(top.join("docs/operating.md")).expect("it is there");
+    let (_, shown) = document
+        .split_once("```console\n$ ringway plan ")
+        .expect("an example");
+    let (command, shown) = shown.split_once('\n').expect("what it prints");
+    let (shown, _) = shown.split_once("```").expect("an end");
+    let output = Command::new(env!("CARGO_BIN_EXE_ringway"))
+        .arg("plan")
+        .args(command.split(' '))
+        .current_dir(top.join("tests/data/plan"))
+        .output()
+        .expect("it ends");
+    assert_eq!(text(&output.stdout), shown);
 }
 
 /// What the program writes to a terminal that is its standard error.

@@ -6,7 +6,9 @@ use std::io::{self, Write};
 
 use indicatif::HumanCount;
 
-use crate::wire::{PlanKeysView, PlanLogView, PlanView};
+use crate::wire::{
+    BalanceView, KeySourceCountView, LoadShareView, PlanKeysView, PlanLogView, PlanView,
+};
 
 /// How many flows a table shows; all are in the JSON.
 const FLOWS_SHOWN: usize = 20;
@@ -40,23 +42,7 @@ pub fn table(plan: &PlanView, mut out: impl Write) -> io::Result<()> {
         requests(keys, &mut out)?;
     }
     servers(plan, &mut out)?;
-    let (before, after) = (&plan.before.balance, &plan.after.balance);
-    writeln!(
-        out,
-        "\npeak to mean {:.3}, after {:.3}; cv {:.4}, after {:.4}",
-        before.peak_to_mean, after.peak_to_mean, before.cv, after.cv
-    )?;
-    let balances = plan
-        .keys
-        .as_ref()
-        .map(|keys| (&keys.balance_before, &keys.balance_after));
-    if let Some((Some(before), Some(after))) = balances {
-        writeln!(
-            out,
-            "of requests  {:.3}, after {:.3}; cv {:.4}, after {:.4}",
-            before.peak_to_mean, after.peak_to_mean, before.cv, after.cv
-        )?;
-    }
+    balances(plan, &mut out)?;
     flows(plan, &mut out)
 }
 
@@ -82,9 +68,13 @@ fn requests(keys: &PlanKeysView, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "keys are from {before}\n   after, from {after}")?;
     }
     if let Some(first) = &log.first_skipped {
+        let lines = match log.skipped {
+            1 => "line is no request; it",
+            _ => "lines are no requests; the first",
+        };
         writeln!(
             out,
-            "{} lines are no requests; the first is line {}: {}",
+            "{} {lines} is line {}: {}",
             HumanCount(log.skipped),
             HumanCount(first.line),
             first.fault
@@ -96,17 +86,12 @@ fn requests(keys: &PlanKeysView, out: &mut impl Write) -> io::Result<()> {
 /// `client_ip: 27,405; no key: 0`, as it is and as it would be.
 fn sources(log: &PlanLogView) -> [String; 2] {
     let listed = |side: usize| {
-        let known = |view: &&crate::wire::KeySourceCountView| {
-            let counted = [view.before, view.after][side];
-            counted.is_some()
+        let text = |view: &KeySourceCountView| {
+            let count = [view.before, view.after][side]?;
+            let source = view.source.as_deref().unwrap_or("no key");
+            Some(format!("{source}: {}", HumanCount(count)))
         };
-        let texts: Vec<String> = (log.sources.iter().filter(known))
-            .map(|view| {
-                let count = [view.before, view.after][side].unwrap_or(0);
-                let source = view.source.as_deref().unwrap_or("no key");
-                format!("{source}: {}", HumanCount(count))
-            })
-            .collect();
+        let texts: Vec<String> = log.sources.iter().filter_map(text).collect();
         texts.join("; ")
     };
     [listed(0), listed(1)]
@@ -172,6 +157,50 @@ fn servers(plan: &PlanView, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "and {left_out} that change less; --json has all")?;
     }
     Ok(())
+}
+
+/// Writes how even it all is, and who is at the peak.
+fn balances(plan: &PlanView, out: &mut impl Write) -> io::Result<()> {
+    let loads = [&plan.before, &plan.after];
+    let of_keys = loads.map(|load| {
+        let shares = load.servers.iter().map(|s| (s, s.share));
+        evenness(&load.balance, shares)
+    });
+    writeln!(out, "\npeak to mean {}, after {}", of_keys[0], of_keys[1])?;
+    let Some(keys) = &plan.keys else {
+        return Ok(());
+    };
+    let (Some(before), Some(after)) = (&keys.balance_before, &keys.balance_after) else {
+        return Ok(());
+    };
+    let counts: BTreeMap<&str, [u64; 2]> = (keys.servers.iter())
+        .map(|count| (&*count.server, [count.before, count.after]))
+        .collect();
+    let of_requests = [(0, before), (1, after)].map(|(i, balance)| {
+        let shares = loads[i].servers.iter().map(|s| {
+            let counted = counts.get(&*s.server).map_or(0, |counts| counts[i]);
+            (s, counted as f64)
+        });
+        evenness(balance, shares)
+    });
+    writeln!(
+        out,
+        "of requests  {}, after {}",
+        of_requests[0], of_requests[1]
+    )
+}
+
+/// `1.108 (cache-1), cv 0.0846`: how even loads are, and the server whose load
+/// is the most for what would be fair.
+fn evenness<'a>(
+    balance: &BalanceView,
+    loads: impl Iterator<Item = (&'a LoadShareView, f64)>,
+) -> String {
+    let peak = loads
+        .map(|(server, load)| (&server.server, load / server.fair))
+        .max_by(|(_, a), (_, b)| a.total_cmp(b));
+    let peak = peak.map_or("nobody", |(name, _)| name);
+    format!("{:.3} ({peak}), cv {:.4}", balance.peak_to_mean, balance.cv)
 }
 
 fn flows(plan: &PlanView, out: &mut impl Write) -> io::Result<()> {
