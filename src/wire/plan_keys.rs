@@ -92,7 +92,7 @@ shape! { out
 impl BalanceView {
     /// How even counts are where these parts of them would be fair; nothing
     /// when there is nothing to count.
-    pub(crate) fn of_counts(counts: impl Iterator<Item = (u64, f64)> + Clone) -> Option<Self> {
+    pub fn of_counts(counts: impl Iterator<Item = (u64, f64)> + Clone) -> Option<Self> {
         let total: u64 = counts.clone().map(|(count, _)| count).sum();
         let fair = counts.filter(|(_, fair)| *fair > 0.0);
         let ratios = fair.map(|(count, fair)| (count as f64 / total as f64 / fair, fair));

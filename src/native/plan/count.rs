@@ -326,6 +326,25 @@ mod tests {
     }
 
     #[test]
+    fn equal_keys_are_one_whenever_they_are_merged() {
+        let config = crate::config::Config::parse(br#"{"servers": []}"#).expect("good");
+        let table = crate::native::offline::table(&config).expect("a fleet");
+        let sides = Sides::new([&table; 2], [&config.routing.hash_key; 2]);
+        for seen_max in [0, 1, 3, 100] {
+            let mut sum = Tally::new(&sides);
+            sum.seen_max = seen_max;
+            // Keys 2 and 6 move with some of their requests, key 4 with none.
+            for seen in [vec![2, 4, 7], vec![3, 4], vec![7, 6], vec![4]] {
+                let mut part = Tally::new(&sides);
+                part.seen = seen;
+                sum.add(part);
+            }
+            sum.merge_seen();
+            assert_eq!(sum.distinct(), (3, 2), "{seen_max}");
+        }
+    }
+
+    #[test]
     fn what_has_no_lines_is_refused_before_memory_is_full() {
         let config = crate::config::Config::parse(br#"{"servers": []}"#).expect("good");
         let table = crate::native::offline::table(&config).expect("a fleet");

@@ -527,6 +527,29 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        /// Nothing panics, and what is understood is a request as a proxy has it.
+        #[test]
+        fn whatever_a_line_has_it_is_a_request_or_a_fault(
+            mended in proptest::collection::vec(proptest::prelude::any::<(usize, u8)>(), 0..4),
+            cut in 0_usize..300,
+            is_json: bool,
+        ) {
+            let mut line = match is_json {
+                true => br#"{"client_ip":"::1","request_uri":"/a","http_x":"\u00e9","cookie_s":1}"#.to_vec(),
+                false => format!(r#"www:80 {LINE} "http://there/\x41" "a\"\\""#).into_bytes(),
+            };
+            for (at, byte) in mended {
+                let at = at % line.len();
+                line[at] = byte;
+            }
+            line.truncate(cut);
+            if let Ok((client, _, _)) = read(&line) {
+                proptest::prop_assert!(client.is_empty() || client.parse::<IpAddr>().is_ok());
+            }
+        }
+    }
+
     #[test]
     fn what_the_proxy_writes_is_read_back() {
         let written = crate::wire::AccessLogLine {
