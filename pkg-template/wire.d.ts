@@ -454,7 +454,7 @@ export type HotShareView = {
   at_most: number,
 };
 
-/** How many of the given keys go to a server. */
+/** How many of the given requests go to a server. */
 export type KeyCountView = {
   /** Its name. */
   server: string,
@@ -497,6 +497,19 @@ export type KeySource =
   | { cookie: string }
   | { query: string }
   | { join: KeySource[] };
+
+/** How many requests got their key from a source. */
+export type KeySourceCountView = {
+  /**
+   * The source as the configuration has it; null for requests without a
+   * key, which go wherever there is least to do.
+   */
+  source: string | null,
+  /** As it is; null when this configuration has no such source. */
+  before: number | null,
+  /** As it would be; null when that configuration has no such source. */
+  after: number | null,
+};
 
 /** How much the proxy takes from clients. What is over is refused. */
 export type Limits = {
@@ -566,14 +579,47 @@ export type MovedView = {
   flows: Array<FlowView>,
 };
 
-/** What the given keys would do. */
+/** What the given keys, or the requests of an access log, would do. */
 export type PlanKeysView = {
-  /** How many there were. */
+  /**
+   * How many requests there were: keys, each as often as it was given, or
+   * lines of the log.
+   */
   total: number,
-  /** How many would go to another server. */
+  /** How many of them would go to another server. */
   moved: number,
-  /** How many each server has and would have, by name. */
+  /**
+   * How many different keys they have. Of a log: as the hash key in use
+   * makes them.
+   */
+  distinct: number,
+  /** How many of these would go to another server, with any of their requests. */
+  distinct_moved: number,
+  /**
+   * How evenly the requests that have a key are spread, as it is; null
+   * when there are none.
+   */
+  balance_before: BalanceView | null,
+  /** The same, as it would be. */
+  balance_after: BalanceView | null,
+  /** How many requests each server has and would have, by name. */
   servers: Array<KeyCountView>,
+  /** How the log was read; null when keys were given. */
+  log: PlanLogView | null,
+};
+
+/** How an access log was read. */
+export type PlanLogView = {
+  /**
+   * How many requests got their key from which source of
+   * `routing.hash_key`: those of the configuration in use, then those that
+   * only the other one has, then those that found no key.
+   */
+  sources: Array<KeySourceCountView>,
+  /** How many lines were no request. */
+  skipped: number,
+  /** The first of these. */
+  first_skipped: SkippedLineView | null,
 };
 
 /** Changes, one after the other, of which nothing is done. */
@@ -609,7 +655,10 @@ export type PlanView = {
   before: LoadSharesView,
   /** The fleet as it would be. */
   after: LoadSharesView,
-  /** What given keys would do; null when none were given. */
+  /**
+   * What given keys, or the requests of an access log, would do; null when
+   * none were given.
+   */
   keys: PlanKeysView | null,
 };
 
@@ -947,6 +996,14 @@ export type ShareView = {
   expected: number,
   /** What its points own. */
   actual: number,
+};
+
+/** A line that is no request. */
+export type SkippedLineView = {
+  /** Its number, from 1. */
+  line: number,
+  /** What is wrong with it. */
+  fault: string,
 };
 
 /** Whether a server may get a new request, and if not, why. */

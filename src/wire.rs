@@ -50,7 +50,10 @@ macro_rules! shape {
 }
 
 mod plan;
-pub use plan::{BasisWord, KeyCountView, LoadShareView, LoadSharesView, PlanKeysView, PlanView};
+pub use plan::{BasisWord, LoadShareView, LoadSharesView, PlanView};
+
+mod plan_keys;
+pub use plan_keys::{KeyCountView, KeySourceCountView, PlanKeysView, PlanLogView, SkippedLineView};
 
 mod explain;
 pub use explain::{CandidateView, ExplainView, KeyFromView, KeyPartView, ReasonWord, RequestSpec};

@@ -2,7 +2,7 @@
 
 use ringway::engine::{
     Address, Algorithm, Compat, EnvoyRing, Haproxy, Layout, Libmemcached, Placed, Port, Position,
-    Rank, Server, ServerName, Settings, TableSize, Twemproxy, VirtualNodes, Weight,
+    Server, ServerName, Settings, TableSize, Twemproxy, VirtualNodes, Weight,
 };
 
 /// Where the numbers of all experiments begin.

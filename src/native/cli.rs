@@ -117,6 +117,8 @@ pub enum Command {
     #[command(after_help = "Compares the two at rest: health is left out.\n\n\
             Examples:\n  ringway plan --config config.json --to new.json\n  \
             ringway plan --to new.json --max-moved 5% || echo too much\n  \
+            ringway plan --to new.json --access-log /var/log/nginx/access.log\n  \
+            zcat access.log.*.gz | ringway plan --to new.json --access-log -\n  \
             cut -d' ' -f1 access.log | ringway plan --to new.json --keys -\n\n\
             Exit status: 3 when more would move than --max-moved allows.")]
     Plan {
@@ -130,7 +132,13 @@ pub enum Command {
         /// them move, and how many each server gets
         #[arg(long, value_name = "FILE")]
         keys: Option<PathBuf>,
-        /// Fail when more of all keys (or of the keys given) would move: 5% or 0.05
+        /// The same for an access log: common or combined log format, or lines of
+        /// JSON (Ringway's own, or by the names of nginx's variables). Keys are
+        /// made by routing.hash_key of each configuration; what the log does not
+        /// tell counts as not sent
+        #[arg(long, value_name = "FILE", conflicts_with = "keys")]
+        access_log: Option<PathBuf>,
+        /// Fail when more would move, of all keys or of the requests given: 5% or 0.05
         #[arg(long, value_name = "PART", value_parser = super::plan::part)]
         max_moved: Option<f64>,
         /// Print JSON instead of a table

@@ -33,7 +33,7 @@ pub mod offline;
 pub mod plan;
 
 use std::ffi::OsString;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -45,6 +45,7 @@ use crate::wire::{ExplainView, PlanView};
 use asked::Asked;
 use cli::{Cli, Command, ConfigArg};
 use demo::DemoFleet;
+use plan::{Given, Lines};
 use reload::{Refusal, Stamp};
 
 /// The exit status for wrong usage or configuration; clap uses the same.
@@ -188,13 +189,25 @@ fn execute(command: Command) -> Result<(), Failure> {
             config,
             to,
             keys,
+            access_log,
             max_moved,
             json,
         } => {
             let (before, after) = (load(&config)?, read(&to)?);
-            let mut keys = keys.map(|file| open_keys(&file)).transpose()?;
-            let keys = keys.as_mut().map(|keys| &mut **keys as &mut dyn BufRead);
-            let plan = plan::compare(&before, &after, keys)?;
+            let given = match (keys, access_log) {
+                (Some(file), _) => Some(open(&file, Lines::Keys)?),
+                (None, Some(file)) => Some(open(&file, Lines::AccessLog)?),
+                (None, None) => None,
+            };
+            let is_log = given.as_ref().is_some_and(|g| g.lines == Lines::AccessLog);
+            if !is_log && before.routing.hash_key != after.routing.hash_key {
+                eprintln!(
+                    "ringway: routing.hash_key changes, so requests get other keys; \
+                     --access-log says what that moves"
+                );
+            }
+            let plan = plan::compare(&before, &after, given)?;
+            has_requests(&plan)?;
             print(|out| {
                 if json {
                     serde_json::to_writer_pretty(&mut *out, &plan)?;
@@ -216,29 +229,56 @@ fn execute(command: Command) -> Result<(), Failure> {
     }
 }
 
-/// A file of keys, or standard input for `-`.
-fn open_keys(file: &Path) -> Result<Box<dyn BufRead>, Failure> {
+/// A file of keys or requests, or standard input for `-`.
+fn open(file: &Path, lines: Lines) -> Result<Given, Failure> {
     if file == Path::new("-") {
-        return Ok(Box::new(io::stdin().lock()));
+        return Ok(Given {
+            lines,
+            input: Box::new(io::stdin().lock()),
+            bytes: None,
+        });
     }
-    let opened = std::fs::File::open(file)
-        .map_err(|error| Failure::Failed(format!("{} cannot be read: {error}", file.display())))?;
-    Ok(Box::new(BufReader::new(opened)))
+    let cannot = |error| Failure::Failed(format!("{} cannot be read: {error}", file.display()));
+    let opened = std::fs::File::open(file).map_err(cannot)?;
+    let metadata = opened.metadata().map_err(cannot)?;
+    Ok(Given {
+        lines,
+        input: Box::new(opened),
+        bytes: metadata.is_file().then_some(metadata.len()),
+    })
 }
 
-/// Holds a plan, and the keys it was asked about, to what may move.
+/// Refuses a log of which no line was understood: it is another kind of file.
+fn has_requests(plan: &PlanView) -> Result<(), Failure> {
+    let keys = plan.keys.as_ref().filter(|keys| keys.total == 0);
+    let log = keys.and_then(|keys| keys.log.as_ref());
+    let Some((log, first)) = log.and_then(|log| Some((log, log.first_skipped.as_ref()?))) else {
+        return Ok(());
+    };
+    Err(Failure::Misuse(format!(
+        "none of the {} lines of the access log is a request; line {}: {}",
+        log.skipped, first.line, first.fault
+    )))
+}
+
+/// Holds a plan, and the requests it was asked about, to what may move: the
+/// larger part counts.
 fn within(plan: &PlanView, max_moved: Option<f64>) -> Result<(), Failure> {
     let Some(allowed) = max_moved else {
         return Ok(());
     };
     let keys = plan.keys.as_ref();
     let of_keys = keys.map_or(0.0, |keys| keys.moved as f64 / keys.total.max(1) as f64);
-    let moved = plan.moved.max(of_keys);
+    let (moved, what) = if plan.moved >= of_keys {
+        (plan.moved, "all keys")
+    } else {
+        (of_keys, "the requests given")
+    };
     if moved <= allowed {
         return Ok(());
     }
     Err(Failure::MovesTooMuch(format!(
-        "{:.2}% of keys would move; --max-moved allows {:.2}%",
+        "{:.2}% of {what} would move; --max-moved allows {:.2}%",
         100.0 * moved,
         100.0 * allowed
     )))

@@ -1,67 +1,85 @@
 //! `ringway plan`: what a change of the configuration would move.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufRead, Write};
+use std::io::{self, Read};
 
 use super::clock;
-use crate::config::{Config, Part};
-use crate::engine::{CommandError, Idle, LoadBalancer, Plan, RoutingTable};
-use crate::wire::{BasisWord, KeyCountView, PlanKeysView, PlanView};
+use crate::config::{Config, KeySource, Part};
+use crate::engine::{CommandError, LoadBalancer, Plan};
+use crate::wire::{
+    BalanceView, KeyCountView, KeySourceCountView, LoadSharesView, PlanKeysView, PlanLogView,
+    PlanView, SkippedLineView,
+};
 
-/// How many flows a table shows; all are in the JSON.
-const FLOWS_SHOWN: usize = 20;
+mod json_fields;
 
-/// Compares two configurations at rest, and where `keys` go by both.
+mod log_line;
+
+mod count;
+pub use count::Lines;
+use count::{Sides, Tally};
+
+mod progress;
+use progress::Progress;
+
+mod table;
+pub use table::table;
+
+/// What a plan is asked about: keys or requests.
+pub struct Given {
+    /// What the lines are.
+    pub lines: Lines,
+    /// Where they come from.
+    pub input: Box<dyn Read>,
+    /// How many bytes there are, where that is known.
+    pub bytes: Option<u64>,
+}
+
+/// Compares two configurations at rest, and where what is `given` goes by both.
 ///
 /// # Errors
 /// When the servers of one cannot form a fleet, which [`Config::parse`] has
-/// ruled out, or `keys` cannot be read.
-pub fn compare(
-    before: &Config,
-    after: &Config,
-    keys: Option<&mut dyn BufRead>,
-) -> io::Result<PlanView> {
+/// ruled out, or what is given cannot be read.
+pub fn compare(before: &Config, after: &Config, given: Option<Given>) -> io::Result<PlanView> {
     let balancer = |config: &Config| -> Result<LoadBalancer, CommandError> {
         LoadBalancer::new(config.settings(), config.servers(), clock::now())
     };
-    let (before, after) = (
+    let (old, new) = (
         balancer(before).map_err(io::Error::other)?,
         balancer(after).map_err(io::Error::other)?,
     );
-    let counted = match keys {
-        Some(keys) => Some(count(before.table(), after.table(), keys)?),
-        None => None,
-    };
-    Ok(PlanView::new(&Plan::between(&before, &after), counted))
+    let mut plan = PlanView::new(&Plan::between(&old, &new), None);
+    if let Some(mut given) = given {
+        let chains = [before, after].map(|config| &config.routing.hash_key);
+        let sides = Sides::new([old.table(), new.table()], chains);
+        let progress = Progress::new(given.bytes);
+        let tally = count::count(given.lines, &mut given.input, &sides, &progress)?;
+        let log = (given.lines == Lines::AccessLog).then(|| log_view(&tally, chains));
+        plan.keys = Some(keys_view(&tally, &sides, [&plan.before, &plan.after], log));
+    }
+    Ok(plan)
 }
 
-/// Counts where each line of `keys` goes by both tables.
-fn count(
-    before: &RoutingTable,
-    after: &RoutingTable,
-    keys: &mut dyn BufRead,
-) -> io::Result<PlanKeysView> {
-    let mut counts = [
-        vec![0_u64; before.servers().len()],
-        vec![0_u64; after.servers().len()],
-    ];
-    let (mut total, mut moved) = (0, 0);
-    let mut line = Vec::new();
-    while keys.read_until(b'\n', &mut line)? > 0 {
-        let key = line.strip_suffix(b"\n").unwrap_or(&line);
-        let [old, new] = [(before, 0), (after, 1)].map(|(table, i)| {
-            let route = table.route(Some(table.position(key)), &Idle, &[]).ok()?;
-            counts[i][route.server.as_usize()] += 1;
-            Some(&table.server(route.server).server.name)
-        });
-        total += 1;
-        moved += u64::from(old != new);
-        line.clear();
-    }
+fn keys_view(
+    tally: &Tally,
+    sides: &Sides<'_>,
+    loads: [&LoadSharesView; 2],
+    log: Option<PlanLogView>,
+) -> PlanKeysView {
     let mut servers: BTreeMap<&str, [u64; 2]> = BTreeMap::new();
-    for (i, table) in [before, after].into_iter().enumerate() {
-        for (entry, count) in table.servers().iter().zip(&counts[i]) {
-            servers.entry(entry.server.name.as_str()).or_default()[i] = *count;
+    let mut balances = [None, None];
+    for (i, load) in loads.into_iter().enumerate() {
+        let fair: BTreeMap<&str, f64> = (load.servers.iter())
+            .map(|share| (share.server.as_str(), share.fair))
+            .collect();
+        let names = sides.names(i).zip(tally.servers[i].iter().copied());
+        balances[i] = BalanceView::of_counts(
+            names
+                .clone()
+                .map(|(name, count)| (count, fair.get(name).copied().unwrap_or(0.0))),
+        );
+        for (name, count) in names {
+            servers.entry(name).or_default()[i] = count;
         }
     }
     let servers = servers
@@ -71,93 +89,56 @@ fn count(
             before,
             after,
         });
-    Ok(PlanKeysView {
-        total,
-        moved,
+    let (distinct, distinct_moved) = tally.distinct();
+    let [balance_before, balance_after] = balances;
+    PlanKeysView {
+        total: tally.requests,
+        moved: tally.moved,
+        distinct,
+        distinct_moved,
+        balance_before,
+        balance_after,
         servers: servers.collect(),
-    })
+        log,
+    }
 }
 
-/// Writes a plan for people.
-///
-/// # Errors
-/// When `out` cannot be written to.
-pub fn table(plan: &PlanView, mut out: impl Write) -> io::Result<()> {
-    let percent = |part: f64| format!("{:.2}%", 100.0 * part);
-    let basis = match (plan.basis, plan.sampled) {
-        (BasisWord::Exact, _) => "exactly".to_owned(),
-        (BasisWord::Expected, _) => "as expected over the draws".to_owned(),
-        (BasisWord::Sampled, n) => format!("by a sample of {} keys", n.unwrap_or(0)),
-    };
-    writeln!(
-        out,
-        "moved {} of all keys, {basis}; no rule could move fewer than {}",
-        percent(plan.moved),
-        percent(plan.minimum),
-    )?;
-    let mut rows: BTreeMap<&str, [Option<f64>; 2]> = BTreeMap::new();
-    for (i, load) in [&plan.before, &plan.after].into_iter().enumerate() {
-        for share in &load.servers {
-            rows.entry(&share.server).or_default()[i] = Some(share.share);
+fn log_view(tally: &Tally, chains: [&crate::config::HashKey; 2]) -> PlanLogView {
+    let mut sources: Vec<KeySourceCountView> = Vec::new();
+    for (i, chain) in chains.into_iter().enumerate() {
+        let named = chain.sources().iter().map(|source| Some(label(source)));
+        for (source, count) in named.chain([None]).zip(&tally.sources[i]) {
+            let at = sources.iter().position(|view| view.source == source);
+            let at = at.unwrap_or_else(|| {
+                sources.push(KeySourceCountView {
+                    source,
+                    before: None,
+                    after: None,
+                });
+                sources.len() - 1
+            });
+            let view = &mut sources[at];
+            // A source may stand in a chain twice.
+            *[&mut view.before, &mut view.after][i].get_or_insert(0) += count;
         }
     }
-    let width = |names: &mut dyn Iterator<Item = &str>| {
-        names
-            .map(|name| name.chars().count())
-            .max()
-            .unwrap_or(0)
-            .max(6)
-    };
-    let name_width = width(&mut rows.keys().copied());
-    let shown = |share: Option<f64>| share.map_or("-".to_owned(), percent);
-    writeln!(out, "\n{:name_width$}   before    after", "server")?;
-    for (name, [before, after]) in &rows {
-        let (before, after) = (shown(*before), shown(*after));
-        writeln!(out, "{name:name_width$}  {before:>7}  {after:>7}")?;
+    // Stable, so the rest keeps its order.
+    sources.sort_by_key(|view| view.source.is_none());
+    let first = tally.first_skipped.clone();
+    PlanLogView {
+        sources,
+        skipped: tally.skipped,
+        first_skipped: first.map(|(line, fault)| SkippedLineView { line, fault }),
     }
-    let (before, after) = (&plan.before.balance, &plan.after.balance);
-    writeln!(
-        out,
-        "\npeak to mean {:.3}, after {:.3}; cv {:.4}, after {:.4}",
-        before.peak_to_mean, after.peak_to_mean, before.cv, after.cv
-    )?;
-    let mut flows: Vec<_> = plan.flows.iter().collect();
-    flows.sort_by(|a, b| b.fraction.total_cmp(&a.fraction));
-    if !flows.is_empty() {
-        writeln!(out, "\nfrom -> to")?;
+}
+
+/// A source as the configuration has it; a word without its quotes.
+fn label(source: &KeySource) -> String {
+    match serde_json::to_value(source) {
+        Ok(serde_json::Value::String(word)) => word,
+        Ok(object) => object.to_string(),
+        Err(error) => error.to_string(),
     }
-    for flow in flows.iter().take(FLOWS_SHOWN) {
-        writeln!(
-            out,
-            "{} -> {}  {}",
-            flow.from,
-            flow.to,
-            percent(flow.fraction)
-        )?;
-    }
-    if flows.len() > FLOWS_SHOWN {
-        writeln!(
-            out,
-            "and {} smaller ones; --json has all",
-            flows.len() - FLOWS_SHOWN
-        )?;
-    }
-    if let Some(keys) = &plan.keys {
-        let part = keys.moved as f64 / keys.total.max(1) as f64;
-        writeln!(
-            out,
-            "\nof {} keys given {} move ({})\n{:name_width$}   before    after",
-            keys.total,
-            keys.moved,
-            percent(part),
-            "server"
-        )?;
-        for count in &keys.servers {
-            let (before, after) = (count.before, count.after);
-            writeln!(out, "{:name_width$}  {before:>7}  {after:>7}", count.server)?;
-        }
-    }
-    Ok(())
 }
 
 /// A part of all keys as people write it: `5%` or `0.05`.

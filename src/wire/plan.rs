@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{BalanceView, FlowView};
+use super::{BalanceView, FlowView, PlanKeysView};
 use crate::engine::{Basis, Load, Plan};
 
 shape! { out
@@ -28,7 +28,8 @@ shape! { out
         pub before: LoadSharesView,
         /// The fleet as it would be.
         pub after: LoadSharesView,
-        /// What given keys would do; null when none were given.
+        /// What given keys, or the requests of an access log, would do; null when
+        /// none were given.
         pub keys: Option<PlanKeysView>,
     }
 }
@@ -76,34 +77,6 @@ shape! { out
         pub share: f64,
         /// What would be fair.
         pub fair: f64,
-    }
-}
-
-shape! { out
-    /// What the given keys would do.
-    pub struct PlanKeysView {
-        /// How many there were.
-        #[cfg_attr(test, ts(type = "number"))]
-        pub total: u64,
-        /// How many would go to another server.
-        #[cfg_attr(test, ts(type = "number"))]
-        pub moved: u64,
-        /// How many each server has and would have, by name.
-        pub servers: Vec<KeyCountView>,
-    }
-}
-
-shape! { out
-    /// How many of the given keys go to a server.
-    pub struct KeyCountView {
-        /// Its name.
-        pub server: String,
-        /// As it is.
-        #[cfg_attr(test, ts(type = "number"))]
-        pub before: u64,
-        /// As it would be.
-        #[cfg_attr(test, ts(type = "number"))]
-        pub after: u64,
     }
 }
 

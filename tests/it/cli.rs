@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-fn ringway(args: &[&str], input: &[u8]) -> Output {
+pub(crate) fn ringway(args: &[&str], input: &[u8]) -> Output {
     let mut process = Command::new(env!("CARGO_BIN_EXE_ringway"))
         .args(args)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
@@ -22,7 +22,7 @@ fn ringway(args: &[&str], input: &[u8]) -> Output {
     })
 }
 
-fn text(bytes: &[u8]) -> &str {
+pub(crate) fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).expect("UTF-8")
 }
 

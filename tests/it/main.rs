@@ -38,6 +38,8 @@ mod config;
 mod docs;
 /// Configurations and requests that nobody should send.
 mod fuzz;
+/// `ringway plan` over keys and access logs.
+mod plan_log;
 /// The arrows between modules, the bans on what differs between targets, the
 /// files that documents name.
 mod tidy;

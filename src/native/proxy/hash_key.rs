@@ -60,7 +60,13 @@ impl HashKey {
 
     /// The key of a request: that of the first source that is there.
     pub(crate) fn key<'a>(&self, parts: KeyParts<'a>) -> Option<Cow<'a, [u8]>> {
-        self.0.iter().find_map(|source| source.find(parts))
+        self.find(parts).map(|(_, key)| key)
+    }
+
+    /// The key of a request, and which source of the chain it is from.
+    pub(crate) fn find<'a>(&self, parts: KeyParts<'a>) -> Option<(usize, Cow<'a, [u8]>)> {
+        let mut sources = self.0.iter().enumerate();
+        sources.find_map(|(i, source)| Some((i, source.find(parts)?)))
     }
 
     /// The key of a request and where it was found; `Err` with all sources when
