@@ -2,7 +2,7 @@
 
 use ringway::config::Config;
 use ringway::engine::{
-    AdminState, Change, LoadBalancer, Server, ServerName, Timestamp, VirtualNodes, Weight,
+    Address, AdminState, Change, LoadBalancer, Server, ServerName, Timestamp, VirtualNodes, Weight,
 };
 use serde_json::{Value, json};
 
@@ -43,6 +43,7 @@ fn changes(
     let weight = |n| Weight::new(n).expect("a valid weight");
     let new = || Server {
         name: ServerName::new("new").expect("a valid name"),
+        address: Address::new("192.0.2.1").expect("a valid address"),
         id: None,
         ..fleet.table().servers()[0].server.clone()
     };
