@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::thread;
 
+use memchr::{memchr, memrchr};
+
 use super::log_line::LoggedRequest;
 use super::progress::Progress;
 use crate::engine::{Idle, RoutingTable, ServerIndex};
@@ -119,7 +121,7 @@ pub(super) fn count(
         let n_read = fill(input, &mut buffer[filled..])?;
         filled += n_read;
         let is_end = filled < buffer.len();
-        let whole = match buffer[..filled].iter().rposition(|&b| b == b'\n') {
+        let whole = match memrchr(b'\n', &buffer[..filled]) {
             _ if is_end => filled,
             Some(last) => last + 1,
             None if filled >= LINE_BYTES_MAX => {
@@ -171,7 +173,7 @@ fn split(mut text: &[u8], n: usize) -> Vec<&[u8]> {
     let mut pieces = Vec::with_capacity(n);
     while !text.is_empty() {
         let least = length.min(text.len()) - 1;
-        let end = text[least..].iter().position(|&b| b == b'\n');
+        let end = memchr(b'\n', &text[least..]);
         let (piece, rest) = text.split_at(end.map_or(text.len(), |end| least + end + 1));
         pieces.push(piece);
         text = rest;
@@ -226,9 +228,12 @@ impl Tally {
 
     fn count(&mut self, lines: Lines, text: &[u8], sides: &Sides<'_>) {
         let mut request = LoggedRequest::default();
-        for line in text.split_inclusive(|&b| b == b'\n') {
+        let mut rest = text;
+        while !rest.is_empty() {
+            let end = memchr(b'\n', rest);
+            let line = &rest[..end.unwrap_or(rest.len())];
+            rest = end.map_or(&[], |end| &rest[end + 1..]);
             self.lines += 1;
-            let line = line.strip_suffix(b"\n").unwrap_or(line);
             if lines == Lines::Keys {
                 self.count_request([Some(line); 2], sides);
                 continue;

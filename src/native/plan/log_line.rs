@@ -18,6 +18,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use http::header::{COOKIE, HOST, REFERER, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use memchr::{memchr, memchr2};
 
 use super::json_fields::{Fields, NotText};
 use crate::native::proxy::hash_key::KeyParts;
@@ -146,7 +147,7 @@ impl LoggedRequest {
     /// `client ident user [time] "request" status bytes "referer" "user agent"`.
     fn read_combined(&mut self, line: &[u8]) -> Result<(), LineFault> {
         let mut rest = self.read_client(line)?;
-        let time = rest.iter().position(|&b| b == b']');
+        let time = memchr(b']', rest);
         rest = &rest[time.ok_or(LineFault::CutShort)? + 1..];
         let request = quoted(field(&mut rest)?)?;
         self.set_request(&request)?;
@@ -288,16 +289,18 @@ fn field<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], LineFault> {
         _ => return Err(LineFault::Format),
     };
     let end = if text[0] == b'"' {
-        let mut is_escaped = true;
-        let end = text.iter().position(|&b| {
-            let is_end = b == b'"' && !is_escaped;
-            is_escaped = b == b'\\' && !is_escaped;
-            is_end
-        });
-        end.ok_or(LineFault::CutShort)? + 1
+        let mut end = 1;
+        loop {
+            let found = memchr2(b'"', b'\\', text.get(end..).unwrap_or_default());
+            end += found.ok_or(LineFault::CutShort)?;
+            if text[end] == b'"' {
+                break end + 1;
+            }
+            // What follows a backslash ends nothing.
+            end += 2;
+        }
     } else {
-        let end = text.iter().position(|&b| b == b' ');
-        end.unwrap_or(text.len())
+        memchr(b' ', text).unwrap_or(text.len())
     };
     let (field, after) = text.split_at(end);
     *rest = after;
@@ -310,7 +313,7 @@ fn quoted(field: &[u8]) -> Result<Cow<'_, [u8]>, LineFault> {
         .strip_prefix(b"\"")
         .and_then(|f| f.strip_suffix(b"\""));
     let inner = inner.ok_or(LineFault::Format)?;
-    if !inner.contains(&b'\\') {
+    if memchr(b'\\', inner).is_none() {
         return Ok(Cow::Borrowed(inner));
     }
     let mut bytes = Vec::with_capacity(inner.len());
