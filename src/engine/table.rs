@@ -20,6 +20,7 @@ use super::server::{Server, ServerName, VirtualNodes};
 use super::settings::Settings;
 
 mod bounded;
+use bounded::AtBound;
 mod spread;
 pub use spread::{SPREAD_MAX, Spread};
 
@@ -61,6 +62,13 @@ pub struct Route {
     /// fewer than these in flight. A shell whose workers share the loads makes
     /// sure of that when it counts the request in, and asks again if not.
     pub bound: Option<u32>,
+    /// With bounded loads: how many candidates were asked whether they are below
+    /// their bounds, this one included; at most 65 are counted. 0 without
+    /// bounded loads, and for a request without a key.
+    pub n_asked: u32,
+    /// Whether bounded loads sent it past the server that it would have gone to
+    /// without them.
+    pub overflowed: bool,
 }
 
 /// There is nowhere to send a request.
@@ -322,18 +330,16 @@ impl RoutingTable {
         tried: &[ServerIndex],
     ) -> Result<Route, NoServer> {
         let found = match (key, self.rules.load_factor) {
-            (Some(position), None) => self.first_usable(position, tried).map(unbounded),
-            (Some(position), Some(factor)) => self.first_below(position, factor, loads, tried),
-            (None, _) => self.least_loaded(loads, tried).map(unbounded),
+            (Some(position), None) => self.first_usable(position, tried),
+            (Some(position), Some(factor)) => {
+                let found = self.first_below(position, factor, loads, tried, &mut AtBound::none());
+                return found.ok_or_else(|| self.why_none(tried));
+            }
+            (None, _) => self.least_loaded(loads, tried),
         };
-        match found {
-            Some((server, bound)) => Ok(Route {
-                server,
-                fail_open: self.fail_open,
-                bound,
-            }),
-            None => Err(self.why_none(tried)),
-        }
+        found
+            .map(|server| self.unbounded(server))
+            .ok_or_else(|| self.why_none(tried))
     }
 
     /// All servers in the order the key at `position` prefers them, with the
@@ -497,6 +503,18 @@ impl RoutingTable {
         least.map(|(server, _, _)| server)
     }
 
+    /// An answer that no bound goes with.
+    #[inline]
+    fn unbounded(&self, server: ServerIndex) -> Route {
+        Route {
+            server,
+            fail_open: self.fail_open,
+            bound: None,
+            n_asked: 0,
+            overflowed: false,
+        }
+    }
+
     fn why_none(&self, tried: &[ServerIndex]) -> NoServer {
         if self.servers.is_empty() {
             NoServer::Empty
@@ -506,11 +524,6 @@ impl RoutingTable {
             NoServer::AllTried
         }
     }
-}
-
-/// An answer that no bound goes with.
-fn unbounded(server: ServerIndex) -> (ServerIndex, Option<u32>) {
-    (server, None)
 }
 
 #[cfg(test)]

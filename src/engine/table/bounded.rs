@@ -1,44 +1,108 @@
 //! Bounded loads: a key's first candidate that is below its bound.
 
-use super::{Loads, Reason, RoutingTable, ServerIndex, unbounded};
+use super::{Loads, Reason, Route, RoutingTable, ServerIndex};
 use crate::engine::load_factor::LoadFactor;
 use crate::engine::ring::Position;
 
+/// The most candidates at their bounds that are told apart for one request.
+const AT_BOUND_MAX: usize = 64;
+
+/// The candidates of one request that were asked and are at their bounds.
+pub(super) struct AtBound {
+    servers: [ServerIndex; AT_BOUND_MAX],
+    n: usize,
+}
+
+impl AtBound {
+    pub(super) const fn none() -> Self {
+        Self {
+            servers: [ServerIndex(0); AT_BOUND_MAX],
+            n: 0,
+        }
+    }
+
+    /// Takes note of a server at its bound; a walk may meet it many times.
+    fn note(&mut self, server: ServerIndex) {
+        if !self.servers[..self.n].contains(&server)
+            && let Some(place) = self.servers.get_mut(self.n)
+        {
+            *place = server;
+            self.n += 1;
+        }
+    }
+
+    /// The answer `server`, after these.
+    fn then(&self, server: ServerIndex, bound: Option<u32>, fail_open: bool) -> Route {
+        let others = &self.servers[..self.n];
+        Route {
+            server,
+            fail_open,
+            bound,
+            n_asked: self.n as u32 + u32::from(!others.contains(&server)),
+            // The first one asked is where it would have gone without bounds.
+            overflowed: others.first().is_some_and(|first| *first != server),
+        }
+    }
+}
+
 impl RoutingTable {
-    /// The first usable candidate below its bound, with that bound.
+    /// The first usable candidate below its bound, after those `at_bound` that
+    /// were asked before.
     pub(super) fn first_below(
         &self,
         position: Position,
         factor: LoadFactor,
         loads: &impl Loads,
         tried: &[ServerIndex],
-    ) -> Option<(ServerIndex, Option<u32>)> {
+        at_bound: &mut AtBound,
+    ) -> Option<Route> {
         // Every bound is at least 1, so that an idle owner needs no sum of all.
         let owner = self.layout.owner(position)?;
         if let Some(server) = self.admitting(owner, position, tried)
             && loads.in_flight(server) == 0
         {
-            return Some((server, Some(1)));
+            return Some(at_bound.then(server, Some(1), self.fail_open));
         }
         if !self.is_any_untried(tried) {
             return None;
         }
         let n_in_flight = self.n_in_flight(loads);
-        let below = |server: ServerIndex| {
-            let bound = factor.bound(
-                n_in_flight,
-                self.server(server).capacity(),
-                self.usable_capacity,
-            );
-            (loads.in_flight(server) < bound).then_some((server, Some(bound)))
-        };
-        let admitting = |rank| self.admitting(rank, position, tried).and_then(below);
-        let staying = |rank| self.staying(rank, tried).and_then(below);
-        self.layout
-            .first(position, admitting)
-            .or_else(|| self.layout.first(position, staying))
-            // Only when servers were tried can all others be at their bounds.
-            .or_else(|| self.least_loaded(loads, tried).map(unbounded))
+        let mut below =
+            |server| self.below_bound(server, factor, n_in_flight, loads, &mut *at_bound);
+        let admitting = self.layout.first(position, |rank| {
+            self.admitting(rank, position, tried).and_then(&mut below)
+        });
+        let found = admitting.or_else(|| {
+            self.layout.first(position, |rank| {
+                self.staying(rank, tried).and_then(&mut below)
+            })
+        });
+        found.or_else(|| {
+            // Below its bound, unless servers were tried: all others can be at
+            // theirs then.
+            let server = self.least_loaded(loads, tried)?;
+            self.below_bound(server, factor, n_in_flight, loads, at_bound)
+                .or_else(|| Some(at_bound.then(server, None, self.fail_open)))
+        })
+    }
+
+    /// The answer `server`, if it is below its bound while `n_in_flight` are in
+    /// flight at all; else it is noted.
+    pub(super) fn below_bound(
+        &self,
+        server: ServerIndex,
+        factor: LoadFactor,
+        n_in_flight: u64,
+        loads: &impl Loads,
+        at_bound: &mut AtBound,
+    ) -> Option<Route> {
+        let capacity = self.server(server).capacity();
+        let bound = factor.bound(n_in_flight, capacity, self.usable_capacity);
+        if loads.in_flight(server) < bound {
+            return Some(at_bound.then(server, Some(bound), self.fail_open));
+        }
+        at_bound.note(server);
+        None
     }
 
     /// Requests in flight at all usable servers.
