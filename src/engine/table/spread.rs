@@ -67,10 +67,15 @@ impl RoutingTable {
         tried: &[ServerIndex],
         at_bound: &mut AtBound,
     ) -> Option<Route> {
-        let over = u32::from(spread.over.min(SPREAD_MAX)).min(self.n_usable);
+        let mut few = Few::default();
+        let mut over = u32::from(spread.over.min(SPREAD_MAX)).min(self.n_usable);
+        if self.gates.is_some() && over > 0 {
+            // Fewer may admit the key: go round those evenly.
+            let _ = self.nth_usable(position, over as u8 - 1, &mut few);
+            over = over.min(few.n as u32);
+        }
         let bounds = self.rules.load_factor;
         let bounds = bounds.map(|factor| (factor, self.n_in_flight(loads)));
-        let mut few = Few::default();
         (0..over).find_map(|step| {
             // One after the other, though nth may be near the end of its range.
             let n = (spread.nth % over + step) % over;
