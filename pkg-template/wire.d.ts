@@ -542,7 +542,7 @@ export type MetricsView = {
   total: LoadView,
   /**
    * What bounded loads did; null while `routing.load_factor` is, and in
-   * the package, where requests are not counted one by one.
+   * the package, which does not bound loads.
    */
   bounded_loads: BoundedLoadsView | null,
   /** The servers, by name. */

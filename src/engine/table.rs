@@ -63,7 +63,7 @@ pub struct Route {
     /// sure of that when it counts the request in, and asks again if not.
     pub bound: Option<u32>,
     /// With bounded loads: how many candidates were asked whether they are below
-    /// their bounds, this one included; at most 65 are counted. 0 without
+    /// their bounds, this one included; at most 33 are counted. 0 without
     /// bounded loads, and for a request without a key.
     pub n_asked: u32,
     /// Whether bounded loads sent it past the server that it would have gone to

@@ -2,10 +2,10 @@
 
 use super::{Loads, Reason, Route, RoutingTable, ServerIndex};
 use crate::engine::load_factor::LoadFactor;
-use crate::engine::ring::Position;
+use crate::engine::ring::{Position, Rank};
 
 /// The most candidates at their bounds that are told apart for one request.
-const AT_BOUND_MAX: usize = 64;
+const AT_BOUND_MAX: usize = 32;
 
 /// The candidates of one request that were asked and are at their bounds.
 pub(super) struct AtBound {
@@ -21,9 +21,17 @@ impl AtBound {
         }
     }
 
-    /// Takes note of a server at its bound; a walk may meet it many times.
+    fn has(&self, server: ServerIndex) -> bool {
+        self.servers[..self.n].contains(&server)
+    }
+
+    fn is_full(&self) -> bool {
+        self.n == AT_BOUND_MAX
+    }
+
+    /// Takes note of a server at its bound, which may be known already.
     fn note(&mut self, server: ServerIndex) {
-        if !self.servers[..self.n].contains(&server)
+        if !self.has(server)
             && let Some(place) = self.servers.get_mut(self.n)
         {
             *place = server;
@@ -33,14 +41,15 @@ impl AtBound {
 
     /// The answer `server`, after these.
     fn then(&self, server: ServerIndex, bound: Option<u32>, fail_open: bool) -> Route {
-        let others = &self.servers[..self.n];
         Route {
             server,
             fail_open,
             bound,
-            n_asked: self.n as u32 + u32::from(!others.contains(&server)),
+            n_asked: self.n as u32 + u32::from(!self.has(server)),
             // The first one asked is where it would have gone without bounds.
-            overflowed: others.first().is_some_and(|first| *first != server),
+            overflowed: self.servers[..self.n]
+                .first()
+                .is_some_and(|first| *first != server),
         }
     }
 }
@@ -67,22 +76,50 @@ impl RoutingTable {
             return None;
         }
         let n_in_flight = self.n_in_flight(loads);
+        // One after the other, since a layout asks for servers in no order.
+        let admitting = |rank| self.admitting(rank, position, tried);
+        let staying = |rank| self.staying(rank, tried);
+        while let Some(server) = self
+            .next_untold(position, at_bound, admitting)
+            .or_else(|| self.next_untold(position, at_bound, staying))
+        {
+            let found = self.below_bound(server, factor, n_in_flight, loads, at_bound);
+            if found.is_some() {
+                return found;
+            }
+        }
+        // More are at their bounds than are told apart.
         let mut below =
             |server| self.below_bound(server, factor, n_in_flight, loads, &mut *at_bound);
-        let admitting = self.layout.first(position, |rank| {
-            self.admitting(rank, position, tried).and_then(&mut below)
-        });
-        let found = admitting.or_else(|| {
-            self.layout.first(position, |rank| {
-                self.staying(rank, tried).and_then(&mut below)
-            })
-        });
+        let found = self
+            .layout
+            .first(position, |rank| admitting(rank).and_then(&mut below))
+            .or_else(|| {
+                self.layout
+                    .first(position, |rank| staying(rank).and_then(&mut below))
+            });
         found.or_else(|| {
             // Below its bound, unless servers were tried: all others can be at
             // theirs then.
             let server = self.least_loaded(loads, tried)?;
             self.below_bound(server, factor, n_in_flight, loads, at_bound)
                 .or_else(|| Some(at_bound.then(server, None, self.fail_open)))
+        })
+    }
+
+    /// The first candidate that `may` be the answer and is not `at_bound` as far
+    /// as is told apart.
+    fn next_untold(
+        &self,
+        position: Position,
+        at_bound: &AtBound,
+        may: impl Fn(Rank) -> Option<ServerIndex>,
+    ) -> Option<ServerIndex> {
+        if at_bound.is_full() {
+            return None;
+        }
+        self.layout.first(position, |rank| {
+            may(rank).filter(|server| !at_bound.has(*server))
         })
     }
 
