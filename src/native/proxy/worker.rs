@@ -275,7 +275,11 @@ impl Worker {
             if (&before.hot_keys, &before.routing, &before.compat)
                 != (&after.hot_keys, &after.routing, &after.compat)
             {
-                *self.hot_keys.borrow_mut() = sketch(after);
+                let sketch = sketch(after);
+                // At once: when as many have come again as before, nothing
+                // tells the old sums from the new ones.
+                self.shared.publish_hot_keys(self.number, &sketch);
+                *self.hot_keys.borrow_mut() = sketch;
             }
             *view = Rc::new(next);
         }
