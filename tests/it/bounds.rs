@@ -12,7 +12,9 @@ use ringway::engine::{
     TableServer, TableSize, Timestamp, Verdict,
 };
 use ringway::native::in_flight::InFlightCount;
+use serde_json::json;
 
+use crate::support::api::Api;
 use crate::support::client::Client;
 use crate::support::origin::{After, Origin, ok};
 use crate::support::proxy::{Proxy, eventually};
@@ -496,8 +498,8 @@ fn ask_together(proxy: &Proxy, n: u32) -> Vec<String> {
     })
 }
 
-#[test]
-fn one_hot_key_of_two_workers_fills_each_server_to_its_bound_and_is_counted() {
+#[tokio::test]
+async fn one_hot_key_of_two_workers_fills_each_server_to_its_bound_and_is_counted() {
     const N: u32 = 40;
     const SETTINGS: &str = r#""routing": {"hash_key": ["path"], "load_factor": 1.25}"#;
     let gate = Gate::new();
@@ -522,6 +524,25 @@ fn one_hot_key_of_two_workers_fills_each_server_to_its_bound_and_is_counted() {
     assert!(elsewhere >= 27, "{elsewhere}");
     assert!(counters.asked >= counters.requests + counters.overflowed);
     assert!((2..=4 * u64::from(N)).contains(&counters.asked_max));
+
+    let api = Api::over(Arc::clone(&proxy.shared), None, None).await;
+    let shown = &api.get("/api/metrics").await.json()["bounded_loads"];
+    let expected = json!({
+        "requests": counters.requests,
+        "overflowed": counters.overflowed,
+        "asked": counters.asked,
+        "asked_max": counters.asked_max,
+    });
+    assert_eq!(*shown, expected);
+    let text = api.get("/metrics").await.text();
+    for line in [
+        format!("ringway_bounded_requests_total {}", counters.requests),
+        format!("ringway_bounded_overflowed_total {}", counters.overflowed),
+        format!("ringway_bounded_asked_total {}", counters.asked),
+        format!("ringway_bounded_asked_max {:?}", counters.asked_max as f64),
+    ] {
+        assert!(text.lines().any(|l| l == line), "{line} is not in {text}");
+    }
 }
 
 #[test]
