@@ -51,6 +51,24 @@ export type BalanceView = {
 /** How a part of all keys is known. */
 export type BasisWord = "exact" | "expected" | "sampled";
 
+/**
+ * What bounded loads did since the start. A request that is tried again at
+ * another server counts again.
+ */
+export type BoundedLoadsView = {
+  /** Requests that had a key and went where bounded loads said. */
+  requests: number,
+  /** Those of them that went to another server than without bounds. */
+  overflowed: number,
+  /**
+   * How many candidates were asked for them whether they are below their
+   * bounds.
+   */
+  asked: number,
+  /** The most that were asked for one request. */
+  asked_max: number,
+};
+
 /** A server in the order a key prefers them. */
 export type CandidateView = {
   /** Its name. */
@@ -567,6 +585,11 @@ export type LoadView = {
 export type MetricsView = {
   /** All requests, those that no server got included. */
   total: LoadView,
+  /**
+   * What bounded loads did; null while `routing.load_factor` is, and in
+   * the package, which does not bound loads.
+   */
+  bounded_loads: BoundedLoadsView | null,
   /** The servers, by name. */
   servers: Array<ServerMetricsView>,
 };

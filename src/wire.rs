@@ -61,6 +61,9 @@ pub use explain::{CandidateView, ExplainView, KeyFromView, KeyPartView, ReasonWo
 mod reload;
 pub use reload::{ReloadServerView, ReloadServersView, ReloadView, SettingView};
 
+mod bounded_loads;
+pub use bounded_loads::BoundedLoadsView;
+
 mod hot_keys;
 pub use hot_keys::{HotKeyView, HotKeysView, HotShareView};
 
@@ -337,6 +340,9 @@ shape! { out
     pub struct MetricsView {
         /// All requests, those that no server got included.
         pub total: LoadView,
+        /// What bounded loads did; null while `routing.load_factor` is, and in
+        /// the package, which does not bound loads.
+        pub bounded_loads: Option<BoundedLoadsView>,
         /// The servers, by name.
         pub servers: Vec<ServerMetricsView>,
     }
@@ -810,6 +816,7 @@ impl From<&Snapshot> for MetricsView {
                 since_start: (&snapshot.total).into(),
                 last_minute: (&snapshot.last_minute).into(),
             },
+            bounded_loads: None,
             servers: servers
                 .iter()
                 .map(|server| ServerMetricsView {

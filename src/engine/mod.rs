@@ -65,6 +65,9 @@ pub use metrics::{
     BUCKETS, CLASSES, Counters, Histogram, Outcome, Traffic, bucket_end_micros, bucket_of,
 };
 
+mod bounded_counters;
+pub use bounded_counters::BoundedCounters;
+
 mod health;
 pub use health::{Health, Standing, Verdict};
 

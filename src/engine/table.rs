@@ -19,6 +19,8 @@ use super::ring::{Moved, Position, Rank};
 use super::server::{Server, ServerName, VirtualNodes};
 use super::settings::Settings;
 
+mod bounded;
+use bounded::AtBound;
 mod spread;
 pub use spread::{SPREAD_MAX, Spread};
 
@@ -60,6 +62,13 @@ pub struct Route {
     /// fewer than these in flight. A shell whose workers share the loads makes
     /// sure of that when it counts the request in, and asks again if not.
     pub bound: Option<u32>,
+    /// With bounded loads: how many candidates were asked whether they are below
+    /// their bounds, this one included; at most 33 are counted. 0 without
+    /// bounded loads, and for a request without a key.
+    pub n_asked: u32,
+    /// Whether bounded loads sent it past the server that it would have gone to
+    /// without them.
+    pub overflowed: bool,
 }
 
 /// There is nowhere to send a request.
@@ -321,18 +330,16 @@ impl RoutingTable {
         tried: &[ServerIndex],
     ) -> Result<Route, NoServer> {
         let found = match (key, self.rules.load_factor) {
-            (Some(position), None) => self.first_usable(position, tried).map(unbounded),
-            (Some(position), Some(factor)) => self.first_below(position, factor, loads, tried),
-            (None, _) => self.least_loaded(loads, tried).map(unbounded),
+            (Some(position), None) => self.first_usable(position, tried),
+            (Some(position), Some(factor)) => {
+                let found = self.first_below(position, factor, loads, tried, &mut AtBound::none());
+                return found.ok_or_else(|| self.why_none(tried));
+            }
+            (None, _) => self.least_loaded(loads, tried),
         };
-        match found {
-            Some((server, bound)) => Ok(Route {
-                server,
-                fail_open: self.fail_open,
-                bound,
-            }),
-            None => Err(self.why_none(tried)),
-        }
+        found
+            .map(|server| self.unbounded(server))
+            .ok_or_else(|| self.why_none(tried))
     }
 
     /// All servers in the order the key at `position` prefers them, with the
@@ -443,42 +450,6 @@ impl RoutingTable {
         })
     }
 
-    /// The first usable candidate below its bound, with that bound.
-    fn first_below(
-        &self,
-        position: Position,
-        factor: LoadFactor,
-        loads: &impl Loads,
-        tried: &[ServerIndex],
-    ) -> Option<(ServerIndex, Option<u32>)> {
-        // Every bound is at least 1, so that an idle owner needs no sum of all.
-        let owner = self.layout.owner(position)?;
-        if let Some(server) = self.admitting(owner, position, tried)
-            && loads.in_flight(server) == 0
-        {
-            return Some((server, Some(1)));
-        }
-        if !self.is_any_untried(tried) {
-            return None;
-        }
-        let n_in_flight = self.n_in_flight(loads);
-        let below = |server: ServerIndex| {
-            let bound = factor.bound(
-                n_in_flight,
-                self.server(server).capacity(),
-                self.usable_capacity,
-            );
-            (loads.in_flight(server) < bound).then_some((server, Some(bound)))
-        };
-        let admitting = |rank| self.admitting(rank, position, tried).and_then(below);
-        let staying = |rank| self.staying(rank, tried).and_then(below);
-        self.layout
-            .first(position, admitting)
-            .or_else(|| self.layout.first(position, staying))
-            // Only when servers were tried can all others be at their bounds.
-            .or_else(|| self.least_loaded(loads, tried).map(unbounded))
-    }
-
     /// The server of this rank, if it is usable, admits the key and was not tried.
     #[inline]
     fn admitting(
@@ -514,27 +485,6 @@ impl RoutingTable {
         usable.any(|server| !tried.contains(server))
     }
 
-    /// Requests in flight at all usable servers.
-    fn n_in_flight(&self, loads: &impl Loads) -> u64 {
-        let usable = self.usable.iter().flatten();
-        usable
-            .map(|&server| u64::from(loads.in_flight(server)))
-            .sum()
-    }
-
-    fn above_bound(
-        &self,
-        server: ServerIndex,
-        loads: &impl Loads,
-        n_in_flight: u64,
-    ) -> Option<Reason> {
-        let factor = self.rules.load_factor?;
-        let capacity = self.server(server).capacity();
-        let bound = factor.bound(n_in_flight, capacity, self.usable_capacity);
-        let in_flight = loads.in_flight(server);
-        (in_flight >= bound).then_some(Reason::AboveBound { in_flight, bound })
-    }
-
     fn least_loaded(&self, loads: &impl Loads, tried: &[ServerIndex]) -> Option<ServerIndex> {
         // In flight over capacity, compared by cross-multiplication.
         let mut least: Option<(ServerIndex, u64, u64)> = None;
@@ -553,6 +503,18 @@ impl RoutingTable {
         least.map(|(server, _, _)| server)
     }
 
+    /// An answer that no bound goes with.
+    #[inline]
+    fn unbounded(&self, server: ServerIndex) -> Route {
+        Route {
+            server,
+            fail_open: self.fail_open,
+            bound: None,
+            n_asked: 0,
+            overflowed: false,
+        }
+    }
+
     fn why_none(&self, tried: &[ServerIndex]) -> NoServer {
         if self.servers.is_empty() {
             NoServer::Empty
@@ -562,11 +524,6 @@ impl RoutingTable {
             NoServer::AllTried
         }
     }
-}
-
-/// An answer that no bound goes with.
-fn unbounded(server: ServerIndex) -> (ServerIndex, Option<u32>) {
-    (server, None)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 use core::time::Duration;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use crate::engine::{BUCKETS, CLASSES, Counters, Outcome, bucket_of};
+use crate::engine::{BUCKETS, BoundedCounters, CLASSES, Counters, Outcome, Route, bucket_of};
 
 /// One worker's sums, as [`Counters`] has them. Aligned so that no two shards
 /// share a pair of cache lines.
@@ -57,6 +57,42 @@ impl Shard {
         }
         let micros = &mut sum.latency.sum_micros;
         *micros = micros.saturating_add(self.sum_micros.load(Relaxed));
+    }
+}
+
+/// One worker's part of [`BoundedCounters`].
+#[repr(align(128))]
+#[derive(Debug, Default)]
+pub struct BoundedShard {
+    requests: AtomicU64,
+    overflowed: AtomicU64,
+    asked: AtomicU64,
+    asked_max: AtomicU64,
+}
+
+impl BoundedShard {
+    /// Counts a request that entered by `route`, before which `n_asked_before`
+    /// candidates were asked in vain because others were quicker; to be called by
+    /// the shard's worker alone. Nothing is counted without bounded loads.
+    pub fn record(&self, route: &Route, n_asked_before: u32) {
+        if route.n_asked == 0 {
+            return;
+        }
+        let asked = u64::from(route.n_asked) + u64::from(n_asked_before);
+        bump(&self.requests, 1);
+        bump(&self.overflowed, u64::from(route.overflowed));
+        bump(&self.asked, asked);
+        if asked > self.asked_max.load(Relaxed) {
+            self.asked_max.store(asked, Relaxed);
+        }
+    }
+
+    /// Adds this shard to `sum`.
+    pub fn add_to(&self, sum: &mut BoundedCounters) {
+        sum.requests += self.requests.load(Relaxed);
+        sum.overflowed += self.overflowed.load(Relaxed);
+        sum.asked += self.asked.load(Relaxed);
+        sum.asked_max = sum.asked_max.max(self.asked_max.load(Relaxed));
     }
 }
 

@@ -8,6 +8,8 @@ pub mod clock;
 
 pub mod counters;
 
+pub mod in_flight;
+
 pub mod shared;
 
 pub mod driver;

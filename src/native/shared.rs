@@ -6,20 +6,21 @@
 //! driver through a bounded queue.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use tokio::sync::{Notify, mpsc};
 
 use super::clock;
-use super::counters::Shard;
+use super::counters::{BoundedShard, Shard};
+use super::in_flight::InFlightCount;
 use super::telemetry::events;
 use crate::config::Config;
 use crate::engine::{
-    Change, Command, CommandError, Counters, Event, Events, KeyCounts, KeySketch, LoadBalancer,
-    Loads, Observation, Outcome, Plan, RoutingTable, Server, ServerId, ServerIndex, ServerName,
-    Snapshot, Timestamp, Verdict,
+    BoundedCounters, Change, Command, CommandError, Counters, Event, Events, KeyCounts, KeySketch,
+    LoadBalancer, Loads, Observation, Outcome, Plan, RoutingTable, Server, ServerId, ServerIndex,
+    ServerName, Snapshot, Timestamp, Verdict,
 };
 
 /// Verdicts waiting for the driver. It takes them out in batches thousands of
@@ -40,7 +41,7 @@ pub struct Fleet {
 
 impl Loads for Fleet {
     fn in_flight(&self, server: ServerIndex) -> u32 {
-        self.servers[server.as_usize()].in_flight.load(Relaxed)
+        self.servers[server.as_usize()].in_flight.number()
     }
 }
 
@@ -52,7 +53,7 @@ pub struct ServerRuntime {
     /// Its name and where it listens; its weight here may be out of date.
     pub server: Server,
     /// Requests in flight, of all workers.
-    pub in_flight: AtomicU32,
+    pub in_flight: InFlightCount,
     /// One for each worker.
     pub shards: Box<[Shard]>,
     /// Whether its last reported request failed. While false, successes need
@@ -67,6 +68,8 @@ pub struct Shared {
     control: Mutex<Control>,
     /// For each worker, requests that no server got.
     unrouted: Box<[Shard]>,
+    /// For each worker, what bounded loads did.
+    bounded: Box<[BoundedShard]>,
     /// For each worker, a copy of its sketch that is about a second old.
     hot_keys: Box<[ArcSwap<KeySketch>]>,
     reports: mpsc::Sender<(ServerId, Verdict)>,
@@ -130,6 +133,7 @@ impl Shared {
             fleet: ArcSwap::from_pointee(fleet),
             control: Mutex::new(control),
             unrouted: (0..n_workers).map(|_| Shard::default()).collect(),
+            bounded: (0..n_workers).map(|_| BoundedShard::default()).collect(),
             hot_keys: (0..n_workers)
                 .map(|_| ArcSwap::from_pointee(sketch.clone()))
                 .collect(),
@@ -153,6 +157,18 @@ impl Shared {
     /// The counters of requests that no server got, for one worker.
     pub fn unrouted(&self, worker: usize) -> &Shard {
         &self.unrouted[worker]
+    }
+
+    /// The counters of bounded loads, for one worker.
+    pub fn bounded(&self, worker: usize) -> &BoundedShard {
+        &self.bounded[worker]
+    }
+
+    /// What bounded loads did since the start, of all workers together.
+    pub fn bounded_counters(&self) -> BoundedCounters {
+        let mut sum = BoundedCounters::default();
+        self.bounded.iter().for_each(|shard| shard.add_to(&mut sum));
+        sum
     }
 
     /// Shows the sketch of a worker to whoever asks; for that worker, once in a
@@ -365,7 +381,7 @@ impl Shared {
         count(None, &self.unrouted, unrouted, 0);
         for (&id, member) in members.iter_mut() {
             let runtime = &member.runtime;
-            let in_flight = runtime.in_flight.load(Relaxed);
+            let in_flight = runtime.in_flight.number();
             count(Some(id), &runtime.shards, &mut member.counted, in_flight);
         }
         // Mostly nobody has left.
@@ -402,7 +418,7 @@ impl Control {
                     runtime: Arc::new(ServerRuntime {
                         id: entry.id,
                         server: entry.server.clone(),
-                        in_flight: AtomicU32::new(0),
+                        in_flight: InFlightCount::default(),
                         shards: (0..n_workers).map(|_| Shard::default()).collect(),
                         has_failed: AtomicBool::new(false),
                     }),

@@ -9,6 +9,8 @@ mod support;
 mod algorithms;
 /// The REST API over real sockets: every call, every refusal, every example.
 mod api;
+/// Bounded loads: the engine's answers, the counts that workers share, a proxy.
+mod bounds;
 /// The golden vectors, which other languages replay too.
 mod golden;
 /// Hot keys through a running proxy.

@@ -1,5 +1,6 @@
 //! Spreading a hot key: its requests go round its first few candidates.
 
+use super::bounded::AtBound;
 use super::{Loads, NoServer, Route, RoutingTable, ServerIndex};
 use crate::engine::ring::Position;
 
@@ -36,12 +37,18 @@ impl RoutingTable {
         loads: &impl Loads,
         tried: &[ServerIndex],
     ) -> Result<Route, NoServer> {
-        if let (Some(position), Some(spread)) = (key, spread)
-            && let Some(route) = self.round(position, spread, loads, tried)
-        {
+        let (Some(position), Some(spread)) = (key, spread) else {
+            return self.route(key, loads, tried);
+        };
+        let mut at_bound = AtBound::none();
+        if let Some(route) = self.round(position, spread, loads, tried, &mut at_bound) {
             return Ok(route);
         }
-        self.route(key, loads, tried)
+        let Some(factor) = self.rules.load_factor else {
+            return self.route(key, loads, tried);
+        };
+        self.first_below(position, factor, loads, tried, &mut at_bound)
+            .ok_or_else(|| self.why_none(tried))
     }
 
     /// The first `over` usable candidates of the key at `position`.
@@ -58,10 +65,17 @@ impl RoutingTable {
         spread: Spread,
         loads: &impl Loads,
         tried: &[ServerIndex],
+        at_bound: &mut AtBound,
     ) -> Option<Route> {
-        let over = u32::from(spread.over.min(SPREAD_MAX)).min(self.n_usable);
-        let n_in_flight = self.rules.load_factor.map(|_| self.n_in_flight(loads));
         let mut few = Few::default();
+        let mut over = u32::from(spread.over.min(SPREAD_MAX)).min(self.n_usable);
+        if self.gates.is_some() && over > 0 {
+            // Fewer may admit the key: go round those evenly.
+            let _ = self.nth_usable(position, over as u8 - 1, &mut few);
+            over = over.min(few.n as u32);
+        }
+        let bounds = self.rules.load_factor;
+        let bounds = bounds.map(|factor| (factor, self.n_in_flight(loads)));
         (0..over).find_map(|step| {
             // One after the other, though nth may be near the end of its range.
             let n = (spread.nth % over + step) % over;
@@ -69,22 +83,10 @@ impl RoutingTable {
             if tried.contains(&server) {
                 return None;
             }
-            let bound = match (self.rules.load_factor, n_in_flight) {
-                (Some(factor), Some(n_in_flight)) => {
-                    let capacity = self.server(server).capacity();
-                    let bound = factor.bound(n_in_flight, capacity, self.usable_capacity);
-                    if loads.in_flight(server) >= bound {
-                        return None;
-                    }
-                    Some(bound)
-                }
-                _ => None,
-            };
-            Some(Route {
-                server,
-                fail_open: self.fail_open,
-                bound,
-            })
+            match bounds {
+                Some((factor, n)) => self.below_bound(server, factor, n, loads, at_bound),
+                None => Some(self.unbounded(server)),
+            }
         })
     }
 

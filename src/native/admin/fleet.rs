@@ -26,8 +26,13 @@ pub(super) fn health(call: &Call) -> Answer {
 }
 
 pub(super) fn metrics(call: &Call) -> Answer {
-    let snapshot = call.admin.shared.snapshot();
-    Ok(json(StatusCode::OK, &MetricsView::from(&snapshot)))
+    let shared = &call.admin.shared;
+    let is_bounded = shared.config().routing.load_factor.is_some();
+    let view = MetricsView {
+        bounded_loads: is_bounded.then(|| (&shared.bounded_counters()).into()),
+        ..MetricsView::from(&shared.snapshot())
+    };
+    Ok(json(StatusCode::OK, &view))
 }
 
 pub(super) fn prometheus(call: &Call) -> Answer {
@@ -37,6 +42,7 @@ pub(super) fn prometheus(call: &Call) -> Answer {
         shared.table(),
         shared.reports_dropped(),
         shared.hot_keys(),
+        shared.bounded_counters(),
     );
     Ok(answer(StatusCode::OK, prometheus::CONTENT_TYPE, text))
 }

@@ -3,7 +3,6 @@
 
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -78,23 +77,14 @@ impl InFlight {
     /// Counts a request in; with a `bound` only while fewer than that are in
     /// flight there, all workers together.
     pub(super) fn enter(server: &Rc<WorkerServer>, bound: Option<u32>) -> Option<Self> {
-        let in_flight = &server.runtime.in_flight;
-        let is_in = match bound {
-            None => {
-                in_flight.fetch_add(1, Relaxed);
-                true
-            }
-            Some(bound) => in_flight
-                .fetch_update(Relaxed, Relaxed, |n| (n < bound).then_some(n + 1))
-                .is_ok(),
-        };
+        let is_in = server.runtime.in_flight.enter(bound);
         is_in.then(|| Self(Rc::clone(server)))
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.runtime.in_flight.fetch_sub(1, Relaxed);
+        self.0.runtime.in_flight.leave();
     }
 }
 

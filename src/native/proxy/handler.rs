@@ -89,7 +89,7 @@ async fn forward(
     let mut connection = Connection::KeptOrNew;
     let mut failed = None;
     loop {
-        let (index, server, in_flight) = match fleet.enter(key, spread, &tried) {
+        let (index, server, in_flight) = match fleet.enter(key, spread, &tried, worker.bounded()) {
             Ok(route) => route,
             // What went wrong at the last server says more than that there is
             // no other.

@@ -30,7 +30,7 @@ use crate::engine::{
     Candidate, KeySketch, NoServer, Outcome, Position, RoutingTable, ServerIndex, Spread,
 };
 use crate::native::clock;
-use crate::native::counters::Shard;
+use crate::native::counters::{BoundedShard, Shard};
 use crate::native::shared::{Fleet, ServerRuntime, Shared};
 use crate::native::telemetry::access_log::AccessLog;
 
@@ -277,11 +277,20 @@ impl Worker {
             if (&before.hot_keys, &before.routing, &before.compat)
                 != (&after.hot_keys, &after.routing, &after.compat)
             {
-                *self.hot_keys.borrow_mut() = sketch(after);
+                let sketch = sketch(after);
+                // At once: when as many have come again as before, nothing
+                // tells the old sums from the new ones.
+                self.shared.publish_hot_keys(self.number, &sketch);
+                *self.hot_keys.borrow_mut() = sketch;
             }
             *view = Rc::new(next);
         }
         Rc::clone(view)
+    }
+
+    /// This thread's counters of bounded loads.
+    pub(super) fn bounded(&self) -> &BoundedShard {
+        self.shared.bounded(self.number)
     }
 
     /// This thread's counters of requests that no server got.
@@ -353,20 +362,24 @@ impl WorkerFleet {
     /// Where a request goes now, of the servers not yet tried, counted in
     /// there. With bounded loads another worker may take the last place between
     /// the question and the answer; then it is asked again, and somebody has
-    /// gone on.
+    /// gone on. What bounded loads did is counted in `bounded`.
     pub(super) fn enter(
         &self,
         key: Option<Position>,
         spread: Option<Spread>,
         tried: &[ServerIndex],
+        bounded: &BoundedShard,
     ) -> Result<(ServerIndex, &Rc<WorkerServer>, InFlight), NoServer> {
+        let mut n_asked_before = 0;
         loop {
             let table = &self.fleet.table;
             let route = table.route_spread(key, spread, &*self.fleet, tried)?;
             let server = &self.servers[route.server.as_usize()];
             if let Some(in_flight) = InFlight::enter(server, route.bound) {
+                bounded.record(&route, n_asked_before);
                 return Ok((route.server, server, in_flight));
             }
+            n_asked_before += route.n_asked;
         }
     }
 }

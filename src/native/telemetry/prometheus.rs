@@ -14,8 +14,8 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::engine::{
-    AdminState, BUCKETS, CLASSES, Counters, Health, Histogram, KeyCounts, RoutingTable,
-    ServerSnapshot, Snapshot, Standing, bucket_end_micros,
+    AdminState, BUCKETS, BoundedCounters, CLASSES, Counters, Health, Histogram, KeyCounts,
+    RoutingTable, ServerSnapshot, Snapshot, Standing, bucket_end_micros,
 };
 
 /// What the text is.
@@ -34,6 +34,7 @@ pub fn text(
     table: Arc<RoutingTable>,
     reports_dropped: u64,
     hot_keys: KeyCounts,
+    bounded: BoundedCounters,
 ) -> String {
     let mut registry = Registry::with_prefix("ringway");
     registry.register_collector(Box::new(Figures {
@@ -41,6 +42,7 @@ pub fn text(
         table,
         reports_dropped,
         hot_keys,
+        bounded,
     }));
     let mut text = String::new();
     // Writing to a text does not fail.
@@ -54,6 +56,7 @@ struct Figures {
     table: Arc<RoutingTable>,
     reports_dropped: u64,
     hot_keys: KeyCounts,
+    bounded: BoundedCounters,
 }
 
 impl Collector for Figures {
@@ -62,6 +65,7 @@ impl Collector for Figures {
         self.fleet(&mut out)?;
         self.servers(&mut out)?;
         self.hot_keys(&mut out)?;
+        self.bounded(&mut out)?;
         self.traffic(&mut out)
     }
 }
@@ -125,6 +129,35 @@ impl Figures {
             hottest.iter().map(|(rank, position, share)| {
                 (vec![("rank", &**rank), ("position", &**position)], *share)
             }),
+        )
+    }
+
+    fn bounded(&self, out: &mut Writer<'_>) -> fmt::Result {
+        let counters = &self.bounded;
+        let rows = [
+            (
+                "bounded_requests",
+                "Requests that went where bounded loads said.",
+                counters.requests,
+            ),
+            (
+                "bounded_overflowed",
+                "Requests that bounded loads sent to another server.",
+                counters.overflowed,
+            ),
+            (
+                "bounded_asked",
+                "Candidates asked whether they are below their bounds.",
+                counters.asked,
+            ),
+        ];
+        for (name, help, n) in rows {
+            out.counters(name, help, [(Vec::new(), n)])?;
+        }
+        out.gauge(
+            "bounded_asked_max",
+            "The most candidates asked for one request since the start.",
+            counters.asked_max as f64,
         )
     }
 

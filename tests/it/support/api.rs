@@ -104,6 +104,16 @@ impl Api {
             let (_, stamp) = reload::read(file).expect("a good file");
             Reloader::new(file.to_owned(), stamp, Arc::clone(&shared))
         });
+        Self::over(shared, reloader, Some(reports)).await
+    }
+
+    /// Starts an API over what runs already.
+    pub(crate) async fn over(
+        shared: Arc<Shared>,
+        reloader: Option<Arc<Reloader>>,
+        reports: Option<Reports>,
+    ) -> Self {
+        let config = shared.config();
         let admin = Admin::new(Arc::clone(&shared), reloader).expect("a readable token file");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
@@ -116,7 +126,7 @@ impl Api {
             config,
             stop,
             task,
-            reports: Some(reports),
+            reports,
         }
     }
 

@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use ringway::config::Config;
@@ -78,11 +77,7 @@ impl Proxy {
     /// Requests in flight, of all servers.
     pub(crate) fn in_flight(&self) -> u32 {
         let fleet = self.shared.fleet().load();
-        fleet
-            .servers
-            .iter()
-            .map(|s| s.in_flight.load(Relaxed))
-            .sum()
+        fleet.servers.iter().map(|s| s.in_flight.number()).sum()
     }
 
     /// The name of the server that gets a request for `path` when the key is
