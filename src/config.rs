@@ -438,8 +438,12 @@ impl Config {
         if !is_ring && faults.is_empty() {
             let fleet = LoadBalancer::new(self.settings(), self.servers(), Timestamp::ZERO);
             if let Err(error) = fleet {
+                let place = error.place().and_then(|(name, field)| {
+                    let i = self.servers.iter().position(|s| s.name == *name)?;
+                    Some(format!("servers[{i}].{field}"))
+                });
                 faults.push(Fault {
-                    path: "servers".to_owned(),
+                    path: place.unwrap_or_else(|| "servers".to_owned()),
                     message: error.to_string(),
                 });
             }
