@@ -175,7 +175,8 @@ section! {
         /// envoy-ring: maximum_ring_size, 1 to 8388608 and at least the minimum;
         /// default 8388608.
         ring_size_max: RingSize ["number"] = RingSize::known(RingSize::MAX),
-        /// haproxy: hash-key, what of a server is hashed, id or addr; default id.
+        /// haproxy: hash-key, what of a server is hashed, id, addr or addr-port;
+        /// default id.
         server_key: ServerKey ["ServerKey"] = ServerKey::Id,
         /// haproxy: whether a key's hash is mixed once more; default null: just
         /// when key_hash is not given, as in hash-type.
