@@ -61,9 +61,9 @@ test-native:  ## Test the engine, the wire, the proxy and the binary natively
 	$(STEP) native-build "building the native tests" cargo test --no-run
 	$(STEP) --show native "the native tests" cargo test --quiet --no-fail-fast
 
-test-oracle:  ## Check the golden routes by an implementation that shares no code with the engine
+test-oracle:  ## Check the golden routes by implementations that share no code with the engine
 	$(NEED) python
-	$(STEP) --show oracle "the golden routes, by an independent implementation" tests/oracle/run
+	$(STEP) --show oracle "the golden routes, by independent implementations" tests/oracle/run
 
 test-wasm:  ## Test the engine on wasm32, in Node
 	$(NEED) node

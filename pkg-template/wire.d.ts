@@ -158,7 +158,10 @@ export type CompatOptions = {
    * default 8388608.
    */
   ring_size_max?: number,
-  /** haproxy: hash-key, what of a server is hashed, id or addr; default id. */
+  /**
+   * haproxy: hash-key, what of a server is hashed, id, addr or addr-port;
+   * default id.
+   */
   server_key?: ServerKey,
   /**
    * haproxy: whether a key's hash is mixed once more; default null: just
@@ -918,7 +921,7 @@ export type ServerHealthView = {
 };
 
 /** What of a server HAProxy hashes. */
-export type ServerKey = "id" | "addr";
+export type ServerKey = "id" | "addr" | "addr-port";
 
 /** One server's part of [`MetricsView`]. */
 export type ServerMetricsView = {

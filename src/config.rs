@@ -201,7 +201,8 @@ section! {
         /// envoy-ring: maximum_ring_size, 1 to 8388608 and at least the minimum;
         /// default 8388608.
         ring_size_max: RingSize ["number"] = RingSize::known(RingSize::MAX),
-        /// haproxy: hash-key, what of a server is hashed, id or addr; default id.
+        /// haproxy: hash-key, what of a server is hashed, id, addr or addr-port;
+        /// default id.
         server_key: ServerKey ["ServerKey"] = ServerKey::Id,
         /// haproxy: whether a key's hash is mixed once more; default null: just
         /// when key_hash is not given, as in hash-type.
@@ -468,8 +469,12 @@ impl Config {
         if !is_ring && faults.is_empty() {
             let fleet = LoadBalancer::new(self.settings(), self.servers(), Timestamp::ZERO);
             if let Err(error) = fleet {
+                let place = error.place().and_then(|(name, field)| {
+                    let i = self.servers.iter().position(|s| s.name == *name)?;
+                    Some(format!("servers[{i}].{field}"))
+                });
                 faults.push(Fault {
-                    path: "servers".to_owned(),
+                    path: place.unwrap_or_else(|| "servers".to_owned()),
                     message: error.to_string(),
                 });
             }

@@ -383,7 +383,7 @@ fn object(shape: &impl Serialize) -> JsValue {
 }
 
 fn refused(refusal: CommandError) -> JsValue {
-    let code = match refusal {
+    let code = match &refusal {
         CommandError::DuplicateName(_) => "duplicate-name",
         CommandError::UnknownServer(_) => "unknown-server",
         CommandError::DuplicateId(_) => "duplicate-id",
@@ -391,7 +391,12 @@ fn refused(refusal: CommandError) -> JsValue {
         CommandError::Layout(LayoutError::NotLastShard { .. }) => "not-last-shard",
         CommandError::Layout(_) => "not-laid-out",
     };
-    error(code, &refusal.to_string(), &[])
+    let message = refusal.to_string();
+    let fault = refusal.place().map(|(_, field)| FaultView {
+        path: field.to_owned(),
+        message: message.clone(),
+    });
+    error(code, &message, fault.as_slice())
 }
 
 fn faulty(code: &str, faults: &Faults) -> JsValue {

@@ -61,14 +61,19 @@ pub enum AlgorithmName {
 /// What of a server HAProxy hashes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserr, Serialize, JsonSchema)]
 #[cfg_attr(test, derive(ts_rs::TS))]
-#[deserr(error = Faults, rename_all = lowercase)]
-#[serde(rename_all = "lowercase")]
+#[deserr(error = Faults)]
+#[serde(rename_all = "kebab-case")]
 pub enum ServerKey {
     /// Its id.
     #[default]
+    #[deserr(rename = "id")]
     Id,
     /// Its IP address.
+    #[deserr(rename = "addr")]
     Addr,
+    /// Its IP address and port.
+    #[deserr(rename = "addr-port")]
+    AddrPort,
 }
 
 impl Config {
@@ -110,6 +115,7 @@ impl Config {
                 hash_key: match options.server_key {
                     ServerKey::Id => HaproxyHashKey::Id,
                     ServerKey::Addr => HaproxyHashKey::Addr,
+                    ServerKey::AddrPort => HaproxyHashKey::AddrPort,
                 },
                 hash: match given {
                     Some(given) => named(&HaproxyHash::NAMES, given)?,

@@ -76,6 +76,17 @@ pub enum CompatError {
     },
 }
 
+impl CompatError {
+    /// Whose fault it is, and which field of that server.
+    pub(super) fn place(&self) -> Option<(&ServerName, &'static str)> {
+        match self {
+            Self::NeedsIpAddress { name, .. } => Some((name, "address")),
+            Self::HashNameTooLong { name, .. } => Some((name, "hash_name")),
+            Self::TooManyPoints { .. } => None,
+        }
+    }
+}
+
 impl fmt::Display for CompatError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

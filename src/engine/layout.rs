@@ -133,6 +133,20 @@ pub enum LayoutError {
     Compat(CompatError),
 }
 
+impl LayoutError {
+    /// Whose fault it is, and which field of that server would have to be
+    /// another, where there is just one.
+    pub fn place(&self) -> Option<(&ServerName, &'static str)> {
+        match self {
+            Self::WeightedShard { name } => Some((name, "weight")),
+            Self::Compat(error) => error.place(),
+            Self::TooManyPoints(_) | Self::TooManyServers { .. } | Self::NotLastShard { .. } => {
+                None
+            }
+        }
+    }
+}
+
 impl fmt::Display for LayoutError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -53,6 +53,17 @@ pub enum CommandError {
     Layout(LayoutError),
 }
 
+impl CommandError {
+    /// Whose fault it is, and which field of that server would have to be
+    /// another, where the servers cannot be laid out for one such reason.
+    pub fn place(&self) -> Option<(&ServerName, &'static str)> {
+        match self {
+            Self::Layout(error) => error.place(),
+            Self::DuplicateName(_) | Self::DuplicateId(_) | Self::UnknownServer(_) => None,
+        }
+    }
+}
+
 impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

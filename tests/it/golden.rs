@@ -1,7 +1,7 @@
 //! The golden vectors of `tests/data/golden`, replayed natively.
 //!
-//! The same files are replayed through WebAssembly in Node and, for the ring,
-//! by an implementation in Python that shares no code with this one. Each line
+//! The same files are replayed through WebAssembly in Node, and the routes by
+//! implementations in Python that share no code with this one. Each line
 //! holds a question and its answer; here the answers are computed again from
 //! the questions. `UPDATE=1` writes them, which is a change of behaviour and
 //! belongs in the changelog. The folder's README says what a replayer does.
@@ -23,6 +23,8 @@ use ringway::wire::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+
+mod algorithms;
 
 /// What the test of each file does: answers the file's questions again and
 /// compares the two line by line, or writes the file.
@@ -101,6 +103,9 @@ struct Change {
     after: usize,
     #[serde(default)]
     total: String,
+    /// How many positions were asked, where what moves is not known exactly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sampled: Option<u32>,
     #[serde(default)]
     flows: Vec<Flow>,
 }

@@ -12,11 +12,11 @@ const read = (file) => JSON.parse(readFileSync(new URL(file, folder), 'utf8'));
 test('every recorded answer of a real product is given', () => {
   const keys = read('keys.json');
   const fleets = readdirSync(folder).filter((file) => file !== 'keys.json');
-  assert.ok(fleets.length >= 30);
+  assert.ok(fleets.length >= 56);
   for (const file of fleets) {
-    const { config, owners } = read(file);
+    const { config, keys: own, owners } = read(file);
     const lb = new LoadBalancer(config);
-    const names = lb.routeMany(keys).map((server) => server.name);
+    const names = lb.routeMany(own ?? keys).map((server) => server.name);
     const theirs = [...owners].map((digit) => config.servers[parseInt(digit, 36)].name);
     assert.deepEqual(names, theirs, file);
     lb.free();
@@ -48,4 +48,34 @@ test('what cannot be planned or done is refused with a code', () => {
   assert.throws(() => lb.addServer({ name: 'd', address: '10.0.0.1', port: 80, id: 2 }), { code: 'duplicate-id' });
   assert.throws(() => lb.plan(), { code: 'invalid-argument' });
   assert.equal(lb.servers().length, 3);
+});
+
+test('a server that a rule cannot have is refused with a code and its field', () => {
+  const first = { name: 'a', address: '10.0.0.1', port: 80 };
+  const host = { name: 'b', address: 'cache.example', port: 80 };
+  for (const [algorithm, compat, server, field] of [
+    ['envoy-ring', {}, host, 'address'],
+    ['envoy-maglev', {}, host, 'address'],
+    ['haproxy', { server_key: 'addr' }, host, 'address'],
+    ['haproxy', { server_key: 'addr-port' }, host, 'address'],
+    ['twemproxy', {}, { ...host, hash_name: 'x'.repeat(76) }, 'hash_name'],
+    ['jump', {}, { ...host, weight: 2 }, 'weight'],
+  ]) {
+    const config = { servers: [first], routing: { algorithm }, compat };
+    const refused = (code, path) => (error) => error.code === code && error.errors.length === 1 && error.errors[0].path === path;
+    assert.throws(() => new LoadBalancer({ ...config, servers: [first, server] }), refused('invalid-config', `servers[1].${field}`), algorithm);
+    const lb = new LoadBalancer(config);
+    assert.throws(() => lb.addServer(server), refused('not-laid-out', field), algorithm);
+    assert.equal(lb.servers().length, 1);
+    lb.free();
+  }
+  for (const [config, path] of [
+    [{ routing: { algorithm: 'haproxy' }, compat: { key_hash: 'md5' } }, 'compat.key_hash'],
+    [{ routing: { algorithm: 'libmemcached' }, compat: { key_hash: 'sdbm' } }, 'compat.key_hash'],
+    [{ routing: { algorithm: 'envoy-maglev', table_size: 65536 } }, 'routing.table_size'],
+    [{ servers: [{ name: 'a', address: '10.0.0.1' }], routing: { algorithm: 'nginx' } }, 'servers[0].port'],
+    [{ servers: [{ name: 'a', address: '10.0.0.1' }], routing: { algorithm: 'ketama' } }, 'servers[0].port'],
+  ]) {
+    assert.throws(() => new LoadBalancer({ servers: [first], ...config }), (error) => error.errors?.some((fault) => fault.path === path));
+  }
 });

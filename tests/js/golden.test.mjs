@@ -42,8 +42,8 @@ test('routes.json: positions, owners, candidates, points, shares and fingerprint
   assert.ok(n_routes > 100);
 });
 
-test('routes.json: what moves when one server comes, goes or changes its weight', () => {
-  const { fleets, changes } = JSON.parse(golden('routes.json'));
+for (const file of ['routes.json', 'algorithms.json']) test(`${file}: what moves when one server comes, goes or changes its weight`, () => {
+  const { fleets, changes } = JSON.parse(golden(file));
   let n_compared = 0;
   for (const { before, after, total, flows } of changes) {
     const lb = new LoadBalancer(fleets[before].config);
@@ -69,6 +69,29 @@ function changeOf(lb, before, after) {
   if (removed.length) return lb.removeServer(removed[0].name);
   return lb.setWeight(weighed[0].name, weighed[0].weight);
 }
+
+test('algorithms.json: positions, owners, candidates, shares and fingerprints by other rules', () => {
+  const { keys: asked, fleets } = JSON.parse(golden('algorithms.json'));
+  const keys = asked.map(({ key, key_hex }) => key ?? Buffer.from(key_hex, 'hex'));
+  for (const { about, config, fingerprint, shares, candidates } of fleets) {
+    const lb = new LoadBalancer(config);
+    assert.equal(lb.fingerprint, fingerprint, about);
+    assert.deepEqual(
+      lb.ring().servers.map(({ name, share }) => [name, share.actual]),
+      shares.map(({ server, units }) => [server, fraction(units)]),
+      about,
+    );
+    const place = new Map(config.servers.map(({ name }, i) => [name, i.toString(36)]));
+    const words = keys.map((key) => lb.candidates(key, 8).map(({ name }) => place.get(name)).join(''));
+    assert.deepEqual(words, candidates, about);
+    const owners = lb.routeMany(keys).map((server) => place.get(server?.name) ?? '');
+    assert.deepEqual(owners, candidates.map((word) => word.slice(0, 1)), about);
+    assert.deepEqual(keys.map((key) => place.get(lb.route(key)?.name) ?? ''), owners, about);
+    assert.deepEqual(keys.map((key) => lb.explain(key).position), asked.map(({ position }) => position), about);
+    lb.free();
+  }
+  assert.ok(keys.length * fleets.length > 10_000);
+});
 
 test('trace.jsonl: the state machine, step by step', () => {
   const steps = golden('trace.jsonl').trimEnd().split('\n').map((line) => JSON.parse(line));

@@ -2,12 +2,15 @@
 //! find there must be found here, bit for bit. Run by `make test-wasm`, in Node.
 #![cfg(target_arch = "wasm32")]
 
+use std::sync::Arc;
+
 use ringway::config::Config;
 use ringway::engine::{Idle, LoadBalancer, Position, ServerIndex, Timestamp};
 use serde_json::Value;
 use wasm_bindgen_test::wasm_bindgen_test;
 
 const ROUTES: &str = include_str!("../data/golden/routes.json");
+const ALGORITHMS: &str = include_str!("../data/golden/algorithms.json");
 const SAMPLE: &str = include_str!("../../config.json");
 
 fn balancer(config: Value) -> LoadBalancer {
@@ -73,6 +76,60 @@ fn golden_routes_are_answered_as_written() {
         }
     }
     assert!(n_routes > 100, "{n_routes}");
+}
+
+#[wasm_bindgen_test]
+fn golden_routes_by_other_rules_are_answered_as_written() {
+    let golden: Value = serde_json::from_str(ALGORITHMS).expect("valid vectors");
+    let mut n_routes = 0;
+    let mut tables = Vec::new();
+    for fleet in list(&golden["fleets"]) {
+        let about = &fleet["about"];
+        let table = Arc::clone(balancer(fleet["config"].clone()).table());
+        let fingerprint = format!("{:016x}", table.fingerprint());
+        assert_eq!(fingerprint, fleet["fingerprint"], "{about}");
+        let shares = table.primary().shares();
+        for (share, expected) in shares.iter().zip(list(&fleet["shares"])) {
+            let units = format!("{:017x}", share.units());
+            assert_eq!(units, expected["units"], "{about}");
+        }
+        let servers = list(&fleet["config"]["servers"]);
+        let name = |server: ServerIndex| table.server(server).server.name.as_str();
+        for (key, word) in list(&golden["keys"]).iter().zip(list(&fleet["candidates"])) {
+            // Keys that are bytes are replayed natively and through the package.
+            let Some(key) = key["key"].as_str() else {
+                continue;
+            };
+            let digits = word.as_str().expect("a word").chars();
+            let expected = digits.map(|digit| {
+                let place = digit.to_digit(36).expect("a digit") as usize;
+                servers[place]["name"].as_str().expect("a name")
+            });
+            let expected: Vec<&str> = expected.collect();
+            let position = table.position(key.as_bytes());
+            let candidates = table.explain(position, &Idle, &[]);
+            let names: Vec<&str> = candidates.iter().take(8).map(|c| name(c.server)).collect();
+            assert_eq!(names, expected, "{about}: {key}");
+            let found = table.route(Some(position), &Idle, &[]);
+            let owner = found.ok().map(|route| name(route.server));
+            assert_eq!(owner, expected.first().copied(), "{about}: {key}");
+            n_routes += 1;
+        }
+        tables.push(table);
+    }
+    assert!(n_routes > 10_000, "{n_routes}");
+    for change in list(&golden["changes"]) {
+        let table = |end: &str| &tables[change[end].as_u64().expect("an index") as usize];
+        let moved = table("after").moved_since(table("before"));
+        let total = format!("{:017x}", moved.total.units());
+        assert_eq!(total, change["total"], "{change}");
+        for (flow, expected) in moved.flows.iter().zip(list(&change["flows"])) {
+            let units = format!("{:017x}", flow.share.units());
+            assert_eq!(flow.from.as_str(), expected["from"], "{change}");
+            assert_eq!(flow.to.as_str(), expected["to"], "{change}");
+            assert_eq!(units, expected["units"], "{change}");
+        }
+    }
 }
 
 #[wasm_bindgen_test]

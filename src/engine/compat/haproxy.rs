@@ -30,6 +30,8 @@ pub enum HaproxyHashKey {
     Id,
     /// Its IP address.
     Addr,
+    /// Its IP address and port.
+    AddrPort,
 }
 
 /// A function of keys.
@@ -50,7 +52,11 @@ pub enum HaproxyHash {
 
 impl HaproxyHashKey {
     /// All of them with their names in configuration, which are HAProxy's.
-    pub const NAMES: [(&'static str, Self); 2] = [("id", Self::Id), ("addr", Self::Addr)];
+    pub const NAMES: [(&'static str, Self); 3] = [
+        ("id", Self::Id),
+        ("addr", Self::Addr),
+        ("addr-port", Self::AddrPort),
+    ];
 }
 
 impl HaproxyHash {
@@ -114,18 +120,27 @@ impl Haproxy {
     /// What a server's nodes are hashed from.
     fn server_key(self, numbered: &Numbered<'_>) -> Result<u32, CompatError> {
         let Numbered { server, number } = *numbered;
-        match (self.hash_key, server.address.ip()) {
-            (HaproxyHashKey::Id, _) => Ok(number.wrapping_mul(1 << 12)),
-            (HaproxyHashKey::Addr, Some(IpAddr::V4(ip))) => {
+        let rule = match self.hash_key {
+            HaproxyHashKey::Id => return Ok(number.wrapping_mul(1 << 12)),
+            HaproxyHashKey::Addr => "haproxy with server_key addr",
+            HaproxyHashKey::AddrPort => "haproxy with server_key addr-port",
+        };
+        let seed = match self.hash_key {
+            HaproxyHashKey::AddrPort => full_hash(server.port.number().into()),
+            _ => 0,
+        };
+        match server.address.ip() {
+            Some(IpAddr::V4(ip)) => {
                 // As four bytes of memory read as a number, on a machine that
                 // begins with the lowest.
-                Ok(full_hash(u32::from_le_bytes(ip.octets())))
+                let ip = u32::from_le_bytes(ip.octets());
+                Ok(full_hash(seed.wrapping_add(ip)))
             }
-            (HaproxyHashKey::Addr, Some(IpAddr::V6(ip))) => Ok(xxh32(&ip.octets(), 0)),
-            (HaproxyHashKey::Addr, None) => Err(CompatError::NeedsIpAddress {
+            Some(IpAddr::V6(ip)) => Ok(xxh32(&ip.octets(), seed)),
+            None => Err(CompatError::NeedsIpAddress {
                 name: server.name.clone(),
-                rule: "haproxy with hash_key addr",
-                remedy: "give its IP address, or use hash_key id",
+                rule,
+                remedy: "give its IP address, or use server_key id",
             }),
         }
     }

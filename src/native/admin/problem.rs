@@ -184,7 +184,7 @@ impl From<Faults> for Problem {
 
 impl From<CommandError> for Problem {
     fn from(error: CommandError) -> Self {
-        let kind = match error {
+        let kind = match &error {
             CommandError::DuplicateName(_) => Kind::DuplicateName,
             CommandError::DuplicateId(_) => Kind::DuplicateId,
             CommandError::UnknownServer(_) => Kind::UnknownServer,
@@ -196,7 +196,15 @@ impl From<CommandError> for Problem {
                 | LayoutError::Compat(_),
             ) => Kind::NotLaidOut,
         };
-        Self::new(kind, error.to_string())
+        // The fields of a server stand at the top of what was sent.
+        let errors = error.place().map(|(_, field)| FaultView {
+            path: field.to_owned(),
+            message: error.to_string(),
+        });
+        Self {
+            errors: errors.into_iter().collect(),
+            ..Self::new(kind, error.to_string())
+        }
     }
 }
 

@@ -205,3 +205,49 @@ async fn a_write_can_be_planned_and_held_to_what_may_move() {
     let faulty = api.post("/api/plan", &changes).await;
     assert_eq!(faulty.faults(), ["changes[1]"]);
 }
+
+#[tokio::test]
+async fn servers_that_a_rule_cannot_have_are_refused_with_the_field() {
+    let long = "x".repeat(76);
+    for (routing, compat, more, field) in [
+        ("envoy-ring", json!({}), json!({}), "address"),
+        ("envoy-maglev", json!({}), json!({}), "address"),
+        (
+            "haproxy",
+            json!({"server_key": "addr"}),
+            json!({}),
+            "address",
+        ),
+        (
+            "haproxy",
+            json!({"server_key": "addr-port"}),
+            json!({}),
+            "address",
+        ),
+        (
+            "twemproxy",
+            json!({}),
+            json!({"hash_name": long}),
+            "hash_name",
+        ),
+        ("jump", json!({}), json!({"weight": 2}), "weight"),
+    ] {
+        let first = json!([{ "name": "a", "address": "127.0.0.1", "port": 9999 }]);
+        let rule = json!({ "algorithm": routing });
+        let config = json!({ "servers": first, "routing": rule, "compat": compat });
+        let api = Api::start(config).await;
+        let mut spec = json!({ "name": "b", "address": "cache.example", "port": 9999 });
+        let fields = spec.as_object_mut().expect("an object");
+        fields.extend(more.as_object().expect("an object").clone());
+        let refused = api.post("/api/servers", &spec).await;
+        assert_eq!(refused.status, 409, "{routing}");
+        assert_eq!(refused.problem(), "not-laid-out", "{routing}");
+        assert_eq!(refused.faults(), [field], "{routing}");
+        assert_eq!(names(&api.get("/api/servers").await), ["a"], "{routing}");
+        // What was wrong put right, it joins.
+        spec["address"] = json!("127.0.0.1");
+        spec["weight"] = json!(1);
+        spec["hash_name"] = json!(null);
+        assert_eq!(api.post("/api/servers", &spec).await.status, 201);
+    }
+}

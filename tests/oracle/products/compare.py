@@ -1,9 +1,11 @@
 """Asks the real products where keys go.
 
-    compare.py record DIR          write what they answer for the fixed fleets to DIR
+    compare.py record DIR [NAME…]  write what they answer for the fixed fleets to DIR
     compare.py fresh RINGWAY SEED  compare them with `ringway route` on fleets nobody has seen
 
-A product that is not installed ends the run: nothing is skipped in silence.
+A product that is not installed ends the run: nothing is skipped in silence. libketama is in no
+distribution: where LIBKETAMA names a shared library made of its sources it is asked, and where not,
+that is said.
 """
 
 import json
@@ -13,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 
+import edges
 import fleets
 import memcached
 import proxies
@@ -24,6 +27,7 @@ ASK = {
     "envoy-maglev": proxies.envoy,
     "twemproxy": memcached.twemproxy,
     "libmemcached": memcached.libmemcached,
+    "ketama": memcached.libketama,
 }
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
@@ -38,19 +42,30 @@ def record(folder, only):
     keys = fleets.keys(20_240_601)
     folder = pathlib.Path(folder)
     (folder / "keys.json").write_text(json.dumps(keys, ensure_ascii=False, indent=0) + "\n")
-    for name, config in fleets.fleets().items():
-        if only and not name.startswith(tuple(only)):
+    for name, config in (fleets.fleets() | fleets.edge_fleets()).items():
+        if (only and not name.startswith(tuple(only))) or is_out_of_reach(name, config):
             continue
-        owners = "".join(DIGITS[i] for i in asked(config, keys))
-        answers = {"config": config, "owners": owners}
+        # Keys that fall on points are another fleet's for each fleet.
+        own = edges.keys(config, 20_240_601) if "-edges" in name else None
+        owners = "".join(DIGITS[i] for i in asked(config, own or keys))
+        answers = {"config": config} | ({"keys": own} if own else {}) | {"owners": owners}
         (folder / f"{name}.json").write_text(json.dumps(answers, ensure_ascii=False, indent=1) + "\n")
-        print(f"{name}: {len(keys)} answers, {len(set(owners))} servers", flush=True)
+        print(f"{name}: {len(owners)} answers, {len(set(owners))} servers", flush=True)
+
+
+def is_out_of_reach(name, config):
+    if config["routing"]["algorithm"] != "ketama" or "LIBKETAMA" in os.environ:
+        return False
+    print(f"{name}: not asked, since LIBKETAMA names no library", flush=True)
+    return True
 
 
 def fresh(ringway, seed):
-    keys = fleets.keys(seed + 1)
     n_wrong = 0
-    for name, config in fleets.fresh_fleets(seed).items():
+    for name, config in (fleets.fresh_fleets(seed) | fleets.edge_fleets()).items():
+        if is_out_of_reach(name, config):
+            continue
+        keys = edges.keys(config, seed) if "-edges" in name else fleets.keys(seed + 1)
         theirs = [config["servers"][i]["name"] for i in asked(config, keys)]
         with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
             json.dump(config, file)

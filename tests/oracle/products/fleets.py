@@ -44,6 +44,8 @@ def fleets():
         server("six", "::1", 9503, 2, hash_name="[0:0:0:0:0:0:0:1]:9503"),
         server("name", "localhost", 9504, hash_name="LocalHost:9504"),
     ]
+    odd_ketama = [server(f"k{i}", f"127.0.7.{i + 10}", 9801 + i, w, hash_name=n) for i, (w, n) in
+                  enumerate([(7, "größe"), (1, "cache-b.example:5"), (3, "0"), (2, "x" * 21)])]
     numbered = [server(f"h{i}", f"127.0.5.{i + 10}", 9601 + i, w, id=n) for i, (n, w) in
                 enumerate([(10, 1), (77, 2), (1234, 5), (2, 1)])]
     keyed = [server(f"e{i}", f"127.0.6.{i + 10}", 9701 + i, w, hash_name=n) for i, (w, n) in
@@ -78,11 +80,47 @@ def fleets():
         "envoy-maglev-small": fleet("envoy-maglev", mixed([5, 2, 2]), {"table_size": 65539}),
         "envoy-maglev-keyed": fleet("envoy-maglev", keyed),
     }
+    # Addresses of IPv4 written as IPv6 count as IPv6, and lead to this machine.
+    hosted = [server(f"i{i}", a, 9901 + i, w) for i, (a, w) in
+              enumerate([("::1", 2), ("::ffff:127.0.6.7", 1), ("::ffff:127.0.0.9", 3), ("::ffff:127.9.9.9", 1)])]
+    for key in ["addr", "addr-port"]:
+        result |= {
+            f"haproxy-{key}-even": fleet("haproxy", even(5), server_key=key),
+            f"haproxy-{key}-mixed": fleet("haproxy", mixed([2, 3, 1, 10, 40]), server_key=key),
+            f"haproxy-{key}-ipv6": fleet("haproxy", hosted, server_key=key),
+        }
+    result |= {
+        "libmemcached-spy-even": fleet("libmemcached", memcached, spy=True),
+        "libmemcached-spy-mixed": fleet("libmemcached", memcached_mixed, spy=True),
+        "libmemcached-spy-ports": fleet("libmemcached", even(7), spy=True),
+        "libmemcached-spy-odd": fleet("libmemcached", [server("l0", "localhost", 9551), server("l1", "127.0.0.1", 11211, 2),
+                                                       server("l2", "127.1.2.3", 9552)], spy=True),
+        "ketama-even": fleet("ketama", even(5)),
+        "ketama-mixed": fleet("ketama", mixed([2, 3, 1, 10, 200])),
+        "ketama-odd": fleet("ketama", odd_ketama),
+        "ketama-ipv6": fleet("ketama", ipv6([1, 4, 2])),
+    }
     for function in ["sdbm", "djb2", "wt6", "crc32"]:
         result[f"haproxy-{function}"] = fleet("haproxy", even(4), key_hash=function)
     for function in ["fnv1_64", "fnv1a_32", "fnv1_32", "md5", "crc32", "crc32a", "one_at_a_time"]:
         result[f"twemproxy-{function}"] = fleet("twemproxy", even(4), key_hash=function)
     return result
+
+
+def edge_fleets():
+    """Those that are asked about keys which fall on points: `edges.py`."""
+    def fleet(algorithm, servers, **compat):
+        config = {"servers": servers, "routing": {"algorithm": algorithm}}
+        return config | ({"compat": compat} if compat else {})
+
+    return {
+        "nginx-edges": fleet("nginx", even(5)),
+        "haproxy-edges": fleet("haproxy", mixed([20, 20, 7, 20])),
+        "twemproxy-edges": fleet("twemproxy", even(5)),
+        "libmemcached-edges": fleet("libmemcached", even(36)),
+        "libmemcached-edges-unweighted": fleet("libmemcached", even(4), key_hash="one_at_a_time", weighted=False),
+        "envoy-ring-edges": fleet("envoy-ring", even(4), ring_size_min=131072),
+    }
 
 
 def fresh_fleets(seed):
@@ -93,7 +131,9 @@ def fresh_fleets(seed):
         servers = []
         for i, entry in enumerate(config["servers"]):
             entry = dict(entry)
-            if "hash_name" not in entry and entry["address"] != "::1":
+            if "hash_name" not in entry and ":" in entry["address"] and entry["address"] != "::1":
+                entry["address"] = f"::ffff:127.{dice.randrange(10, 250)}.{dice.randrange(256)}.{dice.randrange(1, 255)}"
+            elif "hash_name" not in entry and entry["address"] not in ("::1", "localhost"):
                 entry["address"] = f"127.{dice.randrange(10, 250)}.{dice.randrange(256)}.{dice.randrange(1, 255)}"
             if "weight" in entry or name.endswith("-mixed"):
                 entry["weight"] = dice.randrange(1, 12)

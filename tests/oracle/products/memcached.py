@@ -1,6 +1,8 @@
-"""twemproxy and libmemcached before small servers that answer every `get` with their own name."""
+"""twemproxy and libmemcached before small servers that answer every `get` with their own name; libketama."""
 
 import contextlib
+import ctypes
+import os
 import socket
 import socketserver
 import threading
@@ -85,6 +87,9 @@ def libmemcached(config, keys, _folder):
     servers = [f"{e['address']}:{e['port']}:{e.get('weight', 1)}" for e in config["servers"]]
     # Weights above 1 need the weighted kind; pylibmc hands them over in either.
     behaviours = {"ketama_weighted": True} if options.get("weighted", True) else {"ketama": True}
+    if options.get("spy"):
+        # Only the texts of the points change with this one, and only after those.
+        behaviours = {"ketama_weighted": True, "distribution": "consistent ketama spy"}
     with answering(config["servers"]):
         client = pylibmc.Client(servers, behaviors=behaviours)
         found = []
@@ -95,3 +100,30 @@ def libmemcached(config, keys, _folder):
             found.append(int(value))
         client.disconnect_all()
         return found
+
+
+class Point(ctypes.Structure):
+    """ketama.h: `mcs`."""
+
+    _fields_ = [("point", ctypes.c_uint), ("ip", ctypes.c_char * 22)]
+
+
+def libketama(config, keys, folder):
+    """The library itself, from a file of servers and weights as its own tests have."""
+    library = ctypes.CDLL(os.environ["LIBKETAMA"])
+    library.ketama_get_server.restype = ctypes.POINTER(Point)
+    library.ketama_get_server.argtypes = [ctypes.c_char_p, ctypes.c_void_p]
+    library.ketama_error.restype = ctypes.c_char_p
+    library.ketama_smoke.argtypes = [ctypes.c_void_p]
+    place = {}
+    for i, entry in enumerate(config["servers"]):
+        address = f"[{entry['address']}]" if ":" in entry["address"] else entry["address"]
+        place[entry.get("hash_name", f"{address}:{entry['port']}").encode()] = i
+    lines = [name.decode() + f"\t{config['servers'][i].get('weight', 1)}\n" for name, i in place.items()]
+    (folder / "servers").write_text("".join(lines))
+    ring = ctypes.c_void_p()
+    if not library.ketama_roll(ctypes.byref(ring), str(folder / "servers").encode()):
+        raise RuntimeError(library.ketama_error().decode())
+    found = [place[library.ketama_get_server(key.encode(), ring).contents.ip] for key in keys]
+    library.ketama_smoke(ring)
+    return found

@@ -50,6 +50,8 @@ def haproxy(config, keys, folder):
     servers = []
     for entry in config["servers"]:
         number = f"id {entry['id']}" if "id" in entry else ""
+        if "server_key" in options:
+            number += f" hash-key {options['server_key']}"
         servers.append(f"server {entry['name']} {entry['address']}:{entry['port']} "
                        f"weight {entry.get('weight', 1)} {number}")
     text = "\n            ".join(servers)
@@ -72,7 +74,9 @@ def haproxy(config, keys, folder):
             {text}
 """)
     place = {entry["name"]: i for i, entry in enumerate(config["servers"])}
-    with running(["haproxy", "-db", "-f", f"{folder}/haproxy.cfg"], port, folder / "log"):
+    # The system's own may be too old to have `hash-key`.
+    binary = "haproxy-hash-key" if "server_key" in options else "haproxy"
+    with running([binary, "-db", "-f", f"{folder}/haproxy.cfg"], port, folder / "log"):
         return [place[answer] for answer in answers_by_header(port, keys, "x-tried")]
 
 
