@@ -99,11 +99,17 @@ impl RoutingTable {
                     .first(position, |rank| staying(rank).and_then(&mut below))
             });
         found.or_else(|| {
-            // Below its bound, unless servers were tried: all others can be at
-            // theirs then.
+            // Below its bound, unless servers were tried, when all others can be
+            // at theirs, or more came while they were asked. Then the bound is
+            // kept: whoever counts the request in is refused, and asks again.
             let server = self.least_loaded(loads, tried)?;
-            self.below_bound(server, factor, n_in_flight, loads, at_bound)
-                .or_else(|| Some(at_bound.then(server, None, self.fail_open)))
+            let found = self.below_bound(server, factor, n_in_flight, loads, at_bound);
+            found.or_else(|| {
+                let capacity = self.server(server).capacity();
+                let bound = factor.bound(n_in_flight, capacity, self.usable_capacity);
+                let bound = tried.is_empty().then_some(bound);
+                Some(at_bound.then(server, bound, self.fail_open))
+            })
         })
     }
 
