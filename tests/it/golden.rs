@@ -103,9 +103,9 @@ struct Change {
     after: usize,
     #[serde(default)]
     total: String,
-    /// How many positions were asked, where what moves is not known exactly.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    sampled: Option<u32>,
+    /// Whether what moves is what is expected over the draws.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    expected: bool,
     #[serde(default)]
     flows: Vec<Flow>,
 }
