@@ -113,6 +113,7 @@ export class LoadBalancer {
    * @throws when one of them could not be done.
    */
   plan(changes: ChangeSpec[]): PlanView;
+
   /** The servers and everything known about them. */
   servers(): ServerView[];
 
@@ -135,8 +136,10 @@ export class LoadBalancer {
   toJSON(): Config;
 
   /**
-   * Routes a request and counts it as in flight until it is finished. With `hot_keys.spread` a hot
-   * key's requests go round its first candidates.
+   * Routes a request and counts it as in flight until it is finished. With `routing.load_factor` a
+   * server takes no more than its part of those in flight, and the rest goes on to the next
+   * candidate of its key; `route` answers by the same count. With `hot_keys.spread` a hot key's
+   * requests go round its first candidates.
    */
   begin(key: Key): Attempt;
 

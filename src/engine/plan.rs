@@ -108,7 +108,8 @@ fn minimum(before: &Load, after: &Load) -> f64 {
         .shares
         .iter()
         .map(|(name, _, fair)| fair - fair_before(name));
-    gains.filter(|gain| *gain > 0.0).sum()
+    // Not `sum`, whose nothing is -0.
+    gains.filter(|gain| *gain > 0.0).fold(0.0, |sum, gain| sum + gain)
 }
 
 impl LoadBalancer {
