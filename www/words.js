@@ -33,6 +33,9 @@ export const REASONS = {
   unhealthy: 'passed over: unhealthy',
   ejected: 'passed over: ejected',
   draining: 'passed over: draining',
+  'not-admitted': 'passed over: it comes back slowly and does not take this key yet',
+  'above-bound': 'passed over: it has as many requests as it may',
+  tried: 'passed over: tried before',
   backup: 'a backup: not needed now',
 };
 

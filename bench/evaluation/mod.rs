@@ -27,7 +27,7 @@ const EXPERIMENTS: [Experiment; 9] = [
 
 /// Runs all experiments and writes the document.
 pub(crate) fn write() {
-    let mut text = include_str!("template.md").to_owned();
+    let mut text = include_str!("template.md.in").to_owned();
     for (name, run) in EXPERIMENTS {
         let mut table = String::new();
         run(&mut table);
