@@ -109,7 +109,9 @@ fn minimum(before: &Load, after: &Load) -> f64 {
         .iter()
         .map(|(name, _, fair)| fair - fair_before(name));
     // Not `sum`, whose nothing is -0.
-    gains.filter(|gain| *gain > 0.0).fold(0.0, |sum, gain| sum + gain)
+    gains
+        .filter(|gain| *gain > 0.0)
+        .fold(0.0, |sum, gain| sum + gain)
 }
 
 impl LoadBalancer {
