@@ -45,7 +45,7 @@ use crate::config::Config;
 use crate::engine::Idle;
 use crate::wire::{ExplainView, PlanView};
 use asked::Asked;
-use cli::{Cli, Command, ConfigArg};
+use cli::{Cli, Command, ConfigArg, RequestArgs};
 use demo::DemoFleet;
 use plan::{Given, Lines};
 use reload::{Refusal, Stamp};
@@ -148,23 +148,7 @@ fn execute(command: Command) -> Result<(), Failure> {
             request,
             json,
         } => {
-            let config = load(&config)?;
-            let table = offline::table(&config)?;
-            let mut views: Vec<ExplainView> = keys
-                .iter()
-                .map(|key| offline::explained(&table, key))
-                .collect();
-            if keys.is_empty() {
-                let fields = request
-                    .headers
-                    .iter()
-                    .map(|(name, value)| (&**name, &**value));
-                let asked = Asked::new(&request.path, fields, request.client_ip.as_deref());
-                let view = asked
-                    .and_then(|asked| asked.explained(&config.routing.hash_key, &table, &Idle))
-                    .map_err(|faults| Failure::Misuse(faults.to_string()))?;
-                views.push(view);
-            }
+            let views = explained(&load(&config)?, &keys, &request)?;
             print(|out| {
                 let mut views = views.iter();
                 if json {
@@ -201,15 +185,7 @@ fn execute(command: Command) -> Result<(), Failure> {
                 (None, Some(file)) => Some(open(&file, Lines::AccessLog)?),
                 (None, None) => None,
             };
-            let is_log = given.as_ref().is_some_and(|g| g.lines == Lines::AccessLog);
-            if !is_log && before.routing.hash_key != after.routing.hash_key {
-                eprintln!(
-                    "ringway: routing.hash_key changes, so requests get other keys; \
-                     --access-log says what that moves"
-                );
-            }
-            let plan = plan::compare(&before, &after, given)?;
-            has_requests(&plan)?;
+            let plan = planned(&before, &after, given)?;
             print(|out| {
                 if json {
                     serde_json::to_writer_pretty(&mut *out, &plan)?;
@@ -229,6 +205,39 @@ fn execute(command: Command) -> Result<(), Failure> {
             Ok(())
         }),
     }
+}
+
+/// Why each of `keys` goes where it goes; without any, why the request does.
+fn explained(
+    config: &Config,
+    keys: &[String],
+    request: &RequestArgs,
+) -> Result<Vec<ExplainView>, Failure> {
+    let table = offline::table(config)?;
+    if !keys.is_empty() {
+        let views = keys.iter().map(|key| offline::explained(&table, key));
+        return Ok(views.collect());
+    }
+    let fields = request.headers.iter();
+    let fields = fields.map(|(name, value)| (&**name, &**value));
+    let view = Asked::new(&request.path, fields, request.client_ip.as_deref())
+        .and_then(|asked| asked.explained(&config.routing.hash_key, &table, &Idle))
+        .map_err(|faults| Failure::Misuse(faults.to_string()))?;
+    Ok(vec![view])
+}
+
+/// What one configuration after the other moves.
+fn planned(before: &Config, after: &Config, given: Option<Given>) -> Result<PlanView, Failure> {
+    let is_log = given.as_ref().is_some_and(|g| g.lines == Lines::AccessLog);
+    if !is_log && before.routing.hash_key != after.routing.hash_key {
+        eprintln!(
+            "ringway: routing.hash_key changes, so requests get other keys; \
+             --access-log says what that moves"
+        );
+    }
+    let plan = plan::compare(before, after, given)?;
+    has_requests(&plan)?;
+    Ok(plan)
 }
 
 /// A file of keys or requests, or standard input for `-`.

@@ -15,8 +15,8 @@ shape! { in
         /// The key; any text.
         pub key: String,
         /// The path, and query, of the request to be routed; default /.
-        #[deserr(default = RequestPath::known("/"))]
-        #[schemars(default = "root")]
+        #[deserr(default = RequestPath::root())]
+        #[schemars(default = "RequestPath::root")]
         #[cfg_attr(test, ts(type = "string", optional))]
         pub path: RequestPath,
         /// Whether a request is really sent to the server; default false.
@@ -81,10 +81,6 @@ impl Deserr<Faults> for GivenHeaders {
         }
         Faults::check(faults).map(|()| Self(fields))
     }
-}
-
-fn root() -> RequestPath {
-    RequestPath::known("/")
 }
 
 shape! { out

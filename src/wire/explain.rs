@@ -12,8 +12,8 @@ shape! { in
     /// The body of `POST /api/explain`: a request that is only asked about.
     pub struct RequestSpec {
         /// Its path and query; default /.
-        #[deserr(default = RequestPath::known("/"))]
-        #[schemars(default = "root")]
+        #[deserr(default = RequestPath::root())]
+        #[schemars(default = "RequestPath::root")]
         #[cfg_attr(test, ts(type = "string", optional))]
         pub path: RequestPath,
         /// Its header fields; default none.
@@ -27,10 +27,6 @@ shape! { in
         #[cfg_attr(test, ts(optional))]
         pub client_ip: Option<String>,
     }
-}
-
-fn root() -> RequestPath {
-    RequestPath::known("/")
 }
 
 shape! { out

@@ -130,6 +130,11 @@ schema!(AdminState, { "type": "string", "enum": ["active", "draining"] });
 pub struct RequestPath(String);
 
 impl RequestPath {
+    /// `/`, where a request goes that says nothing else.
+    pub(crate) fn root() -> Self {
+        Self::known("/")
+    }
+
     /// `path`, which the caller knows to be good.
     pub(crate) fn known(path: &str) -> Self {
         Self(path.to_owned())

@@ -2,6 +2,7 @@
 //! on in its key's own order, and it is counted.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, Barrier, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
@@ -460,6 +461,15 @@ impl Gate {
         };
     }
 
+    /// Four of these, and where they stand.
+    fn origins(self: &Arc<Self>) -> ([Origin; 4], Vec<(&'static str, SocketAddr)>) {
+        let names = ["a", "b", "c", "d"];
+        let origins = names.map(|name| self.origin(name));
+        let addresses = origins.iter().map(|origin| origin.address);
+        let servers = names.into_iter().zip(addresses).collect();
+        (origins, servers)
+    }
+
     fn origin(self: &Arc<Self>, name: &'static str) -> Origin {
         let gate = Arc::clone(self);
         Origin::new(move |_, stream| {
@@ -506,12 +516,7 @@ async fn one_hot_key_of_two_workers_fills_each_server_to_its_bound_and_is_counte
     const SETTINGS: &str = r#""routing": {"hash_key": ["path"], "load_factor": 1.25}"#;
     let gate = Gate::new();
     gate.close(N);
-    let names = ["a", "b", "c", "d"];
-    let origins = names.map(|name| gate.origin(name));
-    let servers: Vec<_> = names
-        .into_iter()
-        .zip(origins.iter().map(|o| o.address))
-        .collect();
+    let (_origins, servers) = gate.origins();
     let proxy = Proxy::start_with(&servers, SETTINGS, 2, None);
     let owner = proxy.owner_of("/hot");
     let answers = ask_together(&proxy, N);
@@ -551,12 +556,7 @@ async fn one_hot_key_of_two_workers_fills_each_server_to_its_bound_and_is_counte
 fn a_hot_key_that_is_spread_fills_its_few_servers_first_and_overflows_behind_them() {
     const SETTINGS: &str = r#""routing": {"hash_key": ["path"], "load_factor": 1.25}, "hot_keys": {"spread": 2, "half_life": 86400}"#;
     let gate = Gate::new();
-    let names = ["a", "b", "c", "d"];
-    let origins = names.map(|name| gate.origin(name));
-    let servers: Vec<_> = names
-        .into_iter()
-        .zip(origins.iter().map(|o| o.address))
-        .collect();
+    let (_origins, servers) = gate.origins();
     let proxy = Proxy::start(&servers, SETTINGS);
     let mut client = Client::connect(proxy.address);
     // So many until it is known to be hot.

@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use ringway::config::Config;
 use ringway::engine::{
-    Command, CommandError, Events, Idle, LayoutError, LoadBalancer, Observation, Outcome, ProbeId,
-    ProbeOutcome, RoutingTable, Server, ServerId, ServerName, Timestamp,
+    Command, CommandError, Events, Idle, LayoutError, LoadBalancer, Moved, Observation, Outcome,
+    ProbeId, ProbeOutcome, RoutingTable, Server, ServerId, ServerName, Timestamp,
 };
 use ringway::wire::{
     self, ChangeView, EventView, HealthView, MetricsView, ServerSpec, ServerView, ServersView,
@@ -117,6 +117,19 @@ struct Flow {
     units: String,
 }
 
+impl Change {
+    /// Writes down what moved.
+    fn answer(&mut self, moved: &Moved) {
+        self.total = units(moved.total.units());
+        let flows = moved.flows.iter().map(|flow| Flow {
+            from: flow.from.to_string(),
+            to: flow.to.to_string(),
+            units: units(flow.share.units()),
+        });
+        self.flows = flows.collect();
+    }
+}
+
 /// How many candidates of a key are written down.
 const CANDIDATES: usize = 8;
 
@@ -131,13 +144,7 @@ fn every_golden_route_is_answered_as_written() {
         for change in &mut routes.changes {
             let (before, after) = (&tables[change.before], &tables[change.after]);
             let moved = after.moved_since(before);
-            change.total = units(moved.total.units());
-            let flows = moved.flows.iter().map(|flow| Flow {
-                from: flow.from.to_string(),
-                to: flow.to.to_string(),
-                units: units(flow.share.units()),
-            });
-            change.flows = flows.collect();
+            change.answer(&moved);
         }
         written(&routes)
     });

@@ -145,23 +145,8 @@ impl Client {
 
     /// Where a request of this client stands in `fleet`, if it has a key.
     pub(super) fn key(&self, fleet: &WorkerFleet, head: &request::Parts) -> Option<Position> {
-        let parts = KeyParts {
-            headers: &head.headers,
-            uri: &head.uri,
-            client_ip: &self.ip,
-        };
-        fleet.rules().hash_key.position(fleet.table(), parts)
-    }
-
-    /// The source of a request's key, in words.
-    pub(super) fn key_source(&self, fleet: &WorkerFleet, head: &request::Parts) -> Option<String> {
-        let parts = KeyParts {
-            headers: &head.headers,
-            uri: &head.uri,
-            client_ip: &self.ip,
-        };
-        let found = fleet.rules().hash_key.explain(parts).ok();
-        found.map(|(_, key_from)| key_from.source)
+        let hash_key = &fleet.rules().hash_key;
+        hash_key.position(fleet.table(), self.key_parts(head))
     }
 
     /// The same, and counts the request for its key; how that is spread, if it is.
@@ -170,12 +155,7 @@ impl Client {
         fleet: &WorkerFleet,
         head: &request::Parts,
     ) -> (Option<Position>, Option<Spread>) {
-        let parts = KeyParts {
-            headers: &head.headers,
-            uri: &head.uri,
-            client_ip: &self.ip,
-        };
-        let Some(key) = fleet.rules().hash_key.key(parts) else {
+        let Some(key) = fleet.rules().hash_key.key(self.key_parts(head)) else {
             return (None, None);
         };
         let table = fleet.table();
@@ -183,6 +163,20 @@ impl Client {
         let mut hot_keys = self.worker.hot_keys.borrow_mut();
         let spread = hot_keys.observe(table, position, &key);
         (Some(position), spread)
+    }
+
+    /// The source of a request's key, in words.
+    pub(super) fn key_source(&self, fleet: &WorkerFleet, head: &request::Parts) -> Option<String> {
+        let found = fleet.rules().hash_key.explain(self.key_parts(head)).ok();
+        found.map(|(_, key_from)| key_from.source)
+    }
+
+    fn key_parts<'a>(&'a self, head: &'a request::Parts) -> KeyParts<'a> {
+        KeyParts {
+            headers: &head.headers,
+            uri: &head.uri,
+            client_ip: &self.ip,
+        }
     }
 
     /// A server is to be asked; the client's body, if it has one, is still to
