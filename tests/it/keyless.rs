@@ -121,7 +121,8 @@ fn chance_follows_weights() {
             .zip(counts)
             .map(|(&weight, count)| {
                 let expected = f64::from(n) * weight as f64 / all as f64;
-                (f64::from(count) - expected).powi(2) / expected
+                let off = f64::from(count) - expected;
+                off * off / expected
             })
             .sum();
         // Seven degrees of freedom: more than this in one of a thousand cases.
