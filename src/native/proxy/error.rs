@@ -7,7 +7,7 @@
 use core::fmt;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
 
 use crate::engine::NoServer;
@@ -21,6 +21,9 @@ pub(super) enum ProxyError {
     BodyTimeout,
     /// `CONNECT`: this is no forward proxy.
     Connect,
+    /// `Max-Forwards` let it come here and no further, so it is for the proxy
+    /// itself.
+    LastStep,
     /// There was nowhere to send it.
     NoServer(NoServer),
     /// The last server that was tried could not be connected to.
@@ -42,6 +45,7 @@ impl ProxyError {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::Connect => StatusCode::METHOD_NOT_ALLOWED,
+            Self::LastStep => StatusCode::OK,
             Self::NoServer(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::ConnectFailed | Self::Broken | Self::BadAnswer => StatusCode::BAD_GATEWAY,
             Self::ConnectTimeout | Self::AnswerTimeout => StatusCode::GATEWAY_TIMEOUT,
@@ -63,11 +67,16 @@ impl ProxyError {
             Self::NoServer(_) => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             }
-            Self::Connect => {
+            Self::Connect | Self::LastStep => {
                 headers.insert(
                     ALLOW,
                     HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
                 );
+            }
+            // Where such a request ends, programs may differ: what comes behind
+            // it is not read (RFC 9112, section 11.2).
+            Self::BadRequest(_) => {
+                headers.insert(CONNECTION, HeaderValue::from_static("close"));
             }
             _ => {}
         }
@@ -81,6 +90,7 @@ impl fmt::Display for ProxyError {
             Self::BadRequest(why) => return write!(f, "bad request: {why}"),
             Self::BodyTimeout => "request timeout: the body stopped coming",
             Self::Connect => "CONNECT is not offered here",
+            Self::LastStep => "this is a proxy, and Max-Forwards lets the request go no further",
             Self::NoServer(why) => return write!(f, "service unavailable: {why}"),
             Self::ConnectFailed => "bad gateway: the server could not be connected to",
             Self::ConnectTimeout => "gateway timeout: the server could not be connected to in time",
@@ -101,6 +111,7 @@ mod tests {
             (ProxyError::BadRequest("x"), 400),
             (ProxyError::BodyTimeout, 408),
             (ProxyError::Connect, 405),
+            (ProxyError::LastStep, 200),
             (ProxyError::NoServer(NoServer::Empty), 503),
             (ProxyError::ConnectFailed, 502),
             (ProxyError::Broken, 502),
