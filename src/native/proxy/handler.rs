@@ -12,6 +12,7 @@ use super::conn::Client;
 use super::error::ProxyError;
 use super::explanation::Explanation;
 use super::headers;
+use super::rate_limit;
 use super::upstream::{AttemptWaits, Connection, Exchange};
 use super::worker::WorkerFleet;
 use crate::engine::{NoServer, Outcome, Position};
@@ -60,6 +61,7 @@ async fn forward(
     let fleet = worker.fleet();
     let rules = fleet.rules();
     client.follow(rules);
+    let told = rate_limit::admit(client, &fleet, &head)?;
     let (key, spread) = client.counted_key(&fleet, &head);
     let debug = rules.config.routing.debug_header;
     let mut explanation = debug.then(|| Explanation::new(client, &fleet, &head, key));
@@ -123,7 +125,8 @@ async fn forward(
                         (&X_RINGWAY_EXPLAIN, value),
                     ]
                 });
-                let response = answer(response, fields)?;
+                let mut response = answer(response, fields)?;
+                rate_limit::tell(&told, response.headers_mut());
                 return Ok(response
                     .map(|body| ResponseBody::of_server(body, in_flight, Rc::clone(client))));
             }

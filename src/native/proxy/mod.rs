@@ -10,6 +10,7 @@
 //! - `timer`: the thread's deadlines;
 //! - `conn`: one client's connection, and how long it may do nothing;
 //! - `handler`: one request, from its key over its attempts to its answer;
+//! - `rate_limit`: whether it comes in at all;
 //! - `hash_key`, `headers`, `retry`, `error`, `request_id`: the rules
 //!   of that, pure;
 //! - `explanation`: what the debug header says;
@@ -30,6 +31,7 @@ pub(crate) mod hash_key;
 mod head_bytes;
 mod headers;
 pub mod listen;
+mod rate_limit;
 mod request_id;
 mod retry;
 mod timer;
