@@ -10,6 +10,8 @@ pub mod counters;
 
 pub mod in_flight;
 
+pub mod rate_limit;
+
 pub mod shared;
 
 pub mod driver;

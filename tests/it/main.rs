@@ -25,6 +25,8 @@ mod probes;
 mod properties;
 /// The proxy between a scripted client and scripted servers, on real sockets.
 mod proxy;
+/// Limits on rates, seen by clients.
+mod rate_limit;
 /// The configuration file read anew while the proxy runs.
 mod reload;
 /// A fleet in random trouble beside a shadow model; one seed, one history.

@@ -10,7 +10,9 @@ use bytes::Bytes;
 use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
 
+use super::rate_limit;
 use crate::engine::NoServer;
+use crate::native::rate_limit::Standing;
 
 /// Why a request gets an answer from the proxy itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +21,8 @@ pub(super) enum ProxyError {
     BadRequest(&'static str),
     /// The request's body stopped coming.
     BodyTimeout,
+    /// Who asks has asked too often.
+    RateLimited(Standing),
     /// `CONNECT`: this is no forward proxy.
     Connect,
     /// `Max-Forwards` let it come here and no further, so it is for the proxy
@@ -44,6 +48,7 @@ impl ProxyError {
         match self {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Connect => StatusCode::METHOD_NOT_ALLOWED,
             Self::LastStep => StatusCode::OK,
             Self::NoServer(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -67,6 +72,10 @@ impl ProxyError {
             Self::NoServer(_) => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             }
+            Self::RateLimited(standing) => {
+                headers.insert(RETRY_AFTER, standing.wait().into());
+                rate_limit::tell(&[standing], headers);
+            }
             Self::Connect | Self::LastStep => {
                 headers.insert(
                     ALLOW,
@@ -89,6 +98,10 @@ impl fmt::Display for ProxyError {
         f.write_str(match self {
             Self::BadRequest(why) => return write!(f, "bad request: {why}"),
             Self::BodyTimeout => "request timeout: the body stopped coming",
+            Self::RateLimited(standing) => {
+                let wait = standing.wait();
+                return write!(f, "too many requests: try again in {wait} s");
+            }
             Self::Connect => "CONNECT is not offered here",
             Self::LastStep => "this is a proxy, and Max-Forwards lets the request go no further",
             Self::NoServer(why) => return write!(f, "service unavailable: {why}"),
