@@ -9,7 +9,8 @@
 //! - `worker`: what a thread has; its view of the fleet; start and stop;
 //! - `timer`: the thread's deadlines;
 //! - `conn`: one client's connection, and how long it may do nothing;
-//! - `handler`: one request, from its key over its attempts to its answer;
+//! - `handler`: one request, from its key to its answer;
+//! - `attempts`: where it is sent, and sent again;
 //! - `hash_key`, `headers`, `retry`, `error`, `request_id`: the rules
 //!   of that, pure;
 //! - `explanation`: what the debug header says;
@@ -21,6 +22,7 @@
 //! on rates and load beside `handler`; HTTP/2 is another way into `handler`
 //! and another implementation of the trait in `upstream`.
 
+mod attempts;
 mod body;
 mod conn;
 mod error;
