@@ -15,7 +15,7 @@ use tokio::sync::{Notify, mpsc};
 use super::clock;
 use super::counters::{BoundedShard, Shard};
 use super::in_flight::InFlightCount;
-use super::telemetry::events;
+use super::telemetry::{Counts, events};
 use crate::config::Config;
 use crate::engine::{
     BoundedCounters, Change, Command, CommandError, Counters, Event, Events, KeyCounts, KeySketch,
@@ -74,6 +74,8 @@ pub struct Shared {
     hot_keys: Box<[ArcSwap<KeySketch>]>,
     reports: mpsc::Sender<(ServerId, Verdict)>,
     reports_dropped: AtomicU64,
+    /// What became of what the proxy tells about itself.
+    pub counts: Arc<Counts>,
     /// Wakes the driver after a change that may have brought a nearer deadline.
     pub(super) is_changed: Notify,
 }
@@ -139,6 +141,7 @@ impl Shared {
                 .collect(),
             reports,
             reports_dropped: AtomicU64::new(0),
+            counts: Arc::default(),
             is_changed: Notify::new(),
         };
         Ok((Arc::new(shared), queue))

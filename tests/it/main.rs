@@ -5,6 +5,8 @@
 /// «a server», «a ring».
 mod support;
 
+/// The lines of requests: formats, rotation, exchange by a reload.
+mod access_log;
 /// What holds for every algorithm, and what each promises.
 mod algorithms;
 /// The REST API over real sockets: every call, every refusal, every example.
