@@ -10,22 +10,25 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::admin::{self, Admin};
+use super::cli::RecordArgs;
 use super::driver;
 use super::proxy;
 use super::reload::{self, Reloader, Stamp};
 use super::shared::Shared;
 use super::telemetry::access_log::{self, AccessLog};
+use super::telemetry::record::Recorder;
 use crate::config::{Api, Config};
 
 /// Runs the proxy and the API until SIGTERM or SIGINT; then lets requests in
 /// flight end. `file` is where `config` was read from, which is where it is
-/// reloaded from. `when_ready` is called once everything listens.
+/// reloaded from; `record` says what is written down. `when_ready` is called once everything listens.
 ///
 /// # Errors
 /// When something cannot be bound or started; nothing is left running then.
 pub fn serve(
     config: Config,
     file: Option<(PathBuf, Stamp)>,
+    record: &RecordArgs,
     when_ready: impl FnOnce() -> io::Result<()>,
 ) -> io::Result<()> {
     let n_workers = n_workers(&config);
@@ -45,6 +48,12 @@ pub fn serve(
     let api_listeners = bind_api(&config.api)?;
     let proxy_at = local_addresses(&listeners[..1])?;
     let api_at = local_addresses(&api_listeners)?;
+
+    let recorder = record.record.as_ref().map(|file| {
+        let bytes_max = u64::from(record.record_max) << 20;
+        Recorder::new(Arc::clone(&shared), file.clone(), bytes_max)
+    });
+    let recorder = recorder.transpose()?;
 
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -66,6 +75,8 @@ pub fn serve(
             let hangups = signal(SignalKind::hangup())?;
             tasks.push(tokio::spawn(reload::run(reloader, hangups, stop.clone())));
         }
+        let recording = recorder.map(|recorder| tokio::spawn(recorder.run(stop.clone())));
+        tasks.extend(recording);
         // Always caught: without a log, a signal for it must not end the program.
         tasks.push(tokio::spawn(access_log::reopen_on(
             signal(SignalKind::user_defined1())?,

@@ -179,11 +179,6 @@ fn rotation_under_load_keeps_every_line_exactly_once() {
     let mut program = Program::start(&file, port);
     let is_over = AtomicBool::new(false);
     let next = AtomicU32::new(0);
-    let signal = |name: &str| {
-        let pid = program.process.id().to_string();
-        let status = Command::new("kill").args([name, &pid]).status();
-        assert!(status.expect("kill is there").success());
-    };
     std::thread::scope(|scope| {
         for _ in 0..3 {
             scope.spawn(|| {
@@ -198,29 +193,29 @@ fn rotation_under_load_keeps_every_line_exactly_once() {
             let so_far = next.load(Relaxed);
             eventually("load", || next.load(Relaxed) > so_far + 100);
             std::fs::rename(&log, folder.join(format!("access.log.{round}"))).expect("a log");
-            signal("-USR1");
+            program.signal("-USR1");
             eventually("the log is opened anew", || log.exists());
         }
         // A reload can exchange the log as well, and switch it off.
         let so_far = next.load(Relaxed);
         write(&file, &document(json!(folder.join("other.log"))));
-        signal("-HUP");
+        program.signal("-HUP");
         program.says("configuration reloaded", 1);
         eventually("load", || next.load(Relaxed) > so_far + 100);
         is_over.store(true, Relaxed);
     });
     let n = next.load(Relaxed) as usize;
     write(&file, &document(Value::Null));
-    signal("-HUP");
+    program.signal("-HUP");
     program.says("configuration reloaded", 2);
     let mut client = Client::connect(program.proxy);
     assert_eq!(client.get("/not-logged").status, 200);
     // One that cannot be written changes nothing.
     write(&file, &document(json!(folder.join("no/such/folder.log"))));
-    signal("-HUP");
+    program.signal("-HUP");
     program.says("no/such/folder.log cannot be opened", 1);
     drop(client);
-    signal("-TERM");
+    program.signal("-TERM");
     assert!(program.process.wait().expect("it ends").success());
 
     let mut found = Vec::new();

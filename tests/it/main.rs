@@ -13,6 +13,8 @@ mod algorithms;
 mod api;
 /// Bounded loads: the engine's answers, the counts that workers share, a proxy.
 mod bounds;
+/// What happens to the fleet, streamed and recorded.
+mod events;
 /// The golden vectors, which other languages replay too.
 mod golden;
 /// Hot keys through a running proxy.

@@ -5,6 +5,10 @@ mod log_format;
 
 pub mod events;
 
+pub mod feed;
+pub mod moved;
+pub mod record;
+
 pub mod prometheus;
 
 use std::io::IsTerminal;
@@ -22,6 +26,12 @@ pub struct Counts {
     pub log_dropped: AtomicU64,
     /// Lines of the access log that could not be written.
     pub log_failed: AtomicU64,
+    /// Live streams of events that there are.
+    pub streams: AtomicU64,
+    /// Those that were cut off because their readers could not keep up.
+    pub streams_cut: AtomicU64,
+    /// How often the recording could not be written.
+    pub record_failed: AtomicU64,
 }
 
 /// Starts logging to standard error.
