@@ -58,11 +58,6 @@ impl HashKey {
         Self(compile(chain.sources()))
     }
 
-    /// No source, by which no request has a key: for rules without keys.
-    pub(super) const fn none() -> Self {
-        Self(Vec::new())
-    }
-
     /// The key of a request: that of the first source that is there.
     pub(crate) fn key<'a>(&self, parts: KeyParts<'a>) -> Option<Cow<'a, [u8]>> {
         self.find(parts).map(|(_, key)| key)

@@ -27,11 +27,12 @@ use super::upstream::Pool;
 use super::{conn, listen};
 use crate::config::{self, Config};
 use crate::engine::{
-    Algorithm, Candidate, KeySketch, Keyless, Loads, NoServer, Outcome, Picker, Position, Route,
-    RoutingTable, ServerIndex, Spread, Timestamp,
+    Candidate, KeySketch, Keyless, Loads, NoServer, Outcome, Picker, Position, Route, RoutingTable,
+    ServerIndex, Spread, Timestamp,
 };
 use crate::native::clock;
 use crate::native::counters::{BoundedShard, Shard};
+use crate::native::rate_limit::RateLimits;
 use crate::native::shared::{Fleet, ServerRuntime, Shared, random};
 use crate::native::telemetry::access_log::AccessLog;
 
@@ -131,10 +132,7 @@ impl Rules {
         Rc::new(Self {
             config: Arc::clone(config),
             waits: Waits::new(&config.timeouts),
-            hash_key: match config.settings().algorithm {
-                Algorithm::Keyless(_) => HashKey::none(),
-                _ => HashKey::new(&config.routing.hash_key),
-            },
+            hash_key: HashKey::new(&config.routing.hash_key),
             http1: conn::http1(&config.limits),
         })
     }
@@ -387,9 +385,19 @@ impl WorkerFleet {
         &self.rules
     }
 
+    /// How often who may ask.
+    pub(super) fn rate_limits(&self) -> &RateLimits {
+        &self.fleet.rate_limits
+    }
+
     /// Where keys go.
     pub(super) fn table(&self) -> &RoutingTable {
         &self.fleet.table
+    }
+
+    /// The server at `index`, which must be of this fleet.
+    pub(super) fn server(&self, index: ServerIndex) -> &Rc<WorkerServer> {
+        &self.servers[index.as_usize()]
     }
 
     /// Why a key goes where it goes now, after these were tried.
