@@ -490,6 +490,18 @@ fn a_server_that_cannot_be_reached_is_passed_over_by_each_rule() {
     }
 }
 
+#[test]
+fn limits_go_by_keys_all_the_same() {
+    let origin = Origin::named("a");
+    let settings = r#""routing": {"algorithm": "random", "hash_key": ["path"]},
+        "rate_limit": {"per": "hash_key", "requests_per_second": 0.001, "burst": 1},
+        "health_check": {"enabled": false}"#;
+    let proxy = Proxy::start(&[("a", origin.address)], settings);
+    let mut client = Client::connect(proxy.address);
+    let statuses = ["/1", "/1", "/2"].map(|path| client.get(path).status);
+    assert_eq!(statuses, [200, 429, 200]);
+}
+
 #[tokio::test]
 async fn the_api_says_that_no_key_decides() {
     let document = |algorithm: &str| {
