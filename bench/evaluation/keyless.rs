@@ -49,8 +49,8 @@ impl Loads for Seen {
     }
 }
 
-/// What requests took, in microseconds, sorted; and how many of a thousand went
-/// to the first server.
+/// What requests took, in microseconds, sorted; and how many of a hundred went to
+/// the first server.
 struct Outcome {
     took: Vec<u64>,
     at_first: f64,
@@ -84,7 +84,7 @@ pub(crate) fn one_slow_server(out: &mut String) {
             }
             let [_, round_robin, least_connections, response_time] = outcomes.map(|o| o.ms(990));
             assert!(least_connections <= round_robin * 1.5 && response_time <= round_robin * 1.5);
-            // A hundredth of what a slow one of 100 gets is not among the slowest hundredth.
+            // One of a hundred servers has a hundredth, which is no part of the rest.
             if n_slow == 1 && n < 100 {
                 assert!(least_connections < round_robin && response_time < least_connections);
             }
