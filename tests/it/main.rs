@@ -11,6 +11,8 @@ mod algorithms;
 mod api;
 /// Bounded loads: the engine's answers, the counts that workers share, a proxy.
 mod bounds;
+/// The fault matrix: servers that go wrong in every way, behind the proxy.
+mod faults;
 /// The golden vectors, which other languages replay too.
 mod golden;
 /// Hot keys through a running proxy.
