@@ -27,6 +27,8 @@ mod properties;
 mod proxy;
 /// The configuration file read anew while the proxy runs.
 mod reload;
+/// What is tried again and what is not, case by case.
+mod retries;
 /// A fleet in random trouble beside a shadow model; one seed, one history.
 mod simulation;
 /// Keys that come back and leave bit by bit.

@@ -43,6 +43,16 @@ impl Proxy {
                 format!(r#"{{"name": "{name}", "address": "{ip}", "port": {port}}}"#)
             })
             .collect();
+        Self::of(&servers, settings, n_workers, access_log)
+    }
+
+    /// The same with `servers` as they stand in the configuration.
+    pub(crate) fn of(
+        servers: &[String],
+        settings: &str,
+        n_workers: usize,
+        access_log: Option<&AccessLog>,
+    ) -> Self {
         let comma = if settings.is_empty() { "" } else { ", " };
         let document = format!(
             r#"{{"servers": [{}]{comma}{settings}}}"#,
