@@ -11,6 +11,8 @@ mod algorithms;
 mod api;
 /// Bounded loads: the engine's answers, the counts that workers share, a proxy.
 mod bounds;
+/// Raw requests, and what becomes of each.
+mod corpus;
 /// The fault matrix: servers that go wrong in every way, behind the proxy.
 mod faults;
 /// The golden vectors, which other languages replay too.
@@ -25,6 +27,8 @@ mod probes;
 mod properties;
 /// The proxy between a scripted client and scripted servers, on real sockets.
 mod proxy;
+/// Limits on rates, seen by clients.
+mod rate_limit;
 /// The configuration file read anew while the proxy runs.
 mod reload;
 /// What is tried again and what is not, case by case.

@@ -57,6 +57,7 @@ pub(super) fn prometheus(call: &Call) -> Answer {
         shared.reports_dropped(),
         shared.hot_keys(),
         shared.bounded_counters(),
+        shared.rate_limit_counters(),
         shared.retries().counts(),
     );
     Ok(answer(StatusCode::OK, prometheus::CONTENT_TYPE, text))

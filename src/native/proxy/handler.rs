@@ -12,6 +12,7 @@ use super::conn::Client;
 use super::error::ProxyError;
 use super::explanation::Explanation;
 use super::headers;
+use super::rate_limit;
 use super::upload::{RequestBody, Upload};
 use crate::config::Retries;
 use crate::native::clock;
@@ -59,6 +60,7 @@ async fn forward(
     let fleet = worker.fleet();
     let rules = fleet.rules();
     client.follow(rules);
+    let told = rate_limit::admit(client, &fleet, &head)?;
     let (key, spread) = client.counted_key(&fleet, &head);
     let debug = rules.config.routing.debug_header;
     let explanation = debug.then(|| Explanation::new(client, &fleet, &head, key));
@@ -106,7 +108,8 @@ async fn forward(
             (&X_RINGWAY_EXPLAIN, value),
         ]
     });
-    let response = answer(answered.response, fields)?;
+    let mut response = answer(answered.response, fields)?;
+    rate_limit::tell(&told, response.headers_mut());
     let in_flight = answered.in_flight;
     Ok(response.map(|body| ResponseBody::of_server(body, in_flight, Rc::clone(client))))
 }

@@ -17,6 +17,7 @@ use crate::engine::{
     AdminState, BUCKETS, BoundedCounters, CLASSES, Counters, Health, Histogram, KeyCounts,
     RoutingTable, ServerSnapshot, Snapshot, Standing, bucket_end_micros,
 };
+use crate::native::rate_limit::RateLimitCounters;
 use crate::native::retries::{Reason, RetryCounts};
 
 /// What the text is.
@@ -36,6 +37,7 @@ pub fn text(
     reports_dropped: u64,
     hot_keys: KeyCounts,
     bounded: BoundedCounters,
+    rate_limits: Vec<RateLimitCounters>,
     retries: RetryCounts,
 ) -> String {
     let mut registry = Registry::with_prefix("ringway");
@@ -45,6 +47,7 @@ pub fn text(
         reports_dropped,
         hot_keys,
         bounded,
+        rate_limits,
         retries,
     }));
     let mut text = String::new();
@@ -60,6 +63,7 @@ struct Figures {
     reports_dropped: u64,
     hot_keys: KeyCounts,
     bounded: BoundedCounters,
+    rate_limits: Vec<RateLimitCounters>,
     retries: RetryCounts,
 }
 
@@ -70,6 +74,7 @@ impl Collector for Figures {
         self.servers(&mut out)?;
         self.hot_keys(&mut out)?;
         self.bounded(&mut out)?;
+        self.rate_limits(&mut out)?;
         self.retries(&mut out)?;
         self.traffic(&mut out)
     }
@@ -164,6 +169,28 @@ impl Figures {
             "The most candidates asked for one request since the start.",
             counters.asked_max as f64,
         )
+    }
+
+    fn rate_limits(&self, out: &mut Writer<'_>) -> fmt::Result {
+        type Figure = fn(&RateLimitCounters) -> u64;
+        let rows: [(&str, &str, Figure); 2] = [
+            (
+                "rate_limited",
+                "Requests refused because who asked had asked too often.",
+                |counters| counters.refused,
+            ),
+            (
+                "rate_limit_forgotten",
+                "Clients or keys forgotten before they had their whole burst again.",
+                |counters| counters.forgotten,
+            ),
+        ];
+        for (name, help, figure) in rows {
+            let each = self.rate_limits.iter();
+            let each = each.map(|c| (vec![("per", c.per.word())], figure(c)));
+            out.counters(name, help, each)?;
+        }
+        Ok(())
     }
 
     fn retries(&self, out: &mut Writer<'_>) -> fmt::Result {
