@@ -1,14 +1,22 @@
 // Every JSON shape: of configuration, of the REST API's bodies, of what the package takes and gives.
 // Made from src/wire.rs and src/config.rs by `UPDATE=1 cargo test typescript`; not to be edited.
 
-/** A line of JSON for each request. */
+/** A line for each request. */
 export type AccessLog = {
   /**
    * Where it goes: `stdout`, or the path of a file to append to; default
    * nowhere.
    */
   to?: string,
+  /**
+   * What a line is: json, an object; combined, as nginx writes it; or
+   * common, as Apache does. Default json.
+   */
+  format?: AccessLogFormat,
 };
+
+/** What a line of the access log is. */
+export type AccessLogFormat = "json" | "combined" | "common";
 
 /** The name of a rule; options of some are in sections of the same name. */
 export type AlgorithmName = "ring" | "local-rendezvous" | "maglev" | "rendezvous" | "jump" | "nginx" | "ketama" | "libmemcached" | "twemproxy" | "envoy-ring" | "envoy-maglev" | "haproxy";
@@ -203,6 +211,8 @@ export type Config = {
   rate_limit?: RateLimitRule | RateLimitRule[],
   /** A line for each request. */
   access_log?: AccessLog,
+  /** Traces of requests, sent to a collector. */
+  tracing?: Tracing,
   /** The listener for operators. */
   api?: Api,
 };
@@ -1182,6 +1192,23 @@ export type TimesView = {
   p90: number,
   /** 99 % were. */
   p99: number,
+};
+
+/** Traces of requests, sent to a collector. */
+export type Tracing = {
+  /**
+   * Where spans are sent by OTLP over HTTP, as JSON:
+   * http://127.0.0.1:4318/v1/traces. Default null: nowhere, and the
+   * fields traceparent and tracestate pass as they came.
+   */
+  otlp?: string | null,
+  /**
+   * The part of the traces that begin here which is sent, as 0.1 or "10%";
+   * default 1. A trace that comes in is sent if its sender says so.
+   */
+  sample?: number | string,
+  /** What the proxy is called in traces; default ringway. */
+  service_name?: string,
 };
 
 /** Sums over finished requests. */

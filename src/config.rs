@@ -39,6 +39,9 @@ pub use retries::Retries;
 mod section;
 use section::section;
 
+mod telemetry;
+pub use telemetry::{AccessLog, AccessLogFormat, OtlpUrl, Tracing};
+
 mod values;
 pub use crate::wire::RequestPath;
 pub use values::{Network, Part, Seconds, Secret, Whole};
@@ -120,6 +123,11 @@ pub struct Config {
     #[schemars(default)]
     #[cfg_attr(test, ts(optional, as = "Option<_>"))]
     pub access_log: AccessLog,
+    /// Traces of requests, sent to a collector.
+    #[deserr(default)]
+    #[schemars(default)]
+    #[cfg_attr(test, ts(optional, as = "Option<_>"))]
+    pub tracing: Tracing,
     /// The listener for operators.
     #[deserr(default)]
     #[schemars(default)]
@@ -310,15 +318,6 @@ section! {
         /// Connections of clients at a time, all workers together; further ones
         /// wait to be accepted. 1 to 1000000, default 10000.
         connections: Whole<1, 1_000_000> ["number"] = Whole::new(10_000),
-    }
-}
-
-section! {
-    /// A line of JSON for each request.
-    pub struct AccessLog {
-        /// Where it goes: `stdout`, or the path of a file to append to; default
-        /// nowhere.
-        to: Option<String> ["string"] = None,
     }
 }
 

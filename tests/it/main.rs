@@ -5,6 +5,8 @@
 /// «a server», «a ring».
 mod support;
 
+/// The lines of requests: formats, rotation, exchange by a reload.
+mod access_log;
 /// What holds for every algorithm, and what each promises.
 mod algorithms;
 /// The REST API over real sockets: every call, every refusal, every example.
@@ -13,6 +15,8 @@ mod api;
 mod bounds;
 /// Raw requests, and what becomes of each.
 mod corpus;
+/// What happens to the fleet, streamed and recorded.
+mod events;
 /// The fault matrix: servers that go wrong in every way, behind the proxy.
 mod faults;
 /// The golden vectors, which other languages replay too.

@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::engine::{FleetHealth, Position};
 use crate::native::retries::RetryCounts;
 use crate::native::telemetry::prometheus;
-use crate::wire::{Fault, Faults, HealthView, MetricsView, RetriesView, RingView, ServerSpec};
+use crate::wire::{Fault, Faults, HealthView, MetricsView, RetriesView, RingView};
 
 /// Points on a page of the ring: by default, and at most.
 pub(super) const PAGE: usize = 1000;
@@ -100,15 +100,7 @@ fn position(text: &str) -> Option<Position> {
 
 /// The configuration in effect, with the servers that there are now.
 pub(super) fn config(call: &Call) -> Answer {
-    let table = call.admin.shared.table();
-    let servers = table.servers().iter();
-    let config = Config {
-        servers: servers
-            .map(|entry| ServerSpec::from(&entry.server))
-            .collect(),
-        ..Config::clone(&call.admin.shared.config())
-    };
-    Ok(json(StatusCode::OK, &config))
+    Ok(json(StatusCode::OK, &call.admin.shared.config_now()))
 }
 
 pub(super) fn schema(_: &Call) -> Answer {

@@ -16,7 +16,7 @@ use super::rate_limit;
 use super::upload::{RequestBody, Upload};
 use crate::config::Retries;
 use crate::native::clock;
-use crate::native::telemetry::access_log::Entry;
+use crate::native::telemetry::access_log::{AccessLog, Entry};
 
 /// Which server answered; only if configuration asks for it.
 static X_RINGWAY_SERVER: HeaderName = HeaderName::from_static("x-ringway-server");
@@ -34,7 +34,8 @@ pub(super) async fn handle(
         .worker
         .access_log
         .as_ref()
-        .map(|_| Box::new(Entry::new(&client.ip, &request, clock::now())));
+        .and_then(AccessLog::format)
+        .map(|format| Box::new(Entry::new(&client.ip, &request, clock::now(), format)));
     let mut response = match forward(&client, request, entry.as_deref_mut()).await {
         Ok(response) => response,
         Err(error) => error
