@@ -17,7 +17,6 @@ use super::counters::{BoundedShard, Shard};
 use super::in_flight::InFlightCount;
 use super::rate_limit::{RateLimitCounters, RateLimits};
 use super::retries::Retries;
-use super::telemetry::events;
 use super::telemetry::feed::{Feed, Kind, Line};
 use super::telemetry::{Counts, events, moved};
 use crate::config::Config;
