@@ -224,7 +224,7 @@ export type Ejection = {
    */
   jitter_percent?: number,
   /**
-   * The most servers ejected at a time, in percent; one may always be,
+   * The most servers ejected or on trial at a time, in percent; one may always be,
    * but never the last eligible one. 0 to 100, default 50.
    */
   max_percent?: number,
@@ -275,6 +275,10 @@ export type EventView = {
   for_s: number,
   /** What the last request met. */
   why: string,
+} | {
+  "event": "trial-began",
+  /** Its name. */
+  server: string,
 } | {
   "event": "readmitted",
   /** Its name. */
@@ -764,7 +768,7 @@ export type Process = {
 };
 
 /** Why a candidate is the answer, or why it is not. */
-export type ReasonWord = "chosen" | "next" | "unproven" | "unhealthy" | "ejected" | "draining" | "not-admitted" | "backup" | "tried" | "above-bound";
+export type ReasonWord = "chosen" | "next" | "unproven" | "unhealthy" | "ejected" | "on-trial" | "draining" | "not-admitted" | "backup" | "tried" | "above-bound";
 
 /** A server that is no longer what it was. */
 export type ReloadServerView = {
@@ -977,8 +981,13 @@ export type ServerView = {
   health: HealthWord,
   /** Whether traffic took it out. */
   ejected: boolean,
-  /** Seconds until it is re-admitted, when ejected. */
+  /** Seconds until its trial begins, when ejected. */
   ejected_for_s: number | null,
+  /**
+   * Whether its ejection is over and it gets one request at a time, until
+   * one is answered well: half-open, as circuit breakers have it.
+   */
+  on_trial: boolean,
   /** What follows from the three: may it get a new request? */
   eligible: boolean,
   /** The same with the reason. */
@@ -1033,7 +1042,7 @@ export type SkippedLineView = {
 };
 
 /** Whether a server may get a new request, and if not, why. */
-export type StandingWord = "eligible" | "unproven" | "unhealthy" | "ejected" | "draining";
+export type StandingWord = "eligible" | "unproven" | "unhealthy" | "ejected" | "on-trial" | "draining";
 
 /** A server's new admin state. */
 export type StateChange = {

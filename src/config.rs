@@ -253,7 +253,7 @@ section! {
         /// How much longer an ejection may be, in percent, so that servers do
         /// not come back together; 0 to 100, default 10.
         jitter_percent: Whole<0, 100> ["number"] = Whole::new(10),
-        /// The most servers ejected at a time, in percent; one may always be,
+        /// The most servers ejected or on trial at a time, in percent; one may always be,
         /// but never the last eligible one. 0 to 100, default 50.
         max_percent: Whole<0, 100> ["number"] = Whole::new(50),
     }

@@ -14,13 +14,13 @@ use tokio::sync::{Notify, mpsc};
 
 use super::clock;
 use super::counters::{BoundedShard, Shard};
-use super::in_flight::InFlightCount;
+use super::in_flight::{InFlightCount, TrialPlace};
 use super::telemetry::events;
 use crate::config::Config;
 use crate::engine::{
     BoundedCounters, Change, Command, CommandError, Counters, Event, Events, KeyCounts, KeySketch,
     LoadBalancer, Loads, Observation, Outcome, Plan, RoutingTable, Server, ServerId, ServerIndex,
-    ServerName, Snapshot, Timestamp, Verdict,
+    ServerName, Snapshot, Standing, Term, Timestamp, Verdict,
 };
 
 /// Verdicts waiting for the driver. It takes them out in batches thousands of
@@ -43,6 +43,10 @@ impl Loads for Fleet {
     fn in_flight(&self, server: ServerIndex) -> u32 {
         self.servers[server.as_usize()].in_flight.number()
     }
+
+    fn has_trial(&self, server: ServerIndex, term: Term) -> bool {
+        self.servers[server.as_usize()].trial.is_taken(term)
+    }
 }
 
 /// What the proxy keeps for a server during its stay in the fleet.
@@ -54,11 +58,14 @@ pub struct ServerRuntime {
     pub server: Server,
     /// Requests in flight, of all workers.
     pub in_flight: InFlightCount,
+    /// For its one request while it is on trial.
+    pub trial: TrialPlace,
     /// One for each worker.
     pub shards: Box<[Shard]>,
     /// Whether its last reported request failed. While false, successes need
-    /// not be reported.
+    /// not be reported, unless it is on trial.
     has_failed: AtomicBool,
+    is_on_trial: AtomicBool,
 }
 
 /// The state of the running proxy.
@@ -72,14 +79,17 @@ pub struct Shared {
     bounded: Box<[BoundedShard]>,
     /// For each worker, a copy of its sketch that is about a second old.
     hot_keys: Box<[ArcSwap<KeySketch>]>,
-    reports: mpsc::Sender<(ServerId, Verdict)>,
+    reports: mpsc::Sender<Report>,
     reports_dropped: AtomicU64,
     /// Wakes the driver after a change that may have brought a nearer deadline.
     pub(super) is_changed: Notify,
 }
 
-/// Verdicts on their way to the driver.
-pub type Reports = mpsc::Receiver<(ServerId, Verdict)>;
+/// What one request says of its server, and in which term it was sent.
+pub type Report = (ServerId, Term, Verdict);
+
+/// Reports on their way to the driver.
+pub type Reports = mpsc::Receiver<Report>;
 
 #[derive(Debug)]
 struct Control {
@@ -187,16 +197,17 @@ impl Shared {
         KeyCounts::merged(sketches.map(|sketch| sketch.load().counts(&table)))
     }
 
-    /// Lets a request speak for or against its server. Free for a success
-    /// after a success; never waits.
-    pub fn report(&self, runtime: &ServerRuntime, outcome: Outcome) {
+    /// Lets a request that was sent in `term` speak for or against its server.
+    /// Free for a success after a success; never waits.
+    pub fn report(&self, runtime: &ServerRuntime, term: Term, outcome: Outcome) {
         let verdict = Verdict::from(outcome);
         let is_failure = verdict != Verdict::Good;
-        if !is_failure && !runtime.has_failed.load(Relaxed) {
+        let is_news = is_failure || runtime.has_failed.load(Relaxed);
+        if !is_news && !runtime.is_on_trial.load(Relaxed) {
             return;
         }
         runtime.has_failed.store(is_failure, Relaxed);
-        if self.reports.try_send((runtime.id, verdict)).is_err() {
+        if self.reports.try_send((runtime.id, term, verdict)).is_err() {
             self.reports_dropped.fetch_add(1, Relaxed);
         }
     }
@@ -420,10 +431,14 @@ impl Control {
                         server: entry.server.clone(),
                         in_flight: InFlightCount::default(),
                         shards: (0..n_workers).map(|_| Shard::default()).collect(),
+                        trial: TrialPlace::default(),
                         has_failed: AtomicBool::new(false),
+                        is_on_trial: AtomicBool::new(false),
                     }),
                     counted: Counted::default(),
                 });
+                let is_on_trial = entry.standing == Standing::OnTrial;
+                member.runtime.is_on_trial.store(is_on_trial, Relaxed);
                 Arc::clone(&member.runtime)
             })
             .collect();

@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use super::conn::Client;
 use super::upstream;
 use super::worker::WorkerServer;
-use crate::engine::Outcome;
+use crate::engine::{Outcome, Route, Term};
 use crate::native::clock;
 use crate::native::telemetry::access_log::Entry;
 
@@ -71,20 +71,38 @@ impl Drop for RequestBody {
 
 /// One request in flight at a server, from its attempt until its answer's body
 /// has ended or was dropped.
-pub(super) struct InFlight(Rc<WorkerServer>);
+pub(super) struct InFlight {
+    server: Rc<WorkerServer>,
+    /// The server's term when the request was sent.
+    pub(super) term: Term,
+    is_trial: bool,
+}
 
 impl InFlight {
-    /// Counts a request in; with a `bound` only while fewer than that are in
-    /// flight there, all workers together.
-    pub(super) fn enter(server: &Rc<WorkerServer>, bound: Option<u32>) -> Option<Self> {
-        let is_in = server.runtime.in_flight.enter(bound);
-        is_in.then(|| Self(Rc::clone(server)))
+    /// Counts a request in at `server`, where `route` goes, all workers together:
+    /// with a bound only while fewer than that are in flight there, and as a
+    /// trial only while there is no other.
+    pub(super) fn enter(server: &Rc<WorkerServer>, route: &Route) -> Option<Self> {
+        let runtime = &server.runtime;
+        if route.is_trial && !runtime.trial.enter(route.term) {
+            return None;
+        }
+        // A trial has no bound, so that nothing is to be given back here.
+        runtime.in_flight.enter(route.bound).then(|| Self {
+            server: Rc::clone(server),
+            term: route.term,
+            is_trial: route.is_trial,
+        })
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.runtime.in_flight.leave();
+        let runtime = &self.server.runtime;
+        runtime.in_flight.leave();
+        if self.is_trial {
+            runtime.trial.leave(self.term);
+        }
     }
 }
 
@@ -141,8 +159,9 @@ impl Body for ResponseBody {
                 if let Poll::Ready(Some(Err(_))) = &frame {
                     // It was counted by its status; that it broke off speaks
                     // against the server all the same.
-                    let server = &in_flight.0.runtime;
-                    this.client.worker.shared.report(server, Outcome::NoAnswer);
+                    let (server, term) = (&in_flight.server.runtime, in_flight.term);
+                    let shared = &this.client.worker.shared;
+                    shared.report(server, term, Outcome::NoAnswer);
                 }
                 frame
             }

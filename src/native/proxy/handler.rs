@@ -109,7 +109,9 @@ async fn forward(
             Ok(response) => {
                 let outcome = Outcome::Status(response.status().as_u16());
                 server.record(outcome, took);
-                worker.shared.report(&server.runtime, outcome);
+                worker
+                    .shared
+                    .report(&server.runtime, in_flight.term, outcome);
                 let n_attempts = tried.len() + 1;
                 if let Some(entry) = entry {
                     entry.server = Some(server.runtime.server.name.clone());
@@ -131,7 +133,9 @@ async fn forward(
         };
         if let Some(outcome) = failure.outcome() {
             server.record(outcome, took);
-            worker.shared.report(&server.runtime, outcome);
+            worker
+                .shared
+                .report(&server.runtime, in_flight.term, outcome);
         }
         if !failure.may_try_again(&method) {
             return Err(failure.error());

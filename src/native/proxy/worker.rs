@@ -361,8 +361,8 @@ impl WorkerFleet {
 
     /// Where a request goes now, of the servers not yet tried, counted in
     /// there. With bounded loads another worker may take the last place between
-    /// the question and the answer; then it is asked again, and somebody has
-    /// gone on. What bounded loads did is counted in `bounded`.
+    /// the question and the answer, and so with the one place at a server on
+    /// trial; then it is asked again, and somebody has gone on. What bounded loads did is counted in `bounded`.
     pub(super) fn enter(
         &self,
         key: Option<Position>,
@@ -375,7 +375,7 @@ impl WorkerFleet {
             let table = &self.fleet.table;
             let route = table.route_spread(key, spread, &*self.fleet, tried)?;
             let server = &self.servers[route.server.as_usize()];
-            if let Some(in_flight) = InFlight::enter(server, route.bound) {
+            if let Some(in_flight) = InFlight::enter(server, &route) {
                 bounded.record(&route, n_asked_before);
                 return Ok((route.server, server, in_flight));
             }
