@@ -6,7 +6,7 @@ use std::path::Path;
 
 use ts_rs::{Config as Style, TS, TypeVisitor};
 
-use super::{AlgorithmName, Config, PlanSpec, ServerKey};
+use super::{AlgorithmName, Config, PlanSpec, ProbeKind, ProbeTls, ServerKey};
 use crate::wire::{
     ChangeView, EventView, ExplainView, FaultView, HealthView, HotKeysView, MetricsView, PlanView,
     ProblemView, ReloadView, RequestSpec, RingView, ServerSpec, ServersView, StateSpec, WeightSpec,
@@ -104,6 +104,8 @@ fn typescript_is_that_of_the_shapes() {
     all.visit::<ReloadView>();
     all.visit::<PlanSpec>();
     all.visit::<ServerKey>();
+    all.visit::<ProbeKind>();
+    all.visit::<ProbeTls>();
     all.visit::<AlgorithmName>();
     all.visit::<EventView>();
     all.visit::<ProblemView>();

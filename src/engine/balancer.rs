@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::admission::{Admission, AdmissionState, Turn, Wanted};
 use super::hash;
-use super::health::{self, EjectionState, Judgement, ProbeTally, Standing, Verdict};
+use super::health::{self, EjectionState, ProbeTally, Standing};
 use super::layout::{Difference, Layout};
 use super::message::{
     Command, CommandError, Event, Events, Observation, ProbeId, ProbeOutcome, ServerId, Term,
@@ -32,6 +32,7 @@ const TICK: Duration = Duration::from_nanos(1);
 /// back, and all deadlines go back with it.
 const DISORDER_MAX: Duration = Duration::from_secs(1);
 
+mod ejecting;
 mod layouts;
 mod reload;
 
@@ -213,14 +214,7 @@ impl LoadBalancer {
             match timer {
                 Timer::Probe => self.start_probe(id, now, &mut events),
                 Timer::Admit => is_changed = true,
-                Timer::Trial => {
-                    if let Some(member) = self.member(id) {
-                        member.ejection.begin_trial();
-                        let name = member.server.name.clone();
-                        events.0.push(Event::TrialBegan { name });
-                        is_changed = true;
-                    }
-                }
+                Timer::Trial => is_changed |= self.begin_trial(id, &mut events),
             }
         }
         if is_changed {
@@ -526,63 +520,6 @@ impl LoadBalancer {
             self.timers.cancel(before, id, Timer::Probe);
         }
         self.timers.set(at, id, Timer::Probe);
-    }
-
-    /// Lets a request that was sent in `term` speak for or against its server.
-    fn judge(
-        &mut self,
-        id: ServerId,
-        term: Term,
-        verdict: Verdict,
-        now: Timestamp,
-        events: &mut Events,
-    ) {
-        let rules = self.settings.ejection.clone();
-        let Some(member) = self.member(id) else {
-            return;
-        };
-        match member.ejection.judge(verdict, term, &rules) {
-            Judgement::Stays => return,
-            Judgement::Readmit => {
-                member.ejection.readmit(now);
-                let name = member.server.name.clone();
-                events.0.push(Event::Readmitted { name });
-            }
-            Judgement::Eject => {
-                if !self.may_eject(id) {
-                    return;
-                }
-                let Some(member) = self.member(id) else {
-                    return;
-                };
-                let until = member.ejection.eject(member.identity(), &rules, now);
-                member.in_term = 0;
-                let name = member.server.name.clone();
-                self.timers.set(until, id, Timer::Trial);
-                events.0.push(Event::Ejected {
-                    name,
-                    until,
-                    verdict,
-                });
-            }
-        }
-        self.publish(events);
-    }
-
-    /// Whether one more ejection leaves somebody eligible and stays within the
-    /// permitted part of the fleet. Who is on trial is out already.
-    fn may_eject(&self, id: ServerId) -> bool {
-        let is_out = |m: &Member| m.ejection.is_ejected() || m.ejection.is_on_trial();
-        let mut others = self.servers.values().filter(|m| m.id != id);
-        let is_other_eligible = others.any(|m| m.standing(self.has_probed) == Standing::Eligible);
-        let n_out = self.servers.values().filter(|m| is_out(m)).count();
-        let is_out_already = self
-            .servers
-            .values()
-            .any(|member| member.id == id && is_out(member));
-        let percent = usize::from(self.settings.ejection.max_percent);
-        let n_allowed = (self.servers.len() * percent / 100).max(1);
-        is_other_eligible && (is_out_already || n_out < n_allowed)
     }
 
     /// Makes the routing table anew and announces failing open.

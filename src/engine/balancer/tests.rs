@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::engine::VirtualNodes;
-use crate::engine::{Address, Health, Idle, LayoutError, Outcome, Port, Position};
+use crate::engine::{Address, Health, Idle, LayoutError, Outcome, Port, Position, Verdict};
 
 const START: Timestamp = Timestamp::from_millis(1_000_000);
 
