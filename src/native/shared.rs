@@ -15,13 +15,20 @@ use tokio::sync::{Notify, mpsc};
 use super::clock;
 use super::counters::{BoundedShard, Shard};
 use super::in_flight::{InFlightCount, TrialPlace};
-use super::telemetry::events;
+use super::rate_limit::{RateLimitCounters, RateLimits};
+use super::telemetry::feed::{Feed, Kind, Line};
+use super::telemetry::{Counts, events, moved};
 use crate::config::Config;
 use crate::engine::{
     BoundedCounters, Change, Command, CommandError, Counters, Event, Events, KeyCounts, KeySketch,
     LoadBalancer, Loads, Observation, Outcome, Plan, RoutingTable, Server, ServerId, ServerIndex,
     ServerName, Snapshot, Standing, Term, Timestamp, Verdict,
 };
+use crate::wire::{FeedEvent, FeedSnapshot, FeedTick, ServerSpec};
+
+/// Ticks from one whole state in the feed to the next, so that the log of the
+/// last minutes has one to begin with.
+const KEYFRAME_TICKS: u64 = 60;
 
 /// Verdicts waiting for the driver. It takes them out in batches thousands of
 /// times a second; more only pile up when the machine is drowning, and are
@@ -37,6 +44,8 @@ pub struct Fleet {
     pub servers: Vec<Arc<ServerRuntime>>,
     /// The configuration in effect; its servers may be out of date.
     pub config: Arc<Config>,
+    /// How often who may ask.
+    pub rate_limits: Arc<RateLimits>,
 }
 
 impl Loads for Fleet {
@@ -81,6 +90,10 @@ pub struct Shared {
     hot_keys: Box<[ArcSwap<KeySketch>]>,
     reports: mpsc::Sender<Report>,
     reports_dropped: AtomicU64,
+    /// What became of what the proxy tells about itself.
+    pub counts: Arc<Counts>,
+    /// What happens, for whoever follows it.
+    pub feed: Feed,
     /// Wakes the driver after a change that may have brought a nearer deadline.
     pub(super) is_changed: Notify,
 }
@@ -95,8 +108,12 @@ pub type Reports = mpsc::Receiver<Report>;
 struct Control {
     balancer: LoadBalancer,
     config: Arc<Config>,
+    rate_limits: Arc<RateLimits>,
     members: BTreeMap<ServerId, Member>,
     unrouted: Counted,
+    n_ticks: u64,
+    /// What part of all keys changes have moved, about, added up.
+    keys_moved: f64,
 }
 
 /// What the engine has been told of a set of shards.
@@ -133,8 +150,11 @@ impl Shared {
         let mut control = Control {
             balancer,
             config: Arc::new(config.clone()),
+            rate_limits: Arc::new(RateLimits::new(&config.rate_limit)),
             members: BTreeMap::new(),
             unrouted: Counted::default(),
+            n_ticks: 0,
+            keys_moved: 0.0,
         };
         let fleet = control.fleet(n_workers);
         let (reports, queue) = mpsc::channel(REPORTS_MAX);
@@ -149,8 +169,11 @@ impl Shared {
                 .collect(),
             reports,
             reports_dropped: AtomicU64::new(0),
+            counts: Arc::default(),
+            feed: Feed::new(),
             is_changed: Notify::new(),
         };
+        shared.tell_state(&shared.lock(), Kind::Keyframe, clock::now());
         Ok((Arc::new(shared), queue))
     }
 
@@ -179,6 +202,11 @@ impl Shared {
         let mut sum = BoundedCounters::default();
         self.bounded.iter().for_each(|shard| shard.add_to(&mut sum));
         sum
+    }
+
+    /// What limits on rates have counted since the start.
+    pub fn rate_limit_counters(&self) -> Vec<RateLimitCounters> {
+        self.fleet.load().rate_limits.counters().collect()
     }
 
     /// Shows the sketch of a worker to whoever asks; for that worker, once in a
@@ -290,8 +318,10 @@ impl Shared {
             after: Arc::clone(balancer.table()),
         };
         control.balancer = balancer;
+        control.rate_limits = Arc::new(control.rate_limits.with(&config.rate_limit));
         control.config = Arc::new(config);
         self.settle(&mut control, events, now);
+        self.tell_state(&control, Kind::Snapshot, now);
         self.is_changed.notify_one();
         Ok(Ok((applied, plan)))
     }
@@ -323,9 +353,59 @@ impl Shared {
         }
     }
 
-    /// Adds up what the workers have counted; for the driver, once in a while.
+    /// Adds up what the workers have counted, and tells the figures to whoever
+    /// follows; for the driver, each second.
     pub(super) fn tick(&self) {
-        self.collect(&mut self.lock());
+        let mut control = self.lock();
+        self.collect(&mut control);
+        let now = clock::now();
+        control.n_ticks += 1;
+        if control.n_ticks.is_multiple_of(KEYFRAME_TICKS) {
+            self.tell_state(&control, Kind::Keyframe, now);
+        }
+        let snapshot = control.balancer.snapshot(now);
+        drop(control);
+        self.feed.push(Kind::News, |seq| {
+            (FeedTick::NAME, FeedTick::new(seq, &snapshot))
+        });
+    }
+
+    /// The whole state, up to the last line of the feed; not kept there.
+    pub fn state_line(&self) -> Line {
+        let mut control = self.lock();
+        self.collect(&mut control);
+        let (snapshot, config) = (
+            control.balancer.snapshot(clock::now()),
+            control.config_now(),
+        );
+        let seq = self.feed.last();
+        let fingerprint = control.balancer.table().fingerprint();
+        // Others may go on while it is written.
+        drop(control);
+        let boot = self.feed.boot();
+        let shape = FeedSnapshot::new(seq, boot, fingerprint, &config, &snapshot);
+        let name = FeedSnapshot::<Config>::NAME;
+        self.feed.line(seq, Kind::Snapshot, name, &shape)
+    }
+
+    /// What part of all keys changes have moved since the start, about, added up.
+    pub fn keys_moved(&self) -> f64 {
+        self.lock().keys_moved
+    }
+
+    /// The configuration in effect, with the servers that there are now.
+    pub fn config_now(&self) -> Config {
+        self.lock().config_now()
+    }
+
+    fn tell_state(&self, control: &Control, kind: Kind, now: Timestamp) {
+        let (snapshot, config) = (control.balancer.snapshot(now), control.config_now());
+        let fingerprint = control.balancer.table().fingerprint();
+        self.feed.push(kind, |seq| {
+            let boot = self.feed.boot();
+            let shape = FeedSnapshot::new(seq, boot, fingerprint, &config, &snapshot);
+            (FeedSnapshot::<Config>::NAME, shape)
+        });
     }
 
     /// Fires what is due; for the driver. Returns the probes to send and when
@@ -343,14 +423,30 @@ impl Shared {
     /// Returns the events that ask for a probe.
     fn settle(&self, control: &mut Control, events: Events, now: Timestamp) -> Vec<Event> {
         let mut probes = Vec::new();
+        let mut happened = Vec::new();
         for event in events {
             if let Event::ProbeDue { .. } = event {
                 probes.push(event);
             } else {
                 events::log(&event, now);
+                happened.push(event);
             }
         }
         let published = self.fleet.load();
+        let mut moved = None;
+        if control.balancer.table().version() != published.table.version() {
+            let part = moved::estimate(&published.table, control.balancer.table());
+            control.keys_moved += part;
+            moved = Some(part).filter(|part| *part > 0.0);
+        }
+        for event in &happened {
+            // What they moved together stands at the first.
+            let moved = moved.take();
+            self.feed.push(Kind::News, |seq| {
+                let line = FeedEvent::new(seq, event, now, moved);
+                (line.name(), line)
+            });
+        }
         if control.balancer.table().version() != published.table.version()
             || !Arc::ptr_eq(&control.config, &published.config)
         {
@@ -418,6 +514,16 @@ impl Shared {
 }
 
 impl Control {
+    fn config_now(&self) -> Config {
+        let servers = self.balancer.table().servers().iter();
+        Config {
+            servers: servers
+                .map(|entry| ServerSpec::from(&entry.server))
+                .collect(),
+            ..Config::clone(&self.config)
+        }
+    }
+
     /// The fleet of the present table; servers that stay keep their runtime.
     fn fleet(&mut self, n_workers: usize) -> Fleet {
         let table = Arc::clone(self.balancer.table());
@@ -446,6 +552,7 @@ impl Control {
             table,
             servers,
             config: Arc::clone(&self.config),
+            rate_limits: Arc::clone(&self.rate_limits),
         }
     }
 }
