@@ -148,7 +148,9 @@ impl<'a> Attempts<'a> {
                 Ok(response) => {
                     let outcome = Outcome::Status(response.status().as_u16());
                     server.record(outcome, took);
-                    worker.shared.report(&server.runtime, outcome);
+                    worker
+                        .shared
+                        .report(&server.runtime, in_flight.term, outcome);
                     if !self.is_unwanted(response.status()) || !self.may_go_on(index) {
                         return Ok(Answered {
                             response,
@@ -172,7 +174,9 @@ impl<'a> Attempts<'a> {
                     if let Some(outcome) = failure.outcome() {
                         server.record(outcome, took);
                         if failure.is_judged() {
-                            worker.shared.report(&server.runtime, outcome);
+                            worker
+                                .shared
+                                .report(&server.runtime, in_flight.term, outcome);
                         }
                     }
                     // It is not there any more while the next one backs off.

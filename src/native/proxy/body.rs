@@ -11,30 +11,49 @@ use http_body::{Body, Frame, SizeHint};
 use super::conn::Client;
 use super::hold::AnswerBody;
 use super::worker::WorkerServer;
+use crate::engine::{Route, Term};
 use crate::native::clock;
 use crate::native::telemetry::access_log::Entry;
 
 /// One request in flight at a server, from its attempt until its answer's body
 /// has ended or was dropped.
-pub(super) struct InFlight(Rc<WorkerServer>);
+pub(super) struct InFlight {
+    server: Rc<WorkerServer>,
+    /// The server's term when the request was sent.
+    pub(super) term: Term,
+    is_trial: bool,
+}
 
 impl InFlight {
-    /// Counts a request in; with a `bound` only while fewer than that are in
-    /// flight there, all workers together.
-    pub(super) fn enter(server: &Rc<WorkerServer>, bound: Option<u32>) -> Option<Self> {
-        let is_in = server.runtime.in_flight.enter(bound);
-        is_in.then(|| Self(Rc::clone(server)))
+    /// Counts a request in at `server`, where `route` goes, all workers together:
+    /// with a bound only while fewer than that are in flight there, and as a
+    /// trial only while there is no other.
+    pub(super) fn enter(server: &Rc<WorkerServer>, route: &Route) -> Option<Self> {
+        let runtime = &server.runtime;
+        if route.is_trial && !runtime.trial.enter(route.term) {
+            return None;
+        }
+        // A trial has no bound, so that nothing is to be given back here.
+        runtime.in_flight.enter(route.bound).then(|| Self {
+            server: Rc::clone(server),
+            term: route.term,
+            is_trial: route.is_trial,
+        })
     }
 
     /// Where it is.
     pub(super) fn server(&self) -> &WorkerServer {
-        &self.0
+        &self.server
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.runtime.in_flight.leave();
+        let runtime = &self.server.runtime;
+        runtime.in_flight.leave();
+        if self.is_trial {
+            runtime.trial.leave(self.term);
+        }
     }
 }
 
@@ -88,12 +107,13 @@ impl Body for ResponseBody {
         let frame = match &mut this.source {
             Source::Server(body, in_flight) => {
                 let frame = Pin::new(body).poll_frame(cx);
-                let (server, shared) = (&in_flight.0.runtime, &this.client.worker.shared);
+                let shared = &this.client.worker.shared;
+                let (server, term) = (&in_flight.server.runtime, in_flight.term);
                 match &frame {
                     // It was counted by its status; that it broke off speaks
                     // against the server all the same.
-                    Poll::Ready(Some(Err(_))) => shared.report_broken_off(server),
-                    Poll::Ready(None) => shared.report_whole(server),
+                    Poll::Ready(Some(Err(_))) => shared.report_broken_off(server, term),
+                    Poll::Ready(None) => shared.report_whole(server, term),
                     _ => {}
                 }
                 frame
@@ -126,7 +146,8 @@ impl Drop for ResponseBody {
         if let Source::Server(body, in_flight) = &self.source
             && body.is_end_stream()
         {
-            self.client.worker.shared.report_whole(&in_flight.0.runtime);
+            let shared = &self.client.worker.shared;
+            shared.report_whole(&in_flight.server.runtime, in_flight.term);
         }
         self.client.answer_ended();
         if let (Some(mut entry), Some(log)) = (self.entry.take(), &self.client.worker.access_log) {

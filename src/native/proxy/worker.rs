@@ -453,9 +453,10 @@ impl WorkerFleet {
     }
 
     /// Where a request goes now, of the servers not yet tried, counted in
-    /// there; a backup one when all others were tried. With bounded loads another worker may take the last place between
-    /// the question and the answer; then it is asked again, and somebody has
-    /// gone on. What bounded loads did is counted in `bounded`.
+    /// there; a backup one when all others were tried. With bounded loads another
+    /// worker may take the last place between the question and the answer, and
+    /// so with the one place at a server on trial; then it is asked again, and
+    /// somebody has gone on. What bounded loads did is counted in `bounded`.
     pub(super) fn enter(
         &self,
         key: Option<Position>,
@@ -471,7 +472,7 @@ impl WorkerFleet {
                 Err(why) => return self.enter_backup(key, tried).ok_or(why),
             };
             let server = &self.servers[route.server.as_usize()];
-            if let Some(in_flight) = InFlight::enter(server, route.bound) {
+            if let Some(in_flight) = InFlight::enter(server, &route) {
                 bounded.record(&route, n_asked_before);
                 return Ok((route.server, in_flight));
             }
@@ -485,9 +486,9 @@ impl WorkerFleet {
         key: Option<Position>,
         tried: &[ServerIndex],
     ) -> Option<(ServerIndex, InFlight)> {
-        let index = self.fleet.table.route_backup(key, tried)?;
-        let in_flight = InFlight::enter(self.server(index), None)?;
-        Some((index, in_flight))
+        let route = self.fleet.table.route_backup(key, tried)?;
+        let in_flight = InFlight::enter(self.server(route.server), &route)?;
+        Some((route.server, in_flight))
     }
 }
 
