@@ -9,7 +9,8 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 use super::conn::Client;
-use super::hold::AnswerBody;
+use super::hold::Ahead;
+use super::upstream;
 use super::worker::WorkerServer;
 use crate::engine::{Route, Term};
 use crate::native::clock;
@@ -66,15 +67,20 @@ pub(super) struct ResponseBody {
 }
 
 enum Source {
-    Server(AnswerBody, InFlight),
+    Server(Ahead, upstream::Body, InFlight),
     Proxy(Option<Bytes>),
 }
 
 impl ResponseBody {
-    /// The body of a server's answer.
-    pub(super) fn of_server(body: AnswerBody, in_flight: InFlight, client: Rc<Client>) -> Self {
+    /// The body of a server's answer: what came `ahead`, then the rest.
+    pub(super) fn of_server(
+        ahead: Ahead,
+        rest: upstream::Body,
+        in_flight: InFlight,
+        client: Rc<Client>,
+    ) -> Self {
         Self {
-            source: Source::Server(body, in_flight),
+            source: Source::Server(ahead, rest, in_flight),
             client,
             entry: None,
         }
@@ -105,8 +111,11 @@ impl Body for ResponseBody {
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let this = &mut *self;
         let frame = match &mut this.source {
-            Source::Server(body, in_flight) => {
-                let frame = Pin::new(body).poll_frame(cx);
+            Source::Server(ahead, rest, in_flight) => {
+                let frame = match ahead.take() {
+                    Some(data) => Poll::Ready(Some(Ok(Frame::data(data)))),
+                    None => Pin::new(rest).poll_frame(cx),
+                };
                 let shared = &this.client.worker.shared;
                 let (server, term) = (&in_flight.server.runtime, in_flight.term);
                 match &frame {
@@ -128,14 +137,14 @@ impl Body for ResponseBody {
 
     fn is_end_stream(&self) -> bool {
         match &self.source {
-            Source::Server(body, _) => body.is_end_stream(),
+            Source::Server(ahead, rest, _) => ahead.is_empty() && rest.is_end_stream(),
             Source::Proxy(text) => text.is_none(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.source {
-            Source::Server(body, _) => body.size_hint(),
+            Source::Server(ahead, rest, _) => ahead.size_hint(rest.size_hint()),
             Source::Proxy(text) => SizeHint::with_exact(text.as_ref().map_or(0, Bytes::len) as u64),
         }
     }
@@ -143,8 +152,9 @@ impl Body for ResponseBody {
 
 impl Drop for ResponseBody {
     fn drop(&mut self) {
-        if let Source::Server(body, in_flight) = &self.source
-            && body.is_end_stream()
+        if let Source::Server(ahead, rest, in_flight) = &self.source
+            && ahead.is_empty()
+            && rest.is_end_stream()
         {
             let shared = &self.client.worker.shared;
             shared.report_whole(&in_flight.server.runtime, in_flight.term);

@@ -436,14 +436,11 @@ impl WorkerFleet {
     }
 
     /// Whether a request that was `tried` can be sent to another server.
-    pub(super) fn has_candidate(
-        &self,
-        key: Option<Position>,
-        spread: Option<Spread>,
-        tried: &[ServerIndex],
-    ) -> bool {
+    #[cold]
+    pub(super) fn has_candidate(&self, key: Option<Position>, tried: &[ServerIndex]) -> bool {
         let table = &self.fleet.table;
-        let route = table.route_spread(key, spread, &*self.fleet, tried);
+        // Spreading a key decides where it goes, and not whether.
+        let route = table.route(key, &*self.fleet, tried);
         route.is_ok() || table.route_backup(key, tried).is_some()
     }
 
