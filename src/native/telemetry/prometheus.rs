@@ -17,6 +17,7 @@ use crate::engine::{
     AdminState, BUCKETS, BoundedCounters, CLASSES, Counters, Health, Histogram, KeyCounts,
     RoutingTable, ServerSnapshot, Snapshot, Standing, bucket_end_micros,
 };
+use crate::native::retries::{Reason, RetryCounts};
 
 /// What the text is.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -35,6 +36,7 @@ pub fn text(
     reports_dropped: u64,
     hot_keys: KeyCounts,
     bounded: BoundedCounters,
+    retries: RetryCounts,
 ) -> String {
     let mut registry = Registry::with_prefix("ringway");
     registry.register_collector(Box::new(Figures {
@@ -43,6 +45,7 @@ pub fn text(
         reports_dropped,
         hot_keys,
         bounded,
+        retries,
     }));
     let mut text = String::new();
     // Writing to a text does not fail.
@@ -57,6 +60,7 @@ struct Figures {
     reports_dropped: u64,
     hot_keys: KeyCounts,
     bounded: BoundedCounters,
+    retries: RetryCounts,
 }
 
 impl Collector for Figures {
@@ -66,6 +70,7 @@ impl Collector for Figures {
         self.servers(&mut out)?;
         self.hot_keys(&mut out)?;
         self.bounded(&mut out)?;
+        self.retries(&mut out)?;
         self.traffic(&mut out)
     }
 }
@@ -158,6 +163,20 @@ impl Figures {
             "bounded_asked_max",
             "The most candidates asked for one request since the start.",
             counters.asked_max as f64,
+        )
+    }
+
+    fn retries(&self, out: &mut Writer<'_>) -> fmt::Result {
+        let reasons = Reason::ALL.into_iter().zip(self.retries.by_reason);
+        out.counters(
+            "retries",
+            "Requests that were sent to a further server, by what went wrong at the one before.",
+            reasons.map(|(reason, n)| (vec![("reason", reason.as_str())], n)),
+        )?;
+        out.counters(
+            "retry_budget_exhausted",
+            "Requests that were not sent again because the budget was used up.",
+            [(Vec::new(), self.retries.budget_exhausted)],
         )
     }
 
