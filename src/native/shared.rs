@@ -13,11 +13,13 @@ use arc_swap::ArcSwap;
 use tokio::sync::{Notify, mpsc};
 
 use super::clock;
-use super::counters::{BoundedShard, Shard};
+use super::counters::{BoundedShard, CODES, Shard};
 use super::in_flight::InFlightCount;
 use super::retries::Retries;
 use super::telemetry::feed::{Feed, Kind, Line};
-use super::telemetry::{Counts, events, moved};
+use super::telemetry::otlp::Trace;
+use super::telemetry::told::Told;
+use super::telemetry::{Counts, events, moved, otlp};
 use crate::config::Config;
 use crate::engine::{
     BoundedCounters, Change, Command, CommandError, Counters, Event, Events, KeyCounts, KeySketch,
@@ -93,10 +95,14 @@ pub struct Shared {
     is_published: Box<[Notify]>,
     reports: mpsc::Sender<(ServerId, Verdict)>,
     reports_dropped: AtomicU64,
+    traces: mpsc::Sender<Trace>,
+    /// For whoever sends them, once.
+    traces_out: Mutex<Option<mpsc::Receiver<Trace>>>,
     /// What became of what the proxy tells about itself.
     pub counts: Arc<Counts>,
     /// What happens, for whoever follows it.
     pub feed: Feed,
+    started: Timestamp,
     /// Wakes the driver after a change that may have brought a nearer deadline.
     pub(super) is_changed: Notify,
 }
@@ -156,6 +162,7 @@ impl Shared {
         };
         let fleet = control.fleet(n_workers);
         let (reports, queue) = mpsc::channel(REPORTS_MAX);
+        let (traces, traces_out) = mpsc::channel(otlp::QUEUE_MAX);
         let sketch = KeySketch::new(&config.hot_keys.settings(), clock::now());
         let shared = Self {
             fleet: ArcSwap::from_pointee(fleet),
@@ -169,8 +176,11 @@ impl Shared {
             is_published: (0..n_workers).map(|_| Notify::new()).collect(),
             reports,
             reports_dropped: AtomicU64::new(0),
+            traces,
+            traces_out: Mutex::new(Some(traces_out)),
             counts: Arc::default(),
             feed: Feed::new(),
+            started: clock::now(),
             is_changed: Notify::new(),
         };
         shared.tell_state(&shared.lock(), Kind::Keyframe, clock::now());
@@ -267,6 +277,22 @@ impl Shared {
     /// Verdicts dropped because the driver could not keep up.
     pub fn reports_dropped(&self) -> u64 {
         self.reports_dropped.load(Relaxed)
+    }
+
+    /// Has what is known of a request sent to the collector; never waits.
+    pub fn trace(&self, trace: Trace) {
+        if self.traces.try_send(trace).is_err() {
+            self.counts.traces_dropped.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Where traces come out; `None` but for the first who asks.
+    pub fn traces(&self) -> Option<mpsc::Receiver<Trace>> {
+        let mut out = self
+            .traces_out
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        out.take()
     }
 
     /// Carries out an operator's command.
@@ -411,9 +437,21 @@ impl Shared {
         self.feed.line(seq, Kind::Snapshot, name, &shape)
     }
 
-    /// What part of all keys changes have moved since the start, about, added up.
-    pub fn keys_moved(&self) -> f64 {
-        self.lock().keys_moved
+    /// What there is to know of the process and of what it tells.
+    pub fn told(&self) -> Told {
+        let fleet = self.fleet.load();
+        let codes = fleet.servers.iter().map(|server| {
+            let mut codes = [0; CODES];
+            let shards = server.shards.iter();
+            shards.for_each(|shard| shard.add_codes_to(&mut codes));
+            (server.server.name.clone(), codes)
+        });
+        Told {
+            counts: Arc::clone(&self.counts),
+            started: self.started,
+            keys_moved: self.lock().keys_moved,
+            codes: codes.collect(),
+        }
     }
 
     /// The configuration in effect, with the servers that there are now.

@@ -18,6 +18,7 @@ use super::error::ProxyError;
 use super::headers;
 use super::hold::AnswerBody;
 use super::retry::{self, Failure};
+use super::trace::Trace;
 use super::upload::{RequestBody, Upload};
 use super::upstream::{AttemptWaits, Connection, Exchange};
 use super::worker::{WorkerFleet, WorkerServer};
@@ -42,6 +43,8 @@ pub(super) struct Sent {
     pub(super) has_body: bool,
     /// What it can be made of again, if it has a body and may be sent again.
     pub(super) kept: Option<Box<Kept>>,
+    /// Its part in a trace, if it has one.
+    pub(super) trace: Option<Rc<Trace>>,
 }
 
 /// A request with a body, to be sent again.
@@ -131,6 +134,9 @@ impl<'a> Attempts<'a> {
             if let (false, Some(request)) = (self.sent.has_host, &mut request) {
                 request.headers_mut().insert(HOST, server.authority.clone());
             }
+            if let (Some(trace), Some(request)) = (&self.sent.trace, &mut request) {
+                trace.attempt_begins(server, request.headers_mut());
+            }
             client.asks_server(self.sent.has_body);
             let began = clock::now();
             let exchange = server
@@ -143,6 +149,10 @@ impl<'a> Attempts<'a> {
                 Err(Failure::AnswerTimeout) => Err(self.timeout()),
                 Err(failure) => Err(failure),
             };
+            if let Some(trace) = &self.sent.trace {
+                let result = result.as_ref().map(Response::status);
+                trace.attempt_ended(result.map_err(|failure| failure.error()));
+            }
             drop(place.take());
             let (failure, reason, asked_for) = match result {
                 Ok(response) => {

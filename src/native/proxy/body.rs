@@ -10,6 +10,7 @@ use http_body::{Body, Frame, SizeHint};
 
 use super::conn::Client;
 use super::hold::AnswerBody;
+use super::trace::Trace;
 use super::worker::WorkerServer;
 use crate::native::clock;
 use crate::native::telemetry::access_log::Entry;
@@ -44,6 +45,8 @@ pub(super) struct ResponseBody {
     client: Rc<Client>,
     /// Its line in the access log, if there is one.
     entry: Option<Box<Entry>>,
+    /// Its part in a trace, if it has one, which ends with it.
+    trace: Option<Rc<Trace>>,
 }
 
 enum Source {
@@ -58,6 +61,7 @@ impl ResponseBody {
             source: Source::Server(body, in_flight),
             client,
             entry: None,
+            trace: None,
         }
     }
 
@@ -67,12 +71,18 @@ impl ResponseBody {
             source: Source::Proxy(Some(text)),
             client,
             entry: None,
+            trace: None,
         }
     }
 
     /// Has `entry` written to the access log when the body ends.
     pub(super) fn log(&mut self, entry: Box<Entry>) {
         self.entry = Some(entry);
+    }
+
+    /// Has `trace` end when the body does.
+    pub(super) fn end(&mut self, trace: Rc<Trace>) {
+        self.trace = Some(trace);
     }
 }
 

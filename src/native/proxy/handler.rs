@@ -12,6 +12,7 @@ use super::conn::Client;
 use super::error::ProxyError;
 use super::explanation::Explanation;
 use super::headers;
+use super::trace::Trace;
 use super::upload::{RequestBody, Upload};
 use crate::config::Retries;
 use crate::native::clock;
@@ -35,7 +36,8 @@ pub(super) async fn handle(
         .as_ref()
         .and_then(AccessLog::format)
         .map(|format| Box::new(Entry::new(&client.ip, &request, clock::now(), format)));
-    let mut response = match forward(&client, request, entry.as_deref_mut()).await {
+    let mut trace = None;
+    let mut response = match forward(&client, request, entry.as_deref_mut(), &mut trace).await {
         Ok(response) => response,
         Err(error) => error
             .into_response()
@@ -45,6 +47,10 @@ pub(super) async fn handle(
         entry.answered(response.status(), clock::now());
         response.body_mut().log(entry);
     }
+    if let Some(trace) = trace {
+        trace.answered(response.status());
+        response.body_mut().end(trace);
+    }
     client.answer_began();
     Ok(response)
 }
@@ -53,13 +59,17 @@ async fn forward(
     client: &Rc<Client>,
     request: Request<Incoming>,
     mut entry: Option<&mut Entry>,
+    trace: &mut Option<Rc<Trace>>,
 ) -> Result<Response<ResponseBody>, ProxyError> {
     let worker = &*client.worker;
-    let (mut head, body) = request.into_parts();
     // One fleet for the whole request: its table says where the key stands.
     let fleet = worker.fleet();
     let rules = fleet.rules();
     client.follow(rules);
+    if rules.config.tracing.otlp.is_some() {
+        *trace = Trace::begin(client, &request, &rules.config.tracing);
+    }
+    let (mut head, body) = request.into_parts();
     let (key, spread) = client.counted_key(&fleet, &head);
     let debug = rules.config.routing.debug_header;
     let explanation = debug.then(|| Explanation::new(client, &fleet, &head, key));
@@ -91,6 +101,7 @@ async fn forward(
         has_host,
         has_body,
         kept,
+        trace: trace.clone(),
     };
     let answered = Attempts::new(client, fleet, sent).run(request).await?;
     let n_attempts = answered.tried.len() + 1;
@@ -98,6 +109,9 @@ async fn forward(
     if let Some(entry) = entry {
         entry.server = Some(server.runtime.server.name.clone());
         entry.n_attempts = n_attempts;
+    }
+    if let Some(trace) = trace {
+        trace.answered_by(server, n_attempts);
     }
     let fields = explanation.map(|explanation| {
         let value = explanation.value(&answered.fleet, answered.index, &answered.tried);

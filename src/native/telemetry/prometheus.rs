@@ -13,6 +13,7 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::told::Told;
 use crate::engine::{
     AdminState, BUCKETS, BoundedCounters, CLASSES, Counters, Health, Histogram, KeyCounts,
     RoutingTable, ServerSnapshot, Snapshot, Standing, bucket_end_micros,
@@ -37,6 +38,7 @@ pub fn text(
     hot_keys: KeyCounts,
     bounded: BoundedCounters,
     retries: RetryCounts,
+    told: Told,
 ) -> String {
     let mut registry = Registry::with_prefix("ringway");
     registry.register_collector(Box::new(Figures {
@@ -47,6 +49,7 @@ pub fn text(
         bounded,
         retries,
     }));
+    registry.register_collector(Box::new(told));
     let mut text = String::new();
     // Writing to a text does not fail.
     let _ = encode(&mut text, &registry);
@@ -97,6 +100,13 @@ impl Figures {
             "fail_open",
             "1 while nobody is eligible and requests are routed all the same.",
             yes(self.snapshot.fail_open),
+        )?;
+        out.gauge(
+            "in_flight",
+            "Requests sent to servers whose answers have not ended.",
+            (self.snapshot.servers.iter())
+                .map(|server| f64::from(server.in_flight))
+                .sum(),
         )?;
         out.gauge(
             "ring_points",
@@ -182,7 +192,7 @@ impl Figures {
 
     fn servers(&self, out: &mut Writer<'_>) -> fmt::Result {
         type Figure = fn(&ServerSnapshot) -> f64;
-        let rows: [(&str, &str, Figure); 5] = [
+        let rows: [(&str, &str, Figure); 6] = [
             (
                 "server_eligible",
                 "1 when the server may get new requests.",
@@ -202,6 +212,11 @@ impl Figures {
                 "server_weight",
                 "The server's relative capacity.",
                 |server| server.server.weight.number().into(),
+            ),
+            (
+                "server_admission",
+                "The part of its keys that the server takes.",
+                |server| server.admission.fraction(),
             ),
             (
                 "server_in_flight",
@@ -281,7 +296,7 @@ impl Figures {
     }
 }
 
-type Label<'a> = (&'a str, &'a str);
+pub(super) type Label<'a> = (&'a str, &'a str);
 
 fn of(server: &ServerSnapshot) -> Label<'_> {
     ("server", server.server.name.as_str())
@@ -300,10 +315,10 @@ fn by_class<'a>(
 }
 
 /// Writes families of figures.
-struct Writer<'a>(DescriptorEncoder<'a>);
+pub(super) struct Writer<'a>(pub(super) DescriptorEncoder<'a>);
 
 impl Writer<'_> {
-    fn gauge(&mut self, name: &str, help: &str, value: f64) -> fmt::Result {
+    pub(super) fn gauge(&mut self, name: &str, help: &str, value: f64) -> fmt::Result {
         self.gauges(name, help, [(Vec::new(), value)])
     }
 
@@ -318,7 +333,7 @@ impl Writer<'_> {
         })
     }
 
-    fn counters<'l>(
+    pub(super) fn counters<'l>(
         &mut self,
         name: &str,
         help: &str,
@@ -327,6 +342,24 @@ impl Writer<'_> {
         let kind = MetricType::Counter;
         self.family(name, help, None, kind, values, |out, value| {
             out.encode_counter::<NoLabelSet, _, u64>(&value, None)
+        })
+    }
+
+    /// A counter that need not be whole.
+    pub(super) fn sum(&mut self, name: &str, help: &str, value: f64) -> fmt::Result {
+        let kind = MetricType::Counter;
+        let values = [(Vec::new(), value)];
+        self.family(name, help, None, kind, values, |out, value| {
+            out.encode_counter::<NoLabelSet, _, f64>(&value, None)
+        })
+    }
+
+    /// A gauge of seconds.
+    pub(super) fn seconds(&mut self, name: &str, help: &str, value: f64) -> fmt::Result {
+        let values = [(Vec::new(), value)];
+        let unit = Some(&Unit::Seconds);
+        self.family(name, help, unit, MetricType::Gauge, values, |out, value| {
+            out.encode_gauge(&value)
         })
     }
 
