@@ -204,6 +204,11 @@ export type Config = {
   pool?: Pool,
   /** How much the proxy takes from clients. */
   limits?: Limits,
+  /**
+   * How often a client, or a key, may ask: a rule, or a list of rules that
+   * must all admit a request. Default none.
+   */
+  rate_limit?: RateLimitRule | RateLimitRule[],
   /** A line for each request. */
   access_log?: AccessLog,
   /** Traces of requests, sent to a collector. */
@@ -542,6 +547,9 @@ export type KeySourceCountView = {
   after: number | null,
 };
 
+/** Whose requests are counted together. */
+export type LimitedBy = "client_ip" | "hash_key";
+
 /** How much the proxy takes from clients. What is over is refused. */
 export type Limits = {
   /** Bytes of a request's head; 1024 to 1048576, default 16384. */
@@ -773,6 +781,37 @@ export type Process = {
    * it. Default null: no limit.
    */
   max_moved?: number | string | null,
+};
+
+/**
+ * One limit on how often may be asked: so many requests a second in the long
+ * run, and so many at once.
+ */
+export type RateLimitRule = {
+  /** Whose requests are counted together. */
+  per: LimitedBy,
+  /** Requests a second in the long run, 0.001 to 1000000. */
+  requests_per_second: number,
+  /**
+   * Requests that may come at once after a pause, 1 to 1000000; default
+   * null: those of one second, at least 1.
+   */
+  burst?: number | null,
+  /**
+   * How many clients or keys are remembered, 8 to 10000000, at 16 bytes each;
+   * default 100000. When more come, who has been idle longest is forgotten.
+   */
+  max_keys?: number,
+  /**
+   * The leading bits of an IPv6 address that are one client, 1 to 128;
+   * default 64, which is what one household or machine has.
+   */
+  ipv6_prefix?: number,
+  /**
+   * Whether answers to admitted requests carry RateLimit fields too; those to
+   * refused ones always do. Default false.
+   */
+  headers?: boolean,
 };
 
 /** Why a candidate is the answer, or why it is not. */

@@ -30,6 +30,9 @@ pub use hot_keys::{HotKeys, Multiple};
 mod plan;
 pub use plan::{ChangeSpec, PlanSpec, StateChange, WeightChange};
 
+mod rate_limit;
+pub use rate_limit::{LimitedBy, Rate, RateLimit, RateLimitRule};
+
 mod retries;
 pub use retries::Retries;
 
@@ -109,6 +112,12 @@ pub struct Config {
     #[schemars(default)]
     #[cfg_attr(test, ts(optional, as = "Option<_>"))]
     pub limits: Limits,
+    /// How often a client, or a key, may ask: a rule, or a list of rules that
+    /// must all admit a request. Default none.
+    #[deserr(default)]
+    #[schemars(default)]
+    #[cfg_attr(test, ts(type = "RateLimitRule | RateLimitRule[]", optional))]
+    pub rate_limit: RateLimit,
     /// A line for each request.
     #[deserr(default)]
     #[schemars(default)]

@@ -25,6 +25,7 @@ const APPLIED: &[&str] = &[
     "process.max_moved",
     "process.shutdown_grace",
     "process.watch_config",
+    "rate_limit",
     "retries",
     "routing",
     "timeouts",

@@ -11,6 +11,8 @@ pub mod counters;
 pub mod in_flight;
 pub mod retries;
 
+pub mod rate_limit;
+
 pub mod shared;
 
 pub mod driver;

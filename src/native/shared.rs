@@ -15,6 +15,7 @@ use tokio::sync::{Notify, mpsc};
 use super::clock;
 use super::counters::{BoundedShard, CODES, Shard};
 use super::in_flight::InFlightCount;
+use super::rate_limit::{RateLimitCounters, RateLimits};
 use super::retries::Retries;
 use super::telemetry::feed::{Feed, Kind, Line};
 use super::telemetry::otlp::Trace;
@@ -46,6 +47,8 @@ pub struct Fleet {
     pub servers: Vec<Arc<ServerRuntime>>,
     /// The configuration in effect; its servers may be out of date.
     pub config: Arc<Config>,
+    /// How often who may ask.
+    pub rate_limits: Arc<RateLimits>,
 }
 
 impl Loads for Fleet {
@@ -114,6 +117,7 @@ pub type Reports = mpsc::Receiver<(ServerId, Verdict)>;
 struct Control {
     balancer: LoadBalancer,
     config: Arc<Config>,
+    rate_limits: Arc<RateLimits>,
     members: BTreeMap<ServerId, Member>,
     unrouted: Counted,
     n_ticks: u64,
@@ -155,6 +159,7 @@ impl Shared {
         let mut control = Control {
             balancer,
             config: Arc::new(config.clone()),
+            rate_limits: Arc::new(RateLimits::new(&config.rate_limit)),
             members: BTreeMap::new(),
             unrouted: Counted::default(),
             n_ticks: 0,
@@ -222,6 +227,11 @@ impl Shared {
         let mut sum = BoundedCounters::default();
         self.bounded.iter().for_each(|shard| shard.add_to(&mut sum));
         sum
+    }
+
+    /// What limits on rates have counted since the start.
+    pub fn rate_limit_counters(&self) -> Vec<RateLimitCounters> {
+        self.fleet.load().rate_limits.counters().collect()
     }
 
     /// Shows the sketch of a worker to whoever asks; for that worker, once in a
@@ -368,6 +378,7 @@ impl Shared {
             after: Arc::clone(balancer.table()),
         };
         control.balancer = balancer;
+        control.rate_limits = Arc::new(control.rate_limits.with(&config.rate_limit));
         control.config = Arc::new(config);
         self.settle(&mut control, events, now);
         self.tell_state(&control, Kind::Snapshot, now);
@@ -610,6 +621,7 @@ impl Control {
             table,
             servers,
             config: Arc::clone(&self.config),
+            rate_limits: Arc::clone(&self.rate_limits),
         }
     }
 }

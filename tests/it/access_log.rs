@@ -1,48 +1,26 @@
 //! The access log: what its lines say, and that none is lost when its file is
 //! opened anew or exchanged while requests go on.
 
-use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
 
 use ringway::config::AccessLogFormat;
-use ringway::native::telemetry::access_log::AccessLog;
 use serde_json::{Value, json};
 
 use crate::support::client::Client;
+use crate::support::logged::text_of;
 use crate::support::origin::Origin;
 use crate::support::program::{Program, at, folder, free_port, write};
-use crate::support::proxy::{Proxy, eventually};
+use crate::support::proxy::eventually;
 
-#[derive(Clone, Default)]
-struct Sink(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Sink {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().expect("no panic").write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
+const BY_PATH: &str = r#""routing": {"hash_key": ["path"]}"#;
 
 /// What the log has of requests that a client sends as `ask` does.
 fn logged(format: AccessLogFormat, ask: impl Fn(&mut Client)) -> (String, Origin) {
-    let sink = Sink::default();
-    let log = AccessLog::to(sink.clone(), format).expect("a thread");
     let origin = Origin::named("answer");
-    let servers = [("a", origin.address)];
-    let by_path = r#""routing": {"hash_key": ["path"]}"#;
-    let mut proxy = Proxy::start_with(&servers, by_path, 1, Some(&log));
-    ask(&mut Client::connect(proxy.address));
-    proxy.stop();
-    proxy.join();
-    log.close();
-    let text = String::from_utf8(sink.0.lock().expect("no panic").clone());
-    (text.expect("text"), origin)
+    let text = text_of(&[("a", origin.address)], BY_PATH, format, ask);
+    (text, origin)
 }
 
 #[test]

@@ -13,6 +13,8 @@ mod algorithms;
 mod api;
 /// Bounded loads: the engine's answers, the counts that workers share, a proxy.
 mod bounds;
+/// Raw requests, and what becomes of each.
+mod corpus;
 /// What happens to the fleet, streamed and recorded.
 mod events;
 /// The golden vectors, which other languages replay too.
@@ -27,6 +29,8 @@ mod probes;
 mod properties;
 /// The proxy between a scripted client and scripted servers, on real sockets.
 mod proxy;
+/// Limits on rates, seen by clients.
+mod rate_limit;
 /// The configuration file read anew while the proxy runs.
 mod reload;
 /// A fleet in random trouble beside a shadow model; one seed, one history.

@@ -58,6 +58,7 @@ pub(super) fn prometheus(call: &Call) -> Answer {
         shared.hot_keys(),
         shared.bounded_counters(),
         shared.retries().counts(),
+        shared.rate_limit_counters(),
         shared.told(),
     );
     Ok(answer(StatusCode::OK, prometheus::CONTENT_TYPE, text))

@@ -12,6 +12,7 @@ use super::conn::Client;
 use super::error::ProxyError;
 use super::explanation::Explanation;
 use super::headers;
+use super::rate_limit;
 use super::trace::Trace;
 use super::upload::{RequestBody, Upload};
 use crate::config::Retries;
@@ -70,6 +71,7 @@ async fn forward(
         *trace = Trace::begin(client, &request, &rules.config.tracing);
     }
     let (mut head, body) = request.into_parts();
+    let told = rate_limit::admit(client, &fleet, &head)?;
     let (key, spread) = client.counted_key(&fleet, &head);
     let debug = rules.config.routing.debug_header;
     let explanation = debug.then(|| Explanation::new(client, &fleet, &head, key));
@@ -121,7 +123,8 @@ async fn forward(
             (&X_RINGWAY_EXPLAIN, value),
         ]
     });
-    let response = answer(answered.response, fields)?;
+    let mut response = answer(answered.response, fields)?;
+    rate_limit::tell(&told, response.headers_mut());
     let in_flight = answered.in_flight;
     Ok(response.map(|body| ResponseBody::of_server(body, in_flight, Rc::clone(client))))
 }

@@ -9,6 +9,7 @@
 //! - `worker`: what a thread has; its view of the fleet; start and stop;
 //! - `timer`: the thread's deadlines;
 //! - `conn`: one client's connection, and how long it may do nothing;
+//! - `rate_limit`: whether it comes in at all;
 //! - `handler`: one request, from its key to its answer;
 //! - `attempts`: where it is sent, and sent again;
 //! - `hash_key`, `headers`, `retry`, `backoff`, `error`, `request_id`: the
@@ -21,7 +22,7 @@
 //! - `upstream`: the leg to the servers, behind one trait.
 //!
 //! TLS will stand between `listen` and `conn`, tunnels (`upgrade`) and limits
-//! on rates and load beside `handler`; HTTP/2 is another way into `handler`
+//! on load beside `handler`; HTTP/2 is another way into `handler`
 //! and another implementation of the trait in `upstream`.
 
 mod attempts;
@@ -36,6 +37,7 @@ mod head_bytes;
 mod headers;
 mod hold;
 pub mod listen;
+mod rate_limit;
 mod request_id;
 mod retry;
 mod timer;

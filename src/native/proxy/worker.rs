@@ -33,6 +33,7 @@ use crate::engine::{
 };
 use crate::native::clock;
 use crate::native::counters::{BoundedShard, Shard};
+use crate::native::rate_limit::RateLimits;
 use crate::native::shared::{Fleet, ServerRuntime, Shared};
 use crate::native::telemetry::access_log::AccessLog;
 use crate::native::telemetry::trace_context::TraceIds;
@@ -388,6 +389,11 @@ impl WorkerFleet {
     /// The configuration that goes with it.
     pub(super) fn rules(&self) -> &Rules {
         &self.rules
+    }
+
+    /// How often who may ask.
+    pub(super) fn rate_limits(&self) -> &RateLimits {
+        &self.fleet.rate_limits
     }
 
     /// Where keys go.

@@ -18,6 +18,7 @@ use crate::engine::{
     AdminState, BUCKETS, BoundedCounters, CLASSES, Counters, Health, Histogram, KeyCounts,
     RoutingTable, ServerSnapshot, Snapshot, Standing, bucket_end_micros,
 };
+use crate::native::rate_limit::RateLimitCounters;
 use crate::native::retries::{Reason, RetryCounts};
 
 /// What the text is.
@@ -38,6 +39,7 @@ pub fn text(
     hot_keys: KeyCounts,
     bounded: BoundedCounters,
     retries: RetryCounts,
+    rate_limits: Vec<RateLimitCounters>,
     told: Told,
 ) -> String {
     let mut registry = Registry::with_prefix("ringway");
@@ -48,6 +50,7 @@ pub fn text(
         hot_keys,
         bounded,
         retries,
+        rate_limits,
     }));
     registry.register_collector(Box::new(told));
     let mut text = String::new();
@@ -64,6 +67,7 @@ struct Figures {
     hot_keys: KeyCounts,
     bounded: BoundedCounters,
     retries: RetryCounts,
+    rate_limits: Vec<RateLimitCounters>,
 }
 
 impl Collector for Figures {
@@ -74,6 +78,7 @@ impl Collector for Figures {
         self.hot_keys(&mut out)?;
         self.bounded(&mut out)?;
         self.retries(&mut out)?;
+        self.rate_limits(&mut out)?;
         self.traffic(&mut out)
     }
 }
@@ -188,6 +193,28 @@ impl Figures {
             "Requests that were not sent again because the budget was used up.",
             [(Vec::new(), self.retries.budget_exhausted)],
         )
+    }
+
+    fn rate_limits(&self, out: &mut Writer<'_>) -> fmt::Result {
+        type Figure = fn(&RateLimitCounters) -> u64;
+        let rows: [(&str, &str, Figure); 2] = [
+            (
+                "rate_limited",
+                "Requests refused because who asked had asked too often.",
+                |counters| counters.refused,
+            ),
+            (
+                "rate_limit_forgotten",
+                "Clients or keys forgotten before they had their whole burst again.",
+                |counters| counters.forgotten,
+            ),
+        ];
+        for (name, help, figure) in rows {
+            let each = self.rate_limits.iter();
+            let each = each.map(|c| (vec![("per", c.per.word())], figure(c)));
+            out.counters(name, help, each)?;
+        }
+        Ok(())
     }
 
     fn servers(&self, out: &mut Writer<'_>) -> fmt::Result {
