@@ -380,7 +380,8 @@ impl Shared {
         control.balancer = balancer;
         control.rate_limits = Arc::new(control.rate_limits.with(&config.rate_limit));
         control.config = Arc::new(config);
-        self.settle(&mut control, events, now);
+        let moved = plan.moved.total.fraction();
+        self.settle_moved(&mut control, events, now, Some(moved));
         self.tell_state(&control, Kind::Snapshot, now);
         self.is_changed.notify_one();
         Ok(Ok((applied, plan)))
@@ -494,6 +495,17 @@ impl Shared {
     /// configuration, if there is one.
     /// Returns the events that ask for a probe.
     fn settle(&self, control: &mut Control, events: Events, now: Timestamp) -> Vec<Event> {
+        self.settle_moved(control, events, now, None)
+    }
+
+    /// The same, where it is known what part of all keys that has moved.
+    fn settle_moved(
+        &self,
+        control: &mut Control,
+        events: Events,
+        now: Timestamp,
+        known: Option<f64>,
+    ) -> Vec<Event> {
         let mut probes = Vec::new();
         let mut happened = Vec::new();
         for event in events {
@@ -507,7 +519,8 @@ impl Shared {
         let published = self.fleet.load();
         let mut moved = None;
         if control.balancer.table().version() != published.table.version() {
-            let part = moved::estimate(&published.table, control.balancer.table());
+            let estimate = || moved::estimate(&published.table, control.balancer.table());
+            let part = known.unwrap_or_else(estimate);
             control.keys_moved += part;
             moved = Some(part).filter(|part| *part > 0.0);
         }

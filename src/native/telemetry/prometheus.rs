@@ -31,27 +31,10 @@ const BOUNDS: core::ops::RangeInclusive<u32> = 9..=25;
 /// The values of the label `class`, by [`Counters::by_class`].
 const CLASS_NAMES: [&str; CLASSES] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
 
-/// The text of `snapshot` and `table`.
-pub fn text(
-    snapshot: Snapshot,
-    table: Arc<RoutingTable>,
-    reports_dropped: u64,
-    hot_keys: KeyCounts,
-    bounded: BoundedCounters,
-    retries: RetryCounts,
-    rate_limits: Vec<RateLimitCounters>,
-    told: Told,
-) -> String {
+/// The text of these figures.
+pub fn text(figures: Figures, told: Told) -> String {
     let mut registry = Registry::with_prefix("ringway");
-    registry.register_collector(Box::new(Figures {
-        snapshot,
-        table,
-        reports_dropped,
-        hot_keys,
-        bounded,
-        retries,
-        rate_limits,
-    }));
+    registry.register_collector(Box::new(figures));
     registry.register_collector(Box::new(told));
     let mut text = String::new();
     // Writing to a text does not fail.
@@ -59,15 +42,23 @@ pub fn text(
     text
 }
 
+/// What there is to know of the fleet and its requests at a moment.
 #[derive(Debug)]
-struct Figures {
-    snapshot: Snapshot,
-    table: Arc<RoutingTable>,
-    reports_dropped: u64,
-    hot_keys: KeyCounts,
-    bounded: BoundedCounters,
-    retries: RetryCounts,
-    rate_limits: Vec<RateLimitCounters>,
+pub struct Figures {
+    /// The fleet.
+    pub snapshot: Snapshot,
+    /// Where keys go.
+    pub table: Arc<RoutingTable>,
+    /// Outcomes of requests that were not judged.
+    pub reports_dropped: u64,
+    /// The keys with most of the traffic.
+    pub hot_keys: KeyCounts,
+    /// What bounded loads did.
+    pub bounded: BoundedCounters,
+    /// Requests that were sent again.
+    pub retries: RetryCounts,
+    /// What rate limits did.
+    pub rate_limits: Vec<RateLimitCounters>,
 }
 
 impl Collector for Figures {
