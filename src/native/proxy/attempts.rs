@@ -185,6 +185,8 @@ impl<'a> Attempts<'a> {
                             worker.shared.report(&server.runtime, outcome);
                         }
                     }
+                    // It is not there any more while the next one backs off.
+                    drop(in_flight);
                     if !failure.may_try_again(&self.sent.method) {
                         self.tried.push(index);
                         return self.last_answer().ok_or(failure.error());
