@@ -59,3 +59,5 @@ mod plan_log;
 /// The arrows between modules, the bans on what differs between targets, the
 /// files that documents name.
 mod tidy;
+/// What servers and a collector are told of traces.
+mod tracing;

@@ -7,6 +7,7 @@ use std::net::TcpListener;
 use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -36,6 +37,7 @@ use crate::native::counters::{BoundedShard, Shard};
 use crate::native::rate_limit::RateLimits;
 use crate::native::shared::{Fleet, ServerRuntime, Shared, random};
 use crate::native::telemetry::access_log::AccessLog;
+use crate::native::telemetry::trace_context::TraceIds;
 
 /// How often kept connections are looked over: expired ones are closed, and
 /// those to servers that have left the fleet.
@@ -107,6 +109,7 @@ pub(super) struct Worker {
     pub(super) shared: Arc<Shared>,
     pub(super) timers: Rc<Timers>,
     pub(super) request_ids: RequestIds,
+    pub(super) trace_ids: TraceIds,
     pub(super) jitter: Jitter,
     /// The hottest keys of this thread's requests.
     pub(super) hot_keys: RefCell<KeySketch>,
@@ -240,6 +243,7 @@ impl Worker {
             number,
             timers,
             request_ids: RequestIds::new(),
+            trace_ids: TraceIds::default(),
             jitter: Jitter::new(),
             hot_keys: RefCell::new(sketch(&view.rules.config)),
             access_log,
@@ -267,7 +271,11 @@ impl Worker {
         let accepting = listen::accept(listener, places, stop, |stream, address, place| {
             let worker = Rc::clone(&self);
             connections.spawn_local(async move {
+                let counts = Arc::clone(&worker.shared.counts);
+                counts.connections_accepted.fetch_add(1, Relaxed);
+                counts.connections.fetch_add(1, Relaxed);
                 conn::serve(stream, address, worker).await;
+                counts.connections.fetch_sub(1, Relaxed);
                 drop(place);
             });
         });
