@@ -6,7 +6,7 @@
 //! driver through a bounded queue.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -16,6 +16,7 @@ use super::clock;
 use super::counters::{BoundedShard, Shard};
 use super::in_flight::{InFlightCount, TrialPlace};
 use super::rate_limit::{RateLimitCounters, RateLimits};
+use super::retries::Retries;
 use super::telemetry::feed::{Feed, Kind, Line};
 use super::telemetry::{Counts, events, moved};
 use crate::config::Config;
@@ -71,11 +72,20 @@ pub struct ServerRuntime {
     pub trial: TrialPlace,
     /// One for each worker.
     pub shards: Box<[Shard]>,
-    /// Whether its last reported request failed. While false, successes need
-    /// not be reported, unless it is on trial.
-    has_failed: AtomicBool,
+    /// How its last reported request ended, as one of the states below.
+    last: AtomicU8,
+    /// While it is on trial every success is reported.
     is_on_trial: AtomicBool,
 }
+
+/// It went well: further successes need not be reported.
+const WELL: u8 = 0;
+/// It failed.
+const FAILED: u8 = 1;
+/// Its answer began well and broke off: from now on it is only when answers
+/// have ended that they speak for the server, or each would be forgiven by the
+/// beginning of the next.
+const BROKE_OFF: u8 = 2;
 
 /// The state of the running proxy.
 #[derive(Debug)]
@@ -88,6 +98,10 @@ pub struct Shared {
     bounded: Box<[BoundedShard]>,
     /// For each worker, a copy of its sketch that is about a second old.
     hot_keys: Box<[ArcSwap<KeySketch>]>,
+    /// Requests that were sent again.
+    retries: Retries,
+    /// For each worker, tells it that another fleet is published.
+    is_published: Box<[Notify]>,
     reports: mpsc::Sender<Report>,
     reports_dropped: AtomicU64,
     /// What became of what the proxy tells about itself.
@@ -167,6 +181,8 @@ impl Shared {
             hot_keys: (0..n_workers)
                 .map(|_| ArcSwap::from_pointee(sketch.clone()))
                 .collect(),
+            retries: Retries::default(),
+            is_published: (0..n_workers).map(|_| Notify::new()).collect(),
             reports,
             reports_dropped: AtomicU64::new(0),
             counts: Arc::default(),
@@ -180,6 +196,16 @@ impl Shared {
     /// The fleet as published; workers keep a cache over this.
     pub fn fleet(&self) -> &ArcSwap<Fleet> {
         &self.fleet
+    }
+
+    /// Waits until another fleet is published; for the worker of this number.
+    pub async fn published(&self, worker: usize) {
+        self.is_published[worker].notified().await;
+    }
+
+    /// Requests that were sent again.
+    pub fn retries(&self) -> &Retries {
+        &self.retries
     }
 
     /// How many workers there are.
@@ -229,12 +255,32 @@ impl Shared {
     /// Free for a success after a success; never waits.
     pub fn report(&self, runtime: &ServerRuntime, term: Term, outcome: Outcome) {
         let verdict = Verdict::from(outcome);
-        let is_failure = verdict != Verdict::Good;
-        let is_news = is_failure || runtime.has_failed.load(Relaxed);
-        if !is_news && !runtime.is_on_trial.load(Relaxed) {
-            return;
+        let last = runtime.last.load(Relaxed);
+        match (verdict, last) {
+            (Verdict::Good, BROKE_OFF) => return,
+            (Verdict::Good, WELL) if !runtime.is_on_trial.load(Relaxed) => return,
+            (Verdict::Good, _) => runtime.last.store(WELL, Relaxed),
+            (_, BROKE_OFF) => {}
+            _ => runtime.last.store(FAILED, Relaxed),
         }
-        runtime.has_failed.store(is_failure, Relaxed);
+        self.hand_over(runtime, term, verdict);
+    }
+
+    /// An answer that was reported as good has broken off.
+    pub fn report_broken_off(&self, runtime: &ServerRuntime, term: Term) {
+        runtime.last.store(BROKE_OFF, Relaxed);
+        self.hand_over(runtime, term, Verdict::Failed);
+    }
+
+    /// An answer has ended well. Free unless one broke off before.
+    pub fn report_whole(&self, runtime: &ServerRuntime, term: Term) {
+        if runtime.last.load(Relaxed) == BROKE_OFF {
+            runtime.last.store(WELL, Relaxed);
+            self.hand_over(runtime, term, Verdict::Good);
+        }
+    }
+
+    fn hand_over(&self, runtime: &ServerRuntime, term: Term, verdict: Verdict) {
         if self.reports.try_send((runtime.id, term, verdict)).is_err() {
             self.reports_dropped.fetch_add(1, Relaxed);
         }
@@ -451,6 +497,7 @@ impl Shared {
             || !Arc::ptr_eq(&control.config, &published.config)
         {
             self.fleet.store(Arc::new(control.fleet(self.n_workers())));
+            self.is_published.iter().for_each(Notify::notify_one);
         }
         probes
     }
@@ -537,8 +584,8 @@ impl Control {
                         server: entry.server.clone(),
                         in_flight: InFlightCount::default(),
                         shards: (0..n_workers).map(|_| Shard::default()).collect(),
+                        last: AtomicU8::new(WELL),
                         trial: TrialPlace::default(),
-                        has_failed: AtomicBool::new(false),
                         is_on_trial: AtomicBool::new(false),
                     }),
                     counted: Counted::default(),

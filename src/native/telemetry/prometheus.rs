@@ -18,6 +18,7 @@ use crate::engine::{
     RoutingTable, ServerSnapshot, Snapshot, Standing, bucket_end_micros,
 };
 use crate::native::rate_limit::RateLimitCounters;
+use crate::native::retries::{Reason, RetryCounts};
 
 /// What the text is.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -37,6 +38,7 @@ pub fn text(
     hot_keys: KeyCounts,
     bounded: BoundedCounters,
     rate_limits: Vec<RateLimitCounters>,
+    retries: RetryCounts,
 ) -> String {
     let mut registry = Registry::with_prefix("ringway");
     registry.register_collector(Box::new(Figures {
@@ -46,6 +48,7 @@ pub fn text(
         hot_keys,
         bounded,
         rate_limits,
+        retries,
     }));
     let mut text = String::new();
     // Writing to a text does not fail.
@@ -61,6 +64,7 @@ struct Figures {
     hot_keys: KeyCounts,
     bounded: BoundedCounters,
     rate_limits: Vec<RateLimitCounters>,
+    retries: RetryCounts,
 }
 
 impl Collector for Figures {
@@ -71,6 +75,7 @@ impl Collector for Figures {
         self.hot_keys(&mut out)?;
         self.bounded(&mut out)?;
         self.rate_limits(&mut out)?;
+        self.retries(&mut out)?;
         self.traffic(&mut out)
     }
 }
@@ -186,6 +191,20 @@ impl Figures {
             out.counters(name, help, each)?;
         }
         Ok(())
+    }
+
+    fn retries(&self, out: &mut Writer<'_>) -> fmt::Result {
+        let reasons = Reason::ALL.into_iter().zip(self.retries.by_reason);
+        out.counters(
+            "retries",
+            "Requests that were sent to a further server, by what went wrong at the one before.",
+            reasons.map(|(reason, n)| (vec![("reason", reason.as_str())], n)),
+        )?;
+        out.counters(
+            "retry_budget_exhausted",
+            "Requests that were not sent again because the budget was used up.",
+            [(Vec::new(), self.retries.budget_exhausted)],
+        )
     }
 
     fn servers(&self, out: &mut Writer<'_>) -> fmt::Result {
