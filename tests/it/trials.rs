@@ -6,8 +6,8 @@ use std::sync::{Arc, Barrier, Condvar, Mutex};
 use std::time::Duration;
 
 use ringway::engine::{
-    AdminState, Algorithm, Command, Compat, Events, Idle, LoadBalancer, LoadFactor, Loads,
-    Observation, Outcome, Position, Reason, Server, ServerName, Settings, Spread, Standing,
+    AdminState, Algorithm, Command, Compat, Events, Idle, Keyless, LoadBalancer, LoadFactor, Loads,
+    Observation, Outcome, Picker, Position, Reason, Server, ServerName, Settings, Spread, Standing,
     TableSize, Term, Timestamp, Verdict,
 };
 use ringway::native::driver;
@@ -162,6 +162,31 @@ fn without_a_key_too_and_a_retry_goes_there_last() {
     assert_eq!(tried.len(), 4);
     assert_eq!(name_of(tried[0]), name("a"));
     assert_eq!(name_of(tried[3]), name("b"));
+}
+
+#[test]
+fn by_the_rules_without_keys_too() {
+    for rule in [
+        Keyless::LeastConnections,
+        Keyless::ResponseTime,
+        Keyless::RoundRobin,
+        Keyless::Random,
+    ] {
+        let mut lb = fleet(Settings {
+            algorithm: Algorithm::Keyless(rule),
+            ..Settings::default()
+        });
+        put_b_on_trial(&mut lb);
+        let (table, mut picker) = (lb.table(), Picker::new(7));
+        let b = table.members(false)[1];
+        for _ in 0..100 {
+            let trial = table.pick(&mut picker, &lb, &[]).expect("a server");
+            assert_eq!((trial.server, trial.is_trial), (b, true), "{rule:?}");
+            let other = table.pick(&mut picker, &AllTrialsTaken, &[]);
+            let other = other.expect("a server");
+            assert!(other.server != b && !other.is_trial, "{rule:?}");
+        }
+    }
 }
 
 #[test]
