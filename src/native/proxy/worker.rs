@@ -223,13 +223,13 @@ impl Loads for Seen<'_> {
         self.fleet.in_flight(server)
     }
 
+    fn has_trial(&self, server: ServerIndex, term: Term) -> bool {
+        self.fleet.has_trial(server, term)
+    }
+
     fn latency(&self, server: ServerIndex) -> u64 {
         let latencies = &self.fleet.servers[server.as_usize()].latencies;
         latencies[self.worker].read().mean(self.now)
-    }
-
-    fn has_trial(&self, server: ServerIndex, term: Term) -> bool {
-        self.fleet.has_trial(server, term)
     }
 }
 
