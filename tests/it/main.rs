@@ -41,6 +41,8 @@ mod retries;
 mod simulation;
 /// Keys that come back and leave bit by bit.
 mod slow_start;
+/// What a server gets when its ejection is over.
+mod trials;
 
 /// The program as a user starts it.
 mod cli;
