@@ -19,6 +19,10 @@ use super::upstream;
 pub(super) struct Ahead {
     /// Mostly it all comes in one piece.
     first: Option<Bytes>,
+    #[expect(
+        clippy::box_collection,
+        reason = "answers are moved about, and hardly one has a second piece"
+    )]
     further: Option<Box<VecDeque<Bytes>>>,
 }
 
