@@ -22,6 +22,8 @@ use super::settings::Settings;
 mod backup;
 mod bounded;
 use bounded::AtBound;
+mod pick;
+use pick::Lots;
 mod spread;
 pub use spread::{SPREAD_MAX, Spread};
 mod trial;
@@ -42,6 +44,15 @@ impl ServerIndex {
 pub trait Loads {
     /// Requests in flight at `server`.
     fn in_flight(&self, server: ServerIndex) -> u32;
+
+    /// How long `server` takes to answer, as [`PeakEwma::mean`] has it now; 0 where
+    /// that is not known or, as is the default, not measured.
+    ///
+    /// [`PeakEwma::mean`]: super::PeakEwma::mean
+    fn latency(&self, server: ServerIndex) -> u64 {
+        let _ = server;
+        0
+    }
 
     /// Whether a request is in flight at `server` that was sent in `term`, where
     /// it is on trial: it gets no other one meanwhile. Requests of earlier terms
@@ -159,6 +170,8 @@ pub enum Reason {
     Chosen,
     /// It would be the answer if those before it were not there.
     Next,
+    /// By a rule without keys: any request may go to it.
+    Usable,
     /// It may not be used while others may.
     NotUsable(Standing),
     /// It is a backup, and a primary server can be used.
@@ -195,6 +208,8 @@ pub struct RoutingTable {
     /// By rank in `layout`: which keys are admitted; `None` while every usable
     /// server admits all of its keys, which is nearly always.
     gates: Option<Box<[Gate]>>,
+    /// By a rule without keys: who is drawn how often.
+    lots: Option<Lots>,
     /// Who is on trial beside the usable servers; mostly nobody.
     trials: Option<Box<Trials>>,
     /// The capacities of the usable servers together.
@@ -276,13 +291,16 @@ impl RoutingTable {
                 .map(|entry| Gate::new(&entry.server.name, entry.admission))
                 .collect()
         });
+        let is_keyless = matches!(settings.algorithm, Algorithm::Keyless(_));
         Self {
             version,
             rules: TableRules {
                 algorithm: settings.algorithm.clone(),
                 virtual_nodes: settings.virtual_nodes,
-                load_factor: settings.load_factor,
+                // A bound sends requests on to the next candidate of their key.
+                load_factor: settings.load_factor.filter(|_| !is_keyless),
             },
+            lots: is_keyless.then(|| Lots::new(&usable, &servers)),
             layout: Arc::clone(if uses_backup { &backup } else { &primary }),
             servers: servers.into(),
             primary,
@@ -353,7 +371,8 @@ impl RoutingTable {
     /// bound. Where nobody admits the key, it is the first that is eligible; for
     /// a request without a key, and where all are at their bounds, the usable
     /// one with the fewest requests in flight for its capacity (the first by
-    /// name of equals).
+    /// name of equals). So it is by a rule without keys, too: those are asked by
+    /// [`Self::pick`].
     ///
     /// A server on trial gets the first request of its own keys, or without a
     /// key, and no other before that has ended.
@@ -379,19 +398,24 @@ impl RoutingTable {
             (None, _) => self.least_loaded(loads, tried),
         };
         found
+            .or_else(|| self.without_keys(loads, tried))
             .map(|server| self.unbounded(server))
             .map_or_else(|| self.last_resort(loads, tried), Ok)
     }
 
     /// All servers in the order the key at `position` prefers them, with the
     /// reason why each is the answer or not, for a request that was `tried`
-    /// before at these: the primaries in the key's order, then the backups.
+    /// before at these: the primaries in the key's order, then the backups. By a
+    /// rule without keys they are in order of their names, and none is the answer.
     pub fn explain(
         &self,
         position: Position,
         loads: &impl Loads,
         tried: &[ServerIndex],
     ) -> Vec<Candidate> {
+        if self.keyless().is_some() {
+            return self.explain_keyless(tried);
+        }
         let route = self.route(Some(position), loads, tried);
         let chosen = route.map(|route| route.server).ok();
         let uses_backup = Arc::ptr_eq(&self.layout, &self.backup);
@@ -417,15 +441,24 @@ impl RoutingTable {
                 } else if may_use {
                     self.above_bound(server, loads, n_in_flight)
                         .unwrap_or(Reason::Next)
-                } else if is_backup && standing == Standing::Eligible {
-                    Reason::Backup
                 } else {
-                    Reason::NotUsable(standing)
+                    self.why_not_usable(server)
                 };
                 Candidate { server, reason }
             }));
         }
         candidates
+    }
+
+    fn why_not_usable(&self, server: ServerIndex) -> Reason {
+        let TableServer {
+            server, standing, ..
+        } = self.server(server);
+        if server.backup && *standing == Standing::Eligible {
+            Reason::Backup
+        } else {
+            Reason::NotUsable(*standing)
+        }
     }
 
     /// What changed hands since the table `before` while everybody is eligible:
@@ -524,6 +557,12 @@ impl RoutingTable {
     fn is_any_untried(&self, tried: &[ServerIndex]) -> bool {
         let mut usable = self.usable.iter().flatten();
         usable.any(|server| !tried.contains(server))
+    }
+
+    /// What [`Self::route`] answers by a rule without keys.
+    #[cold]
+    fn without_keys(&self, loads: &impl Loads, tried: &[ServerIndex]) -> Option<ServerIndex> {
+        self.keyless().and_then(|_| self.least_loaded(loads, tried))
     }
 
     fn least_loaded(&self, loads: &impl Loads, tried: &[ServerIndex]) -> Option<ServerIndex> {

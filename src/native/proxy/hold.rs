@@ -21,7 +21,7 @@ pub(super) struct Ahead {
     first: Option<Bytes>,
     #[expect(
         clippy::box_collection,
-        reason = "answers are moved about, and hardly one has a second piece"
+        reason = "rare, and a part of every answer in flight"
     )]
     further: Option<Box<VecDeque<Bytes>>>,
 }
