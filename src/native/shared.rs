@@ -90,7 +90,7 @@ pub struct ServerRuntime {
     pub latencies: Box<[LatencyShard]>,
     /// How its last reported request ended, as one of the states below.
     last: AtomicU8,
-    /// Whether it is on trial: then successes are reported too.
+    /// While it is on trial every success is reported.
     is_on_trial: AtomicBool,
 }
 
@@ -284,8 +284,8 @@ impl Shared {
         let verdict = Verdict::from(outcome);
         let last = runtime.last.load(Relaxed);
         match (verdict, last) {
-            (Verdict::Good, WELL) if !runtime.is_on_trial.load(Relaxed) => return,
             (Verdict::Good, BROKE_OFF) => return,
+            (Verdict::Good, WELL) if !runtime.is_on_trial.load(Relaxed) => return,
             (Verdict::Good, _) => runtime.last.store(WELL, Relaxed),
             (_, BROKE_OFF) => {}
             _ => runtime.last.store(FAILED, Relaxed),

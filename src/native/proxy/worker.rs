@@ -497,10 +497,11 @@ impl WorkerFleet {
     }
 
     /// Where a request goes now, of the servers not yet tried, counted in
-    /// there; a backup one when all others were tried. With bounded loads another
-    /// worker may take the last place between the question and the answer, and
-    /// so with the one place at a server on trial; then it is asked again, and
-    /// somebody has gone on. What bounded loads did is counted in `bounded`.
+    /// there; a backup one when all others were tried. With bounded loads
+    /// another worker may take the last place between the question and the
+    /// answer, and so with the one place at a server on trial; then it is asked
+    /// again, and somebody has gone on. What bounded loads did is counted in
+    /// `bounded`.
     pub(super) fn enter(
         &self,
         key: Option<Position>,
