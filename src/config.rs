@@ -36,6 +36,9 @@ pub use rate_limit::{LimitedBy, Rate, RateLimit, RateLimitRule};
 mod section;
 use section::section;
 
+mod upgrades;
+pub use upgrades::{Protocol, Upgrades};
+
 mod values;
 pub use crate::wire::RequestPath;
 pub use values::{Network, Part, Seconds, Secret, Whole};
@@ -112,6 +115,11 @@ pub struct Config {
     #[schemars(default)]
     #[cfg_attr(test, ts(type = "RateLimitRule | RateLimitRule[]", optional))]
     pub rate_limit: RateLimit,
+    /// Connections that change over to another protocol.
+    #[deserr(default)]
+    #[schemars(default)]
+    #[cfg_attr(test, ts(optional, as = "Option<_>"))]
+    pub upgrades: Upgrades,
     /// A line for each request.
     #[deserr(default)]
     #[schemars(default)]
@@ -290,6 +298,9 @@ section! {
         client_header: Seconds ["number"] = Seconds::whole(10),
         /// For the next request on a client's connection; default 60.
         client_idle: Seconds ["number"] = Seconds::whole(60),
+        /// For a byte in either direction on a connection that has changed over
+        /// to another protocol; default 3600.
+        tunnel_idle: Seconds ["number"] = Seconds::whole(3600),
     }
 }
 

@@ -34,6 +34,7 @@ const APPLIED: &[&str] = &[
     "retries",
     "routing",
     "timeouts",
+    "upgrades",
 ];
 
 /// One setting that differs.

@@ -75,6 +75,8 @@ pub struct Shared {
     bounded: Box<[BoundedShard]>,
     /// For each worker, a copy of its sketch that is about a second old.
     hot_keys: Box<[ArcSwap<KeySketch>]>,
+    /// Connections that have changed over to another protocol, of all workers.
+    pub(super) tunnels: InFlightCount,
     reports: mpsc::Sender<(ServerId, Verdict)>,
     reports_dropped: AtomicU64,
     /// Wakes the driver after a change that may have brought a nearer deadline.
@@ -142,6 +144,7 @@ impl Shared {
             hot_keys: (0..n_workers)
                 .map(|_| ArcSwap::from_pointee(sketch.clone()))
                 .collect(),
+            tunnels: InFlightCount::default(),
             reports,
             reports_dropped: AtomicU64::new(0),
             is_changed: Notify::new(),
@@ -174,6 +177,11 @@ impl Shared {
         let mut sum = BoundedCounters::default();
         self.bounded.iter().for_each(|shard| shard.add_to(&mut sum));
         sum
+    }
+
+    /// How many connections have changed over to another protocol and are open.
+    pub fn n_tunnels(&self) -> u32 {
+        self.tunnels.number()
     }
 
     /// What limits on rates have counted since the start.

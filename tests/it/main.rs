@@ -31,6 +31,8 @@ mod reload;
 mod simulation;
 /// Keys that come back and leave bit by bit.
 mod slow_start;
+/// Connections that change over to another protocol: WebSocket and raw bytes.
+mod tunnels;
 
 /// The program as a user starts it.
 mod cli;

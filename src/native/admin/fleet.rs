@@ -44,6 +44,7 @@ pub(super) fn prometheus(call: &Call) -> Answer {
         shared.hot_keys(),
         shared.bounded_counters(),
         shared.rate_limit_counters(),
+        shared.n_tunnels(),
     );
     Ok(answer(StatusCode::OK, prometheus::CONTENT_TYPE, text))
 }

@@ -3,6 +3,7 @@
 
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -10,10 +11,12 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::conn::Client;
+use super::upgrade::Tunnel;
 use super::upstream;
 use super::worker::WorkerServer;
 use crate::engine::Outcome;
 use crate::native::clock;
+use crate::native::shared::ServerRuntime;
 use crate::native::telemetry::access_log::Entry;
 
 /// The body of a request on its way to a server.
@@ -71,20 +74,38 @@ impl Drop for RequestBody {
 
 /// One request in flight at a server, from its attempt until its answer's body
 /// has ended or was dropped.
-pub(super) struct InFlight(Rc<WorkerServer>);
+pub(super) struct InFlight(Option<Rc<WorkerServer>>);
 
 impl InFlight {
     /// Counts a request in; with a `bound` only while fewer than that are in
     /// flight there, all workers together.
     pub(super) fn enter(server: &Rc<WorkerServer>, bound: Option<u32>) -> Option<Self> {
         let is_in = server.runtime.in_flight.enter(bound);
-        is_in.then(|| Self(Rc::clone(server)))
+        is_in.then(|| Self(Some(Rc::clone(server))))
+    }
+
+    /// The same request, counted on without what this thread keeps for the
+    /// server: that may leave the fleet long before the request ends.
+    pub(super) fn apart(mut self) -> Option<InFlightApart> {
+        let server = self.0.take()?;
+        Some(InFlightApart(Arc::clone(&server.runtime)))
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.runtime.in_flight.leave();
+        if let Some(server) = &self.0 {
+            server.runtime.in_flight.leave();
+        }
+    }
+}
+
+/// One request in flight at a server that may have left the fleet.
+pub(super) struct InFlightApart(Arc<ServerRuntime>);
+
+impl Drop for InFlightApart {
+    fn drop(&mut self) {
+        self.0.in_flight.leave();
     }
 }
 
@@ -99,6 +120,8 @@ pub(super) struct ResponseBody {
 enum Source {
     Server(upstream::Body, InFlight),
     Proxy(Option<Bytes>),
+    /// There is none; with its end the client's connection becomes a tunnel.
+    Tunnel(Option<Tunnel>),
 }
 
 impl ResponseBody {
@@ -115,6 +138,15 @@ impl ResponseBody {
     pub(super) fn of_proxy(text: Bytes, client: Rc<Client>) -> Self {
         Self {
             source: Source::Proxy(Some(text)),
+            client,
+            entry: None,
+        }
+    }
+
+    /// No body, and behind it a tunnel.
+    pub(super) fn of_tunnel(tunnel: Tunnel, client: Rc<Client>) -> Self {
+        Self {
+            source: Source::Tunnel(Some(tunnel)),
             client,
             entry: None,
         }
@@ -138,15 +170,16 @@ impl Body for ResponseBody {
         let frame = match &mut this.source {
             Source::Server(body, in_flight) => {
                 let frame = Pin::new(body).poll_frame(cx);
-                if let Poll::Ready(Some(Err(_))) = &frame {
+                if let (Poll::Ready(Some(Err(_))), Some(server)) = (&frame, &in_flight.0) {
                     // It was counted by its status; that it broke off speaks
                     // against the server all the same.
-                    let server = &in_flight.0.runtime;
-                    this.client.worker.shared.report(server, Outcome::NoAnswer);
+                    let shared = &this.client.worker.shared;
+                    shared.report(&server.runtime, Outcome::NoAnswer);
                 }
                 frame
             }
             Source::Proxy(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
+            Source::Tunnel(_) => Poll::Ready(None),
         };
         if let (Some(entry), Poll::Ready(Some(Ok(frame)))) = (&mut this.entry, &frame) {
             entry.n_bytes += frame.data_ref().map_or(0, Bytes::len) as u64;
@@ -158,6 +191,7 @@ impl Body for ResponseBody {
         match &self.source {
             Source::Server(body, _) => body.is_end_stream(),
             Source::Proxy(text) => text.is_none(),
+            Source::Tunnel(_) => true,
         }
     }
 
@@ -165,6 +199,7 @@ impl Body for ResponseBody {
         match &self.source {
             Source::Server(body, _) => body.size_hint(),
             Source::Proxy(text) => SizeHint::with_exact(text.as_ref().map_or(0, Bytes::len) as u64),
+            Source::Tunnel(_) => SizeHint::with_exact(0),
         }
     }
 }
@@ -172,6 +207,13 @@ impl Body for ResponseBody {
 impl Drop for ResponseBody {
     fn drop(&mut self) {
         self.client.answer_ended();
+        if let Source::Tunnel(tunnel) = &mut self.source
+            && let Some(mut tunnel) = tunnel.take()
+        {
+            tunnel.log(self.entry.take());
+            self.client.tunnel.set(Some(Box::new(tunnel)));
+            return;
+        }
         if let (Some(mut entry), Some(log)) = (self.entry.take(), &self.client.worker.access_log) {
             entry.ended(clock::now());
             log.write(*entry);

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::rc::Rc;
 
 use http::header::HOST;
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
+use http::{HeaderName, HeaderValue, Method, Request, Response, Version};
 use hyper::body::{Body, Incoming};
 
 use super::body::{RequestBody, ResponseBody};
@@ -13,6 +13,7 @@ use super::error::ProxyError;
 use super::explanation::Explanation;
 use super::headers;
 use super::rate_limit;
+use super::upgrade;
 use super::upstream::{AttemptWaits, Connection, Exchange};
 use super::worker::WorkerFleet;
 use crate::engine::{NoServer, Outcome, Position};
@@ -66,6 +67,7 @@ async fn forward(
     let debug = rules.config.routing.debug_header;
     let mut explanation = debug.then(|| Explanation::new(client, &fleet, &head, key));
     let n_fields = head.headers.len();
+    let upgrade = rules.upgrades.asked(&mut head);
     let has_host = headers::prepare_request(
         &mut head,
         &client.fields,
@@ -76,6 +78,7 @@ async fn forward(
         entry.request_id = head.headers.get(&headers::X_REQUEST_ID).cloned();
     }
     head.version = Version::HTTP_11;
+    upgrade::ask(upgrade.as_ref(), &mut head.headers);
     let method = head.method.clone();
     let has_body = !body.is_end_stream();
     let waits = AttemptWaits {
@@ -108,7 +111,7 @@ async fn forward(
             .await;
         let took = clock::now().since(sent);
         let failure = match result {
-            Ok(response) => {
+            Ok(mut response) => {
                 let outcome = Outcome::Status(response.status().as_u16());
                 server.record(outcome, took);
                 worker.shared.report(&server.runtime, outcome);
@@ -125,10 +128,14 @@ async fn forward(
                         (&X_RINGWAY_EXPLAIN, value),
                     ]
                 });
-                let mut response = answer(response, fields)?;
+                let switched = upgrade::switched(&mut response, upgrade.as_ref())?;
+                let mut response = answer(response, fields);
                 rate_limit::tell(&told, response.headers_mut());
-                return Ok(response
-                    .map(|body| ResponseBody::of_server(body, in_flight, Rc::clone(client))));
+                return Ok(match switched {
+                    None => response
+                        .map(|body| ResponseBody::of_server(body, in_flight, Rc::clone(client))),
+                    Some(switched) => switched.answer(response, in_flight, client),
+                });
             }
             Err(failure) => failure,
         };
@@ -140,7 +147,7 @@ async fn forward(
             return Err(failure.error());
         }
         if request.is_none() && !has_body {
-            request = again(client, &fleet, &method, key, n_fields);
+            request = again(client, &fleet, &method, key, n_fields, upgrade.as_ref());
         }
         if request.is_none() {
             return Err(failure.error());
@@ -167,6 +174,7 @@ fn again(
     method: &Method,
     key: Option<Position>,
     n_fields: usize,
+    upgrade: Option<&HeaderValue>,
 ) -> Option<Request<RequestBody>> {
     let (mut head, ()) = client.head_bytes.parse()?.into_parts();
     let key_now = client.key(fleet, &head);
@@ -177,6 +185,7 @@ fn again(
     let new_id = || client.worker.request_ids.next();
     headers::prepare_request(&mut head, &client.fields, new_id, || false).ok()?;
     head.version = Version::HTTP_11;
+    upgrade::ask(upgrade, &mut head.headers);
     Some(Request::from_parts(head, RequestBody::empty()))
 }
 
@@ -184,18 +193,14 @@ fn again(
 fn answer<B>(
     mut response: Response<B>,
     debug: Option<[(&HeaderName, HeaderValue); 3]>,
-) -> Result<Response<B>, ProxyError> {
-    // Nothing was asked to be upgraded, so this is no answer to it.
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        return Err(ProxyError::BadAnswer);
-    }
+) -> Response<B> {
     *response.version_mut() = Version::HTTP_11;
     let headers = response.headers_mut();
     headers::prepare_response(headers);
     for (name, value) in debug.into_iter().flatten() {
         headers.insert(name, value);
     }
-    Ok(response)
+    response
 }
 
 #[cold]

@@ -16,11 +16,12 @@
 //! - `explanation`: what the debug header says;
 //! - `head_bytes`: a request's head as it came, for the rare cases that need it;
 //! - `body`: bodies on their way, and what ends with them;
-//! - `upstream`: the leg to the servers, behind one trait.
+//! - `upstream`: the leg to the servers, behind one trait;
+//! - `upgrade`: connections that change over to another protocol.
 //!
-//! TLS will stand between `listen` and `conn`, tunnels (`upgrade`) and limits
-//! on rates and load beside `handler`; HTTP/2 is another way into `handler`
-//! and another implementation of the trait in `upstream`.
+//! TLS will stand between `listen` and `conn`, limits on load beside `handler`;
+//! HTTP/2 is another way into `handler` and another implementation of the trait
+//! in `upstream`.
 
 mod body;
 mod conn;
@@ -35,6 +36,7 @@ mod rate_limit;
 mod request_id;
 mod retry;
 mod timer;
+mod upgrade;
 mod upstream;
 mod worker;
 

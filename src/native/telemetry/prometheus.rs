@@ -37,6 +37,7 @@ pub fn text(
     hot_keys: KeyCounts,
     bounded: BoundedCounters,
     rate_limits: Vec<RateLimitCounters>,
+    n_tunnels: u32,
 ) -> String {
     let mut registry = Registry::with_prefix("ringway");
     registry.register_collector(Box::new(Figures {
@@ -46,6 +47,7 @@ pub fn text(
         hot_keys,
         bounded,
         rate_limits,
+        n_tunnels,
     }));
     let mut text = String::new();
     // Writing to a text does not fail.
@@ -61,6 +63,7 @@ struct Figures {
     hot_keys: KeyCounts,
     bounded: BoundedCounters,
     rate_limits: Vec<RateLimitCounters>,
+    n_tunnels: u32,
 }
 
 impl Collector for Figures {
@@ -107,6 +110,11 @@ impl Figures {
             "ring_peak_to_mean",
             "The largest ratio of a primary server's share to its fair one.",
             layout.balance().peak_to_mean,
+        )?;
+        out.gauge(
+            "tunnels",
+            "Connections that have changed over to another protocol, such as WebSocket.",
+            self.n_tunnels.into(),
         )?;
         out.counters(
             "reports_dropped",
