@@ -107,7 +107,8 @@ pub(super) async fn serve(stream: TcpStream, address: SocketAddr, worker: Rc<Wor
     // What the client has sent since is hyper's up to here, and the tunnel's now.
     let early = connection.into_parts().read_buf;
     if let (Ended::Whole, Ok(stream)) = (ended, Rc::try_unwrap(stream)) {
-        tunnel.run(&client, stream.into_inner(), early).await;
+        // Apart, so that connections that become none do not have room for one.
+        Box::pin(tunnel.run(&client, stream.into_inner(), early)).await;
     }
 }
 
