@@ -11,6 +11,8 @@ mod algorithms;
 mod api;
 /// Bounded loads: the engine's answers, the counts that workers share, a proxy.
 mod bounds;
+/// Raw requests, and what becomes of each.
+mod corpus;
 /// The golden vectors, which other languages replay too.
 mod golden;
 /// Hot keys through a running proxy.

@@ -7,7 +7,7 @@
 use core::fmt;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
 
 use super::rate_limit;
@@ -25,6 +25,9 @@ pub(super) enum ProxyError {
     RateLimited(Allowance),
     /// `CONNECT`: this is no forward proxy.
     Connect,
+    /// `Max-Forwards` let it come here and no further, so it is for the proxy
+    /// itself.
+    LastStep,
     /// There was nowhere to send it.
     NoServer(NoServer),
     /// The last server that was tried could not be connected to.
@@ -47,6 +50,7 @@ impl ProxyError {
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Connect => StatusCode::METHOD_NOT_ALLOWED,
+            Self::LastStep => StatusCode::OK,
             Self::NoServer(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::ConnectFailed | Self::Broken | Self::BadAnswer => StatusCode::BAD_GATEWAY,
             Self::ConnectTimeout | Self::AnswerTimeout => StatusCode::GATEWAY_TIMEOUT,
@@ -72,11 +76,16 @@ impl ProxyError {
                 headers.insert(RETRY_AFTER, allowance.wait().into());
                 rate_limit::tell(&[allowance], headers);
             }
-            Self::Connect => {
+            Self::Connect | Self::LastStep => {
                 headers.insert(
                     ALLOW,
                     HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
                 );
+            }
+            // Where such a request ends, programs may differ: what comes behind
+            // it is not read (RFC 9112, section 11.2).
+            Self::BadRequest(_) => {
+                headers.insert(CONNECTION, HeaderValue::from_static("close"));
             }
             _ => {}
         }
@@ -94,6 +103,7 @@ impl fmt::Display for ProxyError {
                 return write!(f, "too many requests: try again in {wait} s");
             }
             Self::Connect => "CONNECT is not offered here",
+            Self::LastStep => "this is a proxy, and Max-Forwards lets the request go no further",
             Self::NoServer(why) => return write!(f, "service unavailable: {why}"),
             Self::ConnectFailed => "bad gateway: the server could not be connected to",
             Self::ConnectTimeout => "gateway timeout: the server could not be connected to in time",
@@ -114,6 +124,7 @@ mod tests {
             (ProxyError::BadRequest("x"), 400),
             (ProxyError::BodyTimeout, 408),
             (ProxyError::Connect, 405),
+            (ProxyError::LastStep, 200),
             (ProxyError::NoServer(NoServer::Empty), 503),
             (ProxyError::ConnectFailed, 502),
             (ProxyError::Broken, 502),

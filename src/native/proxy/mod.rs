@@ -9,8 +9,9 @@
 //! - `worker`: what a thread has; its view of the fleet; start and stop;
 //! - `timer`: the thread's deadlines;
 //! - `conn`: one client's connection, and how long it may do nothing;
-//! - `handler`: one request, from its key over its attempts to its answer;
 //! - `rate_limit`: whether it comes in at all;
+//! - `handler`: one request, from its key to its answer;
+//! - `attempts`: where it is sent, and sent again;
 //! - `hash_key`, `headers`, `retry`, `error`, `request_id`: the rules
 //!   of that, pure;
 //! - `explanation`: what the debug header says;
@@ -23,6 +24,7 @@
 //! HTTP/2 is another way into `handler` and another implementation of the trait
 //! in `upstream`.
 
+mod attempts;
 mod body;
 mod conn;
 mod error;

@@ -365,6 +365,11 @@ impl WorkerFleet {
         &self.fleet.table
     }
 
+    /// The server at `index`, which must be of this fleet.
+    pub(super) fn server(&self, index: ServerIndex) -> &Rc<WorkerServer> {
+        &self.servers[index.as_usize()]
+    }
+
     /// Why a key goes where it goes now, after these were tried.
     pub(super) fn explain(&self, key: Position, tried: &[ServerIndex]) -> Vec<Candidate> {
         self.fleet.table.explain(key, &*self.fleet, tried)

@@ -7,6 +7,7 @@ pub(crate) mod echo;
 pub(crate) mod fuzz;
 pub(crate) mod json_text;
 pub(crate) mod origin;
+pub(crate) mod program;
 pub(crate) mod proxy;
 pub(crate) mod rng;
 pub(crate) mod schema;
