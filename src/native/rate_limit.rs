@@ -474,6 +474,7 @@ mod tests {
         assert_eq!(n_admitted, 1004, "it is remembered among a million");
         let table = limit.limiter.into_state_store();
         assert_eq!(size_of::<Set>(), 16 * WAYS);
+        assert!(AtomicU128::is_lock_free(), "not on this processor");
         assert_eq!(size_of_val(&*table.sets), 16 * 10_000);
         let known = n_known(&table);
         assert!((9_000..=10_000).contains(&known), "{known}");
