@@ -418,11 +418,11 @@ fn who_does_not_read_holds_the_other_back() {
 #[test]
 fn a_tunnel_may_rest_only_so_long() {
     let (origin, handed) = handing();
-    let settings = format!(r#"{BY_PATH}, "timeouts": {{"tunnel_idle": 0.4, "client_idle": 0.1}}"#);
+    let settings = format!(r#"{BY_PATH}, "timeouts": {{"tunnel_idle": 1, "client_idle": 0.1}}"#);
     let proxy = Proxy::start(&[("a", origin.address)], &settings);
     let (mut client, mut server) = tunnel(&proxy, &handed);
     // A word from either now and then is enough.
-    for i in 0..8 {
+    for i in 0..12 {
         std::thread::sleep(Duration::from_millis(100));
         let mut word = [0; 1];
         if i % 2 == 0 {
