@@ -142,6 +142,7 @@ fn the_schema_names_every_section() {
         "pool",
         "limits",
         "access_log",
+        "tracing",
         "api",
     ] {
         assert!(properties.contains_key(section), "{section}");
@@ -169,7 +170,7 @@ fn a_rate_limit_is_a_rule_or_a_list_and_its_burst_is_a_second_of_it() {
     let slow =
         rules(r#"{"servers": [], "rate_limit": {"per": "hash_key", "requests_per_second": 0.01}}"#);
     assert_eq!(slow.rules()[0].burst(), 1);
-    let nine = vec![r#"{"per": "client_ip", "requests_per_second": 1}"#; 9].join(",");
+    let nine = [r#"{"per": "client_ip", "requests_per_second": 1}"#; 9].join(",");
     assert_eq!(
         faults(&format!(r#"{{"servers": [], "rate_limit": [{nine}]}}"#)),
         ["rate_limit: 9 rules are not allowed; give at most 8"]

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use ts_rs::{Config as Style, TS, TypeVisitor};
 
-use super::{AlgorithmName, Config, PlanSpec, RateLimitRule, ServerKey};
+use super::{AccessLogFormat, AlgorithmName, Config, PlanSpec, RateLimitRule, ServerKey};
 use crate::wire::{
     ChangeView, EventView, ExplainView, FaultView, HealthView, HotKeysView, MetricsView, PlanView,
     ProblemView, ReloadView, RequestSpec, RingView, ServerSpec, ServersView, StateSpec, WeightSpec,
@@ -106,6 +106,7 @@ fn typescript_is_that_of_the_shapes() {
     all.visit::<ServerKey>();
     all.visit::<AlgorithmName>();
     all.visit::<RateLimitRule>();
+    all.visit::<AccessLogFormat>();
     all.visit::<EventView>();
     all.visit::<ProblemView>();
     all.visit::<FaultView>();

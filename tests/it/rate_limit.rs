@@ -1,15 +1,14 @@
 //! Limits on rates, seen by clients on real sockets.
 
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ringway::config::{Config, LimitedBy};
-use ringway::native::telemetry::access_log::AccessLog;
+use ringway::config::{AccessLogFormat, Config, LimitedBy};
 use serde_json::json;
 
 use crate::support::api::Api;
 use crate::support::client::Client;
-use crate::support::origin::{After, Origin, ok};
+use crate::support::logged::text_of;
+use crate::support::origin::{After, Origin};
 use crate::support::proxy::Proxy;
 
 fn limited(rules: &str) -> String {
@@ -159,33 +158,13 @@ fn a_reload_changes_limits_and_who_was_refused_by_one_that_stays_still_is() {
 
 #[test]
 fn refused_requests_are_in_the_access_log() {
-    #[derive(Clone, Default)]
-    struct Sink(Arc<Mutex<Vec<u8>>>);
-    impl std::io::Write for Sink {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().expect("no panic").write(bytes)
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-    let sink = Sink::default();
-    let (log, writer) = AccessLog::to(sink.clone()).expect("a thread");
-    let origin = Origin::new(|_, stream| {
-        ok(stream, "a");
-        After::Keep
-    });
-    let rules = r#"{"per": "client_ip", "requests_per_second": 0.001, "burst": 1}"#;
+    let origin = Origin::named("a");
+    let rules = limited(r#"{"per": "client_ip", "requests_per_second": 0.001, "burst": 1}"#);
     let servers = [("a", origin.address)];
-    let mut proxy = Proxy::start_with(&servers, &limited(rules), 1, Some(&log));
-    let mut client = Client::connect(proxy.address);
-    client.get("/1");
-    client.get("/2");
-    proxy.stop();
-    proxy.join();
-    drop(log);
-    writer.join();
-    let text = String::from_utf8(sink.0.lock().expect("no panic").clone()).expect("text");
+    let text = text_of(&servers, &rules, AccessLogFormat::Json, |client| {
+        client.get("/1");
+        client.get("/2");
+    });
     let lines: Vec<serde_json::Value> = text
         .lines()
         .map(|line| serde_json::from_str(line).expect("JSON"))

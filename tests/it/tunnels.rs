@@ -8,9 +8,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ringway::config::Config;
+use ringway::config::{AccessLogFormat, Config};
 use ringway::engine::{AdminState, Command, ServerName, Weight};
-use ringway::native::telemetry::access_log::AccessLog;
 use serde_json::json;
 use tungstenite::handshake::derive_accept_key;
 use tungstenite::protocol::Role;
@@ -20,6 +19,7 @@ use tungstenite::{Error, Message, WebSocket};
 
 use crate::support::api::Api;
 use crate::support::client::Client;
+use crate::support::logged::text_of;
 use crate::support::origin::{After, Got, Origin, Refusing, ok};
 use crate::support::proxy::{Proxy, eventually};
 
@@ -100,21 +100,8 @@ fn says(socket: &mut WebSocket<TcpStream>, text: &str) {
 
 #[test]
 fn messages_of_any_kind_pass_and_the_close_is_clean() {
-    #[derive(Clone, Default)]
-    struct Sink(Arc<Mutex<Vec<u8>>>);
-    impl Write for Sink {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().expect("no panic").write(bytes)
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-    let sink = Sink::default();
-    let (log, writer) = AccessLog::to(sink.clone()).expect("a thread");
     let origin = echo();
-    let servers = [("a", origin.address)];
-    let mut proxy = Proxy::start_with(&servers, BY_PATH, 1, Some(&log));
+    let proxy = Proxy::start(&[("a", origin.address)], BY_PATH);
     let mut socket = connect(&proxy, "/chat?room=1");
     assert_eq!(proxy.in_flight(), 1);
     says(&mut socket, "hello");
@@ -149,21 +136,34 @@ fn messages_of_any_kind_pass_and_the_close_is_clean() {
     assert_eq!(got.all("upgrade"), ["websocket"]);
     assert_eq!(got.all("sec-websocket-version"), ["13"]);
     assert_eq!(got.all("via"), ["1.1 ringway"]);
-    proxy.stop();
-    proxy.join();
-    drop(log);
-    writer.join();
-    let text = String::from_utf8(sink.0.lock().expect("no panic").clone()).expect("text");
+}
+
+#[test]
+fn a_tunnel_has_its_line_in_the_access_log_when_it_has_ended() {
+    let origin = echo();
+    let servers = [("a", origin.address)];
+    let text = text_of(&servers, BY_PATH, AccessLogFormat::Json, |client| {
+        client.send(ASK);
+        assert_eq!(client.head().expect("an answer").status, 101);
+        let stream = client.stream.try_clone().expect("a handle");
+        let mut socket = WebSocket::from_raw_socket(stream, Role::Client, None);
+        says(&mut socket, "hello");
+        std::thread::sleep(Duration::from_millis(20));
+    });
     let line: serde_json::Value = serde_json::from_str(text.trim()).expect("one line of JSON");
-    assert_eq!(line["status"], 101);
-    assert_eq!(line["path"], "/chat?room=1");
+    assert_eq!(
+        (&line["status"], &line["path"]),
+        (&json!(101), &json!("/ws"))
+    );
     assert_eq!(
         (&line["server"], &line["attempts"]),
         (&json!("a"), &json!(1))
     );
-    let n_bytes = line["bytes"].as_u64().expect("a number");
-    assert!((3 << 20..4 << 20).contains(&n_bytes), "{n_bytes}");
-    assert!(line["total_ms"].as_f64() > line["head_ms"].as_f64());
+    // Two bytes of a frame's head, and the word.
+    assert_eq!(line["bytes"], 7);
+    let (head, total) = (line["head_ms"].as_f64(), line["total_ms"].as_f64());
+    let lasted = total.expect("a time") - head.expect("a time");
+    assert!(lasted >= 20.0, "{line}");
 }
 
 #[test]

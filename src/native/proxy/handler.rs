@@ -3,19 +3,21 @@
 use std::convert::Infallible;
 use std::rc::Rc;
 
-use http::{HeaderName, HeaderValue, Request, Response, Version};
+use http::{HeaderName, HeaderValue, Request, Response, Version, request};
 use hyper::body::{Body, Incoming};
 
-use super::attempts::{Attempts, Sent};
-use super::body::{RequestBody, ResponseBody};
+use super::attempts::{Attempts, Kept, Sent};
+use super::body::ResponseBody;
 use super::conn::Client;
 use super::error::ProxyError;
 use super::explanation::Explanation;
 use super::headers;
 use super::rate_limit;
 use super::upgrade;
+use super::upload::{RequestBody, Upload};
+use crate::config::Retries;
 use crate::native::clock;
-use crate::native::telemetry::access_log::Entry;
+use crate::native::telemetry::access_log::{AccessLog, Entry};
 
 /// Which server answered; only if configuration asks for it.
 static X_RINGWAY_SERVER: HeaderName = HeaderName::from_static("x-ringway-server");
@@ -33,7 +35,8 @@ pub(super) async fn handle(
         .worker
         .access_log
         .as_ref()
-        .map(|_| Box::new(Entry::new(&client.ip, &request, clock::now())));
+        .and_then(AccessLog::format)
+        .map(|format| Box::new(Entry::new(&client.ip, &request, clock::now(), format)));
     let mut response = match forward(&client, request, entry.as_deref_mut()).await {
         Ok(response) => response,
         Err(error) => error
@@ -76,16 +79,25 @@ async fn forward(
     }
     head.version = Version::HTTP_11;
     upgrade::ask(upgrade.as_ref(), &mut head.headers);
+    let has_body = !body.is_end_stream();
+    let mut kept = None;
+    let request = if has_body {
+        let (request, copy) = with_body(head, body, client, &rules.config.retries);
+        kept = copy;
+        request
+    } else {
+        Request::from_parts(head, RequestBody::Empty)
+    };
     let sent = Sent {
-        method: head.method.clone(),
+        method: request.method().clone(),
         key,
         spread,
         n_fields,
         has_host,
-        has_body: !body.is_end_stream(),
+        has_body,
+        kept,
         upgrade: upgrade.clone(),
     };
-    let request = Request::from_parts(head, RequestBody::new(body, client));
     let mut answered = Attempts::new(client, fleet, sent).run(request).await?;
     let n_attempts = answered.tried.len() + 1;
     let server = answered.fleet.server(answered.index);
@@ -109,6 +121,29 @@ async fn forward(
         None => response.map(|body| ResponseBody::of_server(body, in_flight, Rc::clone(client))),
         Some(switched) => switched.answer(response, in_flight, client),
     })
+}
+
+/// A request with a body, and what it can be made of again if it may be sent
+/// again once a server has seen it.
+fn with_body(
+    head: request::Parts,
+    body: Incoming,
+    client: &Rc<Client>,
+    retries: &Retries,
+) -> (Request<RequestBody>, Option<Box<Kept>>) {
+    let limit = retries.replay_buffer.number();
+    if !head.method.is_idempotent() || limit == 0 || retries.attempts.number() == 0 {
+        let body = RequestBody::Once(body, Rc::clone(client));
+        return (Request::from_parts(head, body), None);
+    }
+    // At most 16 MiB.
+    let upload = Upload::new(body, client, limit as usize);
+    let kept = Kept {
+        head: head.clone(),
+        upload: Rc::clone(&upload),
+    };
+    let request = Request::from_parts(head, upload.again());
+    (request, Some(Box::new(kept)))
 }
 
 /// Makes a server's answer one that the client gets.

@@ -421,7 +421,10 @@ mod tests {
                 &[],
             ),
             (&[("upgrade", "h2c"), ("proxy-authorization", "1")], &[]),
-            (&[("transfer-encoding", "Chunked")], &[]),
+            (
+                &[("transfer-encoding", "Chunked")],
+                &["transfer-encoding: chunked"],
+            ),
             (
                 &[("forwarded", "for=1.2.3.4"), ("x-forwarded-for", "1.2.3.4")],
                 &[],

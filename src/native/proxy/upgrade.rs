@@ -139,7 +139,7 @@ impl Switched {
 pub(super) struct Tunnel {
     server: Option<OnUpgrade>,
     /// It is a request in flight for as long as it lasts.
-    _in_flight: Option<InFlightApart>,
+    _in_flight: InFlightApart,
     shared: Arc<Shared>,
     worker: Rc<Worker>,
     entry: Option<Box<Entry>>,
@@ -207,7 +207,7 @@ impl Drop for Tunnel {
         if let (Some(mut entry), Some(log)) = (self.entry.take(), &self.worker.access_log) {
             entry.n_bytes = self.n_bytes.get();
             entry.ended(clock::now());
-            log.write(*entry);
+            log.write(entry);
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::engine::{
     RoutingTable, ServerSnapshot, Snapshot, Standing, bucket_end_micros,
 };
 use crate::native::rate_limit::RateLimitCounters;
+use crate::native::retries::{Reason, RetryCounts};
 
 /// What the text is.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -29,41 +30,35 @@ const BOUNDS: core::ops::RangeInclusive<u32> = 9..=25;
 /// The values of the label `class`, by [`Counters::by_class`].
 const CLASS_NAMES: [&str; CLASSES] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
 
-/// The text of `snapshot` and `table`.
-pub fn text(
-    snapshot: Snapshot,
-    table: Arc<RoutingTable>,
-    reports_dropped: u64,
-    hot_keys: KeyCounts,
-    bounded: BoundedCounters,
-    rate_limits: Vec<RateLimitCounters>,
-    n_tunnels: u32,
-) -> String {
+/// The text of `figures`.
+pub fn text(figures: Figures) -> String {
     let mut registry = Registry::with_prefix("ringway");
-    registry.register_collector(Box::new(Figures {
-        snapshot,
-        table,
-        reports_dropped,
-        hot_keys,
-        bounded,
-        rate_limits,
-        n_tunnels,
-    }));
+    registry.register_collector(Box::new(figures));
     let mut text = String::new();
     // Writing to a text does not fail.
     let _ = encode(&mut text, &registry);
     text
 }
 
+/// What is told.
 #[derive(Debug)]
-struct Figures {
-    snapshot: Snapshot,
-    table: Arc<RoutingTable>,
-    reports_dropped: u64,
-    hot_keys: KeyCounts,
-    bounded: BoundedCounters,
-    rate_limits: Vec<RateLimitCounters>,
-    n_tunnels: u32,
+pub struct Figures {
+    /// The fleet.
+    pub snapshot: Snapshot,
+    /// Where its keys go.
+    pub table: Arc<RoutingTable>,
+    /// Outcomes that were not judged.
+    pub reports_dropped: u64,
+    /// The hottest keys.
+    pub hot_keys: KeyCounts,
+    /// What bounded loads did.
+    pub bounded: BoundedCounters,
+    /// What limits on rates did.
+    pub rate_limits: Vec<RateLimitCounters>,
+    /// Connections that have changed over to another protocol.
+    pub n_tunnels: u32,
+    /// What was sent again.
+    pub retries: RetryCounts,
 }
 
 impl Collector for Figures {
@@ -74,6 +69,7 @@ impl Collector for Figures {
         self.hot_keys(&mut out)?;
         self.bounded(&mut out)?;
         self.rate_limits(&mut out)?;
+        self.retries(&mut out)?;
         self.traffic(&mut out)
     }
 }
@@ -194,6 +190,20 @@ impl Figures {
             out.counters(name, help, each)?;
         }
         Ok(())
+    }
+
+    fn retries(&self, out: &mut Writer<'_>) -> fmt::Result {
+        let reasons = Reason::ALL.into_iter().zip(self.retries.by_reason);
+        out.counters(
+            "retries",
+            "Requests that were sent to a further server, by what went wrong at the one before.",
+            reasons.map(|(reason, n)| (vec![("reason", reason.as_str())], n)),
+        )?;
+        out.counters(
+            "retry_budget_exhausted",
+            "Requests that were not sent again because the budget was used up.",
+            [(Vec::new(), self.retries.budget_exhausted)],
+        )
     }
 
     fn servers(&self, out: &mut Writer<'_>) -> fmt::Result {

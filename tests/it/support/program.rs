@@ -42,9 +42,15 @@ pub(crate) struct Program {
 
 impl Program {
     pub(crate) fn start(file: &Path, proxy: u16) -> Self {
+        Self::start_with(file, proxy, &[])
+    }
+
+    /// The same with further arguments.
+    pub(crate) fn start_with(file: &Path, proxy: u16, args: &[&std::ffi::OsStr]) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_ringway"))
             .args(["serve", "--config"])
             .arg(file)
+            .args(args)
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -71,8 +77,13 @@ impl Program {
     }
 
     pub(crate) fn hang_up(&self) {
+        self.signal("-HUP");
+    }
+
+    /// Sends it a signal, as `kill` names it.
+    pub(crate) fn signal(&self, name: &str) {
         let pid = self.process.id().to_string();
-        let status = Command::new("kill").args(["-HUP", &pid]).status();
+        let status = Command::new("kill").args([name, &pid]).status();
         assert!(status.expect("kill is there").success());
     }
 
