@@ -218,6 +218,8 @@ export type Config = {
    * must all admit a request. Default none.
    */
   rate_limit?: RateLimitRule | RateLimitRule[],
+  /** Connections that change over to another protocol. */
+  upgrades?: Upgrades,
   /** A line for each request. */
   access_log?: AccessLog,
   /** Traces of requests, sent to a collector. */
@@ -1266,6 +1268,11 @@ export type Timeouts = {
   client_header?: number,
   /** For the next request on a client's connection; default 60. */
   client_idle?: number,
+  /**
+   * For a byte in either direction on a connection that has changed over
+   * to another protocol; default 3600.
+   */
+  tunnel_idle?: number,
 };
 
 /** Response times in milliseconds; all 0 without answers. */
@@ -1309,6 +1316,18 @@ export type TrafficView = {
   response_time_ms: TimesView,
   /** Requests by the class of their answer. */
   by_class: ClassesView,
+};
+
+/**
+ * Connections that change over to another protocol, at a client's request
+ * and with a server's consent: tunnels.
+ */
+export type Upgrades = {
+  /**
+   * To which protocols, by the names in `Upgrade`; default websocket. An
+   * empty list forwards no request to change over. Never h2c.
+   */
+  protocols?: string[],
 };
 
 /** A server's new weight. */

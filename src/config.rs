@@ -46,6 +46,9 @@ use section::section;
 mod telemetry;
 pub use telemetry::{AccessLog, AccessLogFormat, OtlpUrl, Tracing};
 
+mod upgrades;
+pub use upgrades::{Protocol, Upgrades};
+
 mod values;
 pub use crate::wire::RequestPath;
 pub use values::{Network, Part, Seconds, Secret, Whole};
@@ -122,6 +125,11 @@ pub struct Config {
     #[schemars(default)]
     #[cfg_attr(test, ts(type = "RateLimitRule | RateLimitRule[]", optional))]
     pub rate_limit: RateLimit,
+    /// Connections that change over to another protocol.
+    #[deserr(default)]
+    #[schemars(default)]
+    #[cfg_attr(test, ts(optional, as = "Option<_>"))]
+    pub upgrades: Upgrades,
     /// A line for each request.
     #[deserr(default)]
     #[schemars(default)]
@@ -271,6 +279,9 @@ section! {
         client_header: Seconds ["number"] = Seconds::whole(10),
         /// For the next request on a client's connection; default 60.
         client_idle: Seconds ["number"] = Seconds::whole(60),
+        /// For a byte in either direction on a connection that has changed over
+        /// to another protocol; default 3600.
+        tunnel_idle: Seconds ["number"] = Seconds::whole(3600),
     }
 }
 

@@ -30,6 +30,7 @@ const APPLIED: &[&str] = &[
     "routing",
     "timeouts",
     "tracing",
+    "upgrades",
 ];
 
 /// One setting that differs.

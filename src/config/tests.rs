@@ -1,5 +1,7 @@
 //! Configuration by example; whole files are in `tests/data/config/`.
 
+use core::time::Duration;
+
 use super::*;
 
 fn faults(text: &str) -> Vec<String> {
@@ -148,4 +150,38 @@ fn the_schema_names_every_section() {
         assert!(properties.contains_key(section), "{section}");
     }
     assert_eq!(schema["required"], serde_json::json!(["servers"]));
+}
+
+#[test]
+fn a_rate_limit_is_a_rule_or_a_list_and_its_burst_is_a_second_of_it() {
+    let rules = |text: &str| {
+        let config = Config::parse(text.as_bytes()).expect("good");
+        config.rate_limit
+    };
+    let one =
+        rules(r#"{"servers": [], "rate_limit": {"per": "client_ip", "requests_per_second": 2.5}}"#);
+    let same = rules(
+        r#"{"servers": [], "rate_limit": [{"per": "client_ip", "requests_per_second": 2.5}]}"#,
+    );
+    assert_eq!(one, same);
+    assert_eq!(one.rules()[0].burst(), 3);
+    assert_eq!(
+        one.rules()[0].requests_per_second.interval(),
+        Duration::from_millis(400)
+    );
+    let slow =
+        rules(r#"{"servers": [], "rate_limit": {"per": "hash_key", "requests_per_second": 0.01}}"#);
+    assert_eq!(slow.rules()[0].burst(), 1);
+    let nine = [r#"{"per": "client_ip", "requests_per_second": 1}"#; 9].join(",");
+    assert_eq!(
+        faults(&format!(r#"{{"servers": [], "rate_limit": [{nine}]}}"#)),
+        ["rate_limit: 9 rules are not allowed; give at most 8"]
+    );
+    assert_eq!(
+        faults(r#"{"servers": [], "rate_limit": 10}"#),
+        [
+            "rate_limit: 10 is not allowed; give a rule, as {\"per\": \"client_ip\", \
+             \"requests_per_second\": 10}, or a list of rules"
+        ]
+    );
 }

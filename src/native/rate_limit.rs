@@ -45,7 +45,7 @@ pub struct Policy {
 
 /// How somebody stands with a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct Allowance {
     policy: Policy,
     /// Requests that may come at once now.
     remaining: u32,
@@ -142,18 +142,18 @@ impl RateLimits {
     ///
     /// # Errors
     /// By which limit it is refused.
-    pub fn admit(&self, client: IpAddr, key: Option<&[u8]>) -> Result<Vec<Standing>, Standing> {
+    pub fn admit(&self, client: IpAddr, key: Option<&[u8]>) -> Result<Vec<Allowance>, Allowance> {
         let mut told = Vec::new();
         for (policy, limit) in &self.limits {
             let Some(key) = limit.key(client, key) else {
                 continue;
             };
             match limit.admit(key, *policy) {
-                Ok(standing) if limit.rule.headers => told.push(standing),
+                Ok(allowance) if limit.rule.headers => told.push(allowance),
                 Ok(_) => {}
-                Err(standing) => {
+                Err(allowance) => {
                     self.counts.refused[policy.per.index()].fetch_add(1, Relaxed);
-                    return Err(standing);
+                    return Err(allowance);
                 }
             }
         }
@@ -206,20 +206,20 @@ impl<C: Clock<Instant = Nanos>> Limit<C> {
         Some(hasher.finish())
     }
 
-    fn admit(&self, key: u64, policy: Policy) -> Result<Standing, Standing> {
-        let standing = |remaining, wait: Duration| Standing {
+    fn admit(&self, key: u64, policy: Policy) -> Result<Allowance, Allowance> {
+        let allowance = |remaining, wait: Duration| Allowance {
             policy,
             remaining,
             more_in: rounded_up(wait),
         };
         match self.limiter.check_key(&key) {
-            Ok(state) => Ok(standing(
+            Ok(state) => Ok(allowance(
                 state.remaining_burst_capacity(),
                 self.rule.requests_per_second.interval(),
             )),
             Err(until) => {
                 let now = self.limiter.clock().now();
-                Err(standing(0, until.wait_time_from(now)))
+                Err(allowance(0, until.wait_time_from(now)))
             }
         }
     }
@@ -245,7 +245,7 @@ impl Policy {
     }
 }
 
-impl Standing {
+impl Allowance {
     /// Seconds until a request may come; at least 1.
     pub const fn wait(self) -> u64 {
         self.more_in
@@ -257,7 +257,7 @@ impl Standing {
         format!("{};q={burst};w={window}", self.policy.name())
     }
 
-    /// The standing as an item of the field `RateLimit`.
+    /// The allowance as an item of the field `RateLimit`.
     pub fn item(self) -> String {
         let name = self.policy.name();
         format!("{name};r={};t={}", self.remaining, self.more_in)
@@ -417,7 +417,11 @@ mod tests {
     fn a_burst_is_admitted_and_then_one_for_each_interval() {
         let rule = r#"{"per": "client_ip", "requests_per_second": 4, "burst": 3}"#;
         let (limit, policy, clock, _) = limit(rule);
-        let left = |key| limit.admit(key, policy).map(|standing| standing.remaining);
+        let left = |key| {
+            limit
+                .admit(key, policy)
+                .map(|allowance| allowance.remaining)
+        };
         assert_eq!([left(7), left(7), left(7)], [Ok(2), Ok(1), Ok(0)]);
         let refused = limit.admit(7, policy).expect_err("the burst is spent");
         assert_eq!(refused.policy_item(), "\"client_ip\";q=3;w=1");
@@ -470,6 +474,7 @@ mod tests {
         assert_eq!(n_admitted, 1004, "it is remembered among a million");
         let table = limit.limiter.into_state_store();
         assert_eq!(size_of::<Set>(), 16 * WAYS);
+        assert!(AtomicU128::is_lock_free(), "not on this processor");
         assert_eq!(size_of_val(&*table.sets), 16 * 10_000);
         let known = n_known(&table);
         assert!((9_000..=10_000).contains(&known), "{known}");

@@ -114,6 +114,8 @@ pub struct Shared {
     bounded: Box<[BoundedShard]>,
     /// For each worker, a copy of its sketch that is about a second old.
     hot_keys: Box<[ArcSwap<KeySketch>]>,
+    /// Connections that have changed over to another protocol, of all workers.
+    pub(super) tunnels: InFlightCount,
     /// For requests of the API, by rules without keys.
     picker: Mutex<Picker>,
     /// Requests that were sent again.
@@ -204,6 +206,7 @@ impl Shared {
             hot_keys: (0..n_workers)
                 .map(|_| ArcSwap::from_pointee(sketch.clone()))
                 .collect(),
+            tunnels: InFlightCount::default(),
             picker: Mutex::new(Picker::new(random())),
             retries: Retries::default(),
             is_published: (0..n_workers).map(|_| Notify::new()).collect(),
@@ -255,6 +258,11 @@ impl Shared {
         let mut sum = BoundedCounters::default();
         self.bounded.iter().for_each(|shard| shard.add_to(&mut sum));
         sum
+    }
+
+    /// How many connections have changed over to another protocol and are open.
+    pub fn n_tunnels(&self) -> u32 {
+        self.tunnels.number()
     }
 
     /// What limits on rates have counted since the start.

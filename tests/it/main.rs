@@ -45,6 +45,8 @@ mod simulation;
 mod slow_start;
 /// What a server gets when its ejection is over.
 mod trials;
+/// Connections that change over to another protocol: WebSocket and raw bytes.
+mod tunnels;
 
 /// The program as a user starts it.
 mod cli;

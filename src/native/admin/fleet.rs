@@ -59,6 +59,7 @@ pub(super) fn prometheus(call: &Call) -> Answer {
         bounded: shared.bounded_counters(),
         retries: shared.retries().counts(),
         rate_limits: shared.rate_limit_counters(),
+        n_tunnels: shared.n_tunnels(),
     };
     let text = prometheus::text(figures, shared.told());
     Ok(answer(StatusCode::OK, prometheus::CONTENT_TYPE, text))

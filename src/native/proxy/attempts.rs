@@ -9,7 +9,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use http::header::HOST;
-use http::{Method, Request, Response, StatusCode, Version, request};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version, request};
 use hyper::body::Body;
 
 use super::backoff::retry_after;
@@ -20,6 +20,7 @@ use super::headers;
 use super::hold::Ahead;
 use super::retry::{self, Failure};
 use super::trace::Trace;
+use super::upgrade;
 use super::upload::{RequestBody, Upload};
 use super::upstream::{self, AttemptWaits, Connection, Exchange};
 use super::worker::{WorkerFleet, WorkerServer};
@@ -42,6 +43,8 @@ pub(super) struct Sent {
     pub(super) has_host: bool,
     /// Whether it came with a body.
     pub(super) has_body: bool,
+    /// The protocol that it asks to change over to, if it does.
+    pub(super) upgrade: Option<HeaderValue>,
     /// What it can be made of again, if it has a body and may be sent again.
     pub(super) kept: Option<Box<Kept>>,
     /// Its part in a trace, if it has one.
@@ -432,6 +435,7 @@ impl<'a> Attempts<'a> {
         let new_id = || client.worker.request_ids.next();
         headers::prepare_request(&mut head, &client.fields, new_id, || false).ok()?;
         head.version = Version::HTTP_11;
+        upgrade::ask(sent.upgrade.as_ref(), &mut head.headers);
         Some(Request::from_parts(head, RequestBody::Empty))
     }
 }

@@ -3,6 +3,7 @@
 
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -11,10 +12,12 @@ use http_body::{Body, Frame, SizeHint};
 use super::conn::Client;
 use super::hold::Ahead;
 use super::trace::Trace;
+use super::upgrade::Tunnel;
 use super::upstream;
 use super::worker::WorkerServer;
 use crate::engine::{Route, Term};
 use crate::native::clock;
+use crate::native::shared::ServerRuntime;
 use crate::native::telemetry::access_log::Entry;
 
 /// One request in flight at a server, from its attempt until its answer's body
@@ -43,6 +46,15 @@ impl InFlight {
         })
     }
 
+    /// The same request, counted on without what this thread keeps for the
+    /// server: that may leave the fleet long before the request ends.
+    pub(super) fn apart(self) -> InFlightApart {
+        let runtime = Arc::clone(&self.server.runtime);
+        // For a moment it is in twice, and never not at all.
+        let _ = runtime.in_flight.enter(None);
+        InFlightApart(runtime)
+    }
+
     /// Where it is.
     pub(super) fn server(&self) -> &WorkerServer {
         &self.server
@@ -59,6 +71,15 @@ impl Drop for InFlight {
     }
 }
 
+/// One request in flight at a server that may have left the fleet.
+pub(super) struct InFlightApart(Arc<ServerRuntime>);
+
+impl Drop for InFlightApart {
+    fn drop(&mut self) {
+        self.0.in_flight.leave();
+    }
+}
+
 /// The body of an answer on its way to a client.
 pub(super) struct ResponseBody {
     source: Source,
@@ -72,6 +93,8 @@ pub(super) struct ResponseBody {
 enum Source {
     Server(Ahead, upstream::Body, InFlight),
     Proxy(Option<Bytes>),
+    /// There is none; with its end the client's connection becomes a tunnel.
+    Tunnel(Option<Tunnel>),
 }
 
 impl ResponseBody {
@@ -94,6 +117,16 @@ impl ResponseBody {
     pub(super) fn of_proxy(text: Bytes, client: Rc<Client>) -> Self {
         Self {
             source: Source::Proxy(Some(text)),
+            client,
+            entry: None,
+            trace: None,
+        }
+    }
+
+    /// No body, and behind it a tunnel.
+    pub(super) fn of_tunnel(tunnel: Tunnel, client: Rc<Client>) -> Self {
+        Self {
+            source: Source::Tunnel(Some(tunnel)),
             client,
             entry: None,
             trace: None,
@@ -138,6 +171,7 @@ impl Body for ResponseBody {
                 frame
             }
             Source::Proxy(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
+            Source::Tunnel(_) => Poll::Ready(None),
         };
         if let (Some(entry), Poll::Ready(Some(Ok(frame)))) = (&mut this.entry, &frame) {
             entry.n_bytes += frame.data_ref().map_or(0, Bytes::len) as u64;
@@ -149,6 +183,7 @@ impl Body for ResponseBody {
         match &self.source {
             Source::Server(ahead, rest, _) => ahead.is_empty() && rest.is_end_stream(),
             Source::Proxy(text) => text.is_none(),
+            Source::Tunnel(_) => true,
         }
     }
 
@@ -156,6 +191,7 @@ impl Body for ResponseBody {
         match &self.source {
             Source::Server(ahead, rest, _) => ahead.size_hint(rest.size_hint()),
             Source::Proxy(text) => SizeHint::with_exact(text.as_ref().map_or(0, Bytes::len) as u64),
+            Source::Tunnel(_) => SizeHint::with_exact(0),
         }
     }
 }
@@ -170,6 +206,13 @@ impl Drop for ResponseBody {
             shared.report_whole(&in_flight.server.runtime, in_flight.term);
         }
         self.client.answer_ended();
+        if let Source::Tunnel(tunnel) = &mut self.source
+            && let Some(mut tunnel) = tunnel.take()
+        {
+            tunnel.log(self.entry.take());
+            self.client.tunnel.set(Some(Box::new(tunnel)));
+            return;
+        }
         if let (Some(mut entry), Some(log)) = (self.entry.take(), &self.client.worker.access_log) {
             entry.ended(clock::now());
             log.write(entry);

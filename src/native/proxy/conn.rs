@@ -9,7 +9,7 @@ use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
@@ -24,7 +24,8 @@ use super::handler;
 use super::hash_key::KeyParts;
 use super::head_bytes::HeadBytes;
 use super::headers::ClientFields;
-use super::timer::Timer;
+use super::timer::{Timer, Wait};
+use super::upgrade::Tunnel;
 use super::worker::{Rules, Waits, Worker, WorkerFleet};
 use crate::engine::{Position, Spread};
 
@@ -40,6 +41,8 @@ pub(super) struct Client {
     pub(super) fields: ClientFields,
     /// The connection's one deadline.
     pub(super) timer: Timer,
+    /// What the connection becomes after an answer that says so.
+    pub(super) tunnel: Cell<Option<Box<Tunnel>>>,
     /// The head of the request in hand, as it came.
     pub(super) head_bytes: HeadBytes,
     /// The timeouts of the configuration that its last request met.
@@ -75,24 +78,46 @@ pub(super) async fn serve(stream: TcpStream, address: SocketAddr, worker: Rc<Wor
         client: Rc::clone(&client),
     });
     let service = service_fn(|request| handler::handle(Rc::clone(&client), request));
-    let mut connection = pin!(worker.fleet().rules().http1.serve_connection(io, service));
+    let mut connection = worker.fleet().rules().http1.serve_connection(io, service);
     let mut is_told_to_stop = false;
-    poll_fn(|cx| {
+    let ended = poll_fn(|cx| {
         client.timer.watch(cx);
         if client.timer.is_due() && client.ends_when_due() {
-            return Poll::Ready(());
+            return Poll::Ready(Ended::Cut);
         }
         if worker.is_stopping() && !is_told_to_stop {
             is_told_to_stop = true;
-            connection.as_mut().graceful_shutdown();
+            Pin::new(&mut connection).graceful_shutdown();
         }
-        // How a client's connection ended is of no consequence to us.
-        if connection.as_mut().poll(cx).is_ready() || client.has_left(&stream.borrow(), cx) {
-            return Poll::Ready(());
+        match Pin::new(&mut connection).poll(cx) {
+            Poll::Ready(Ok(())) => return Poll::Ready(Ended::Whole),
+            // How else a client's connection ended is of no consequence to us.
+            Poll::Ready(Err(_)) => return Poll::Ready(Ended::Cut),
+            Poll::Pending => {}
+        }
+        if client.has_left(&stream.borrow(), cx) {
+            return Poll::Ready(Ended::Cut);
         }
         Poll::Pending
     })
     .await;
+    let Some(tunnel) = client.tunnel.take() else {
+        return;
+    };
+    // What the client has sent since is hyper's up to here, and the tunnel's now.
+    let early = connection.into_parts().read_buf;
+    if let (Ended::Whole, Ok(stream)) = (ended, Rc::try_unwrap(stream)) {
+        // Apart, so that connections that become none do not have room for one.
+        Box::pin(tunnel.run(&client, stream.into_inner(), early)).await;
+    }
+}
+
+/// How HTTP on a client's connection ended.
+enum Ended {
+    /// Everything was said.
+    Whole,
+    /// Not by itself.
+    Cut,
 }
 
 /// How hyper is to face clients.
@@ -133,6 +158,7 @@ impl Client {
             address,
             ip,
             timer,
+            tunnel: Cell::new(None),
             head_bytes: HeadBytes::default(),
             waits: Cell::new(waits),
             turn: Cell::new(Turn::Head),
@@ -272,6 +298,16 @@ impl Client {
                 self.has_sent_more.set(true);
                 false
             }
+        }
+    }
+
+    /// How long its tunnel may rest; `is_half` when one end has ended.
+    pub(super) fn tunnel_wait(&self, is_half: bool) -> Wait {
+        let waits = self.waits.get();
+        if is_half {
+            waits.tunnel_idle.min(waits.stream_idle)
+        } else {
+            waits.tunnel_idle
         }
     }
 

@@ -12,7 +12,7 @@ use http::{HeaderValue, Response, StatusCode};
 
 use super::rate_limit;
 use crate::engine::NoServer;
-use crate::native::rate_limit::Standing;
+use crate::native::rate_limit::Allowance;
 
 /// Why a request gets an answer from the proxy itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub(super) enum ProxyError {
     /// The request's body stopped coming.
     BodyTimeout,
     /// Who asks has asked too often.
-    RateLimited(Standing),
+    RateLimited(Allowance),
     /// `CONNECT`: this is no forward proxy.
     Connect,
     /// `Max-Forwards` let it come here and no further, so it is for the proxy
@@ -89,9 +89,9 @@ impl ProxyError {
             Self::NoServer(_) => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             }
-            Self::RateLimited(standing) => {
-                headers.insert(RETRY_AFTER, standing.wait().into());
-                rate_limit::tell(&[standing], headers);
+            Self::RateLimited(allowance) => {
+                headers.insert(RETRY_AFTER, allowance.wait().into());
+                rate_limit::tell(&[allowance], headers);
             }
             Self::Connect | Self::LastStep => {
                 headers.insert(
@@ -115,8 +115,8 @@ impl fmt::Display for ProxyError {
         f.write_str(match self {
             Self::BadRequest(why) => return write!(f, "bad request: {why}"),
             Self::BodyTimeout => "request timeout: the body stopped coming",
-            Self::RateLimited(standing) => {
-                let wait = standing.wait();
+            Self::RateLimited(allowance) => {
+                let wait = allowance.wait();
                 return write!(f, "too many requests: try again in {wait} s");
             }
             Self::Connect => "CONNECT is not offered here",

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::rc::Rc;
 
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Version, request};
+use http::{HeaderName, HeaderValue, Request, Response, Version, request};
 use hyper::body::{Body, Incoming};
 
 use super::attempts::{Attempts, Kept, Sent};
@@ -14,6 +14,7 @@ use super::explanation::Explanation;
 use super::headers;
 use super::rate_limit;
 use super::trace::Trace;
+use super::upgrade;
 use super::upload::{RequestBody, Upload};
 use crate::config::Retries;
 use crate::native::clock;
@@ -76,6 +77,7 @@ async fn forward(
     let debug = rules.config.routing.debug_header;
     let explanation = debug.then(|| Explanation::new(client, &fleet, &head, key));
     let n_fields = head.headers.len();
+    let upgrade = rules.upgrades.asked(&mut head);
     let has_host = headers::prepare_request(
         &mut head,
         &client.fields,
@@ -86,6 +88,7 @@ async fn forward(
         entry.request_id = head.headers.get(&headers::X_REQUEST_ID).cloned();
     }
     head.version = Version::HTTP_11;
+    upgrade::ask(upgrade.as_ref(), &mut head.headers);
     let has_body = !body.is_end_stream();
     let mut kept = None;
     let request = if has_body {
@@ -103,6 +106,7 @@ async fn forward(
         has_host,
         has_body,
         kept,
+        upgrade: upgrade.clone(),
         trace: trace.clone(),
     };
     let mut request = Some(request);
@@ -125,12 +129,16 @@ async fn forward(
             (&X_RINGWAY_EXPLAIN, value),
         ]
     });
-    answer(&mut answered.response, fields)?;
+    let switched = upgrade::switched(&mut answered.response, upgrade.as_ref())?;
+    answer(&mut answered.response, fields);
     rate_limit::tell(&told, answered.response.headers_mut());
     let (ahead, in_flight) = (answered.ahead, answered.in_flight);
-    Ok(answered
-        .response
-        .map(|rest| ResponseBody::of_server(ahead, rest, in_flight, Rc::clone(client))))
+    Ok(match switched {
+        None => answered
+            .response
+            .map(|rest| ResponseBody::of_server(ahead, rest, in_flight, Rc::clone(client))),
+        Some(switched) => switched.answer(answered.response, in_flight, client),
+    })
 }
 
 /// A request with a body, and what it can be made of again if it may be sent
@@ -157,19 +165,11 @@ fn with_body(
 }
 
 /// Makes a server's answer one that the client gets.
-fn answer<B>(
-    response: &mut Response<B>,
-    debug: Option<[(&HeaderName, HeaderValue); 3]>,
-) -> Result<(), ProxyError> {
-    // Nothing was asked to be upgraded, so this is no answer to it.
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        return Err(ProxyError::BadAnswer);
-    }
+fn answer<B>(response: &mut Response<B>, debug: Option<[(&HeaderName, HeaderValue); 3]>) {
     *response.version_mut() = Version::HTTP_11;
     let headers = response.headers_mut();
     headers::prepare_response(headers);
     for (name, value) in debug.into_iter().flatten() {
         headers.insert(name, value);
     }
-    Ok(())
 }

@@ -19,11 +19,12 @@
 //! - `head_bytes`: a request's head as it came, for the rare cases that need it;
 //! - `upload`, `hold`, `body`: bodies on their way there and back, what of them
 //!   is kept or awaited, and what ends with them;
-//! - `upstream`: the leg to the servers, behind one trait.
+//! - `upstream`: the leg to the servers, behind one trait;
+//! - `upgrade`: connections that change over to another protocol.
 //!
-//! TLS will stand between `listen` and `conn`, tunnels (`upgrade`) and limits
-//! on load beside `handler`; HTTP/2 is another way into `handler`
-//! and another implementation of the trait in `upstream`.
+//! TLS will stand between `listen` and `conn`, limits on load beside `handler`;
+//! HTTP/2 is another way into `handler` and another implementation of the trait
+//! in `upstream`.
 
 mod attempts;
 mod backoff;
@@ -42,6 +43,7 @@ mod request_id;
 mod retry;
 mod timer;
 mod trace;
+mod upgrade;
 mod upload;
 mod upstream;
 mod worker;

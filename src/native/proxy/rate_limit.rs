@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, request};
 use super::conn::Client;
 use super::error::ProxyError;
 use super::worker::WorkerFleet;
-use crate::native::rate_limit::Standing;
+use crate::native::rate_limit::Allowance;
 
 /// What there is to spend.
 static RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -22,7 +22,7 @@ pub(super) fn admit(
     client: &Client,
     fleet: &WorkerFleet,
     head: &request::Parts,
-) -> Result<Vec<Standing>, ProxyError> {
+) -> Result<Vec<Allowance>, ProxyError> {
     if fleet.rate_limits().is_empty() {
         return Ok(Vec::new());
     }
@@ -35,7 +35,7 @@ fn ask(
     client: &Client,
     fleet: &WorkerFleet,
     head: &request::Parts,
-) -> Result<Vec<Standing>, ProxyError> {
+) -> Result<Vec<Allowance>, ProxyError> {
     let limits = fleet.rate_limits();
     // Its key is not counted among the hot ones until it is admitted.
     let key = limits.has_hash_key().then(|| client.key_bytes(fleet, head));
@@ -45,15 +45,15 @@ fn ask(
 
 /// Has an answer say how its client stands with the limits; a server's own
 /// limits stay beside them.
-pub(super) fn tell(standings: &[Standing], headers: &mut HeaderMap) {
-    if standings.is_empty() {
+pub(super) fn tell(allowances: &[Allowance], headers: &mut HeaderMap) {
+    if allowances.is_empty() {
         return;
     }
-    let list = |item: fn(Standing) -> String| {
-        let items: Vec<String> = standings.iter().copied().map(item).collect();
+    let list = |item: fn(Allowance) -> String| {
+        let items: Vec<String> = allowances.iter().copied().map(item).collect();
         // Words and numbers are all that is in it.
         HeaderValue::try_from(items.join(", ")).unwrap_or(HeaderValue::from_static(""))
     };
-    headers.append(&RATELIMIT_POLICY, list(Standing::policy_item));
-    headers.append(&RATELIMIT, list(Standing::item));
+    headers.append(&RATELIMIT_POLICY, list(Allowance::policy_item));
+    headers.append(&RATELIMIT, list(Allowance::item));
 }

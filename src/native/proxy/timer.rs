@@ -29,7 +29,7 @@ const TICK: Duration = Duration::from_millis(50);
 const NEVER: Timestamp = Timestamp::from_nanos(u64::MAX);
 
 /// How long a deadline is set for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Wait {
     nanos: u64,
 }

@@ -25,6 +25,7 @@ use super::body::InFlight;
 use super::hash_key::HashKey;
 use super::request_id::RequestIds;
 use super::timer::{Timers, Wait};
+use super::upgrade::Upgrades;
 use super::upstream::Pool;
 use super::{conn, listen};
 use crate::config::Config;
@@ -131,6 +132,7 @@ pub(super) struct Rules {
     pub(super) backoff: Backoff,
     pub(super) hash_key: HashKey,
     pub(super) http1: http1::Builder,
+    pub(super) upgrades: Upgrades,
 }
 
 impl Rules {
@@ -144,6 +146,7 @@ impl Rules {
             },
             hash_key: HashKey::new(&config.routing.hash_key),
             http1: conn::http1(&config.limits),
+            upgrades: Upgrades::new(&config.upgrades),
         })
     }
 }
@@ -157,6 +160,7 @@ pub(super) struct Waits {
     pub(super) stream_idle: Wait,
     pub(super) client_header: Wait,
     pub(super) client_idle: Wait,
+    pub(super) tunnel_idle: Wait,
 }
 
 impl Waits {
@@ -170,6 +174,7 @@ impl Waits {
             stream_idle: timeouts.stream_idle.duration().into(),
             client_header: timeouts.client_header.duration().into(),
             client_idle: timeouts.client_idle.duration().into(),
+            tunnel_idle: timeouts.tunnel_idle.duration().into(),
         }
     }
 }

@@ -59,6 +59,8 @@ pub struct Figures {
     pub retries: RetryCounts,
     /// What rate limits did.
     pub rate_limits: Vec<RateLimitCounters>,
+    /// Connections that have changed over to another protocol.
+    pub n_tunnels: u32,
 }
 
 impl Collector for Figures {
@@ -113,6 +115,11 @@ impl Figures {
             "ring_peak_to_mean",
             "The largest ratio of a primary server's share to its fair one.",
             layout.balance().peak_to_mean,
+        )?;
+        out.gauge(
+            "tunnels",
+            "Connections that have changed over to another protocol, such as WebSocket.",
+            self.n_tunnels.into(),
         )?;
         out.counters(
             "reports_dropped",

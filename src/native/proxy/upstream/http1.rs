@@ -13,7 +13,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::Request;
+use http::{Request, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
@@ -151,9 +151,9 @@ impl Pool {
             .handshake(TokioIo::new(stream))
             .await
             .map_err(io::Error::other)?;
-        // It ends when the sender is dropped, or with an error that the
-        // request on it is told of too.
-        tokio::task::spawn_local(async move { drop(connection.await) });
+        // It ends when the sender is dropped, when it becomes a tunnel, or with
+        // an error that the request on it is told of too.
+        tokio::task::spawn_local(async move { drop(connection.with_upgrades().await) });
         Ok(Lease {
             pool: Rc::clone(self),
             sender,
@@ -211,6 +211,9 @@ impl Exchange for Pool {
         let sending = lease.sender.try_send_request(request_now);
         let mut error = match client.timer.limit(sending).await {
             Some(Ok(response)) => {
+                // A connection that changes over is none for requests any more.
+                let is_http = response.status() != StatusCode::SWITCHING_PROTOCOLS;
+                let lease = is_http.then_some(lease);
                 return Ok(response.map(|incoming| ServerBody::new(incoming, lease)));
             }
             Some(Err(error)) => error,
@@ -229,11 +232,8 @@ impl Exchange for Pool {
 }
 
 impl ServerBody {
-    fn new(incoming: Incoming, lease: Lease) -> Self {
-        let mut body = Self {
-            incoming,
-            lease: Some(lease),
-        };
+    fn new(incoming: Incoming, lease: Option<Lease>) -> Self {
+        let mut body = Self { incoming, lease };
         body.release_at_end();
         body
     }
