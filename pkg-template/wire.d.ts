@@ -761,6 +761,11 @@ export type Process = {
    * it. Default null: no limit.
    */
   max_moved?: number | string | null,
+  /**
+   * A file that keeps what is changed through the API, so that it
+   * survives a restart; default null: nothing is kept.
+   */
+  state_file?: string | null,
 };
 
 /** Why a candidate is the answer, or why it is not. */

@@ -141,6 +141,9 @@ section! {
         /// would move more is refused. What counts is what is in effect before
         /// it. Default null: no limit.
         max_moved: Option<Part> ["number | string | null"] = None,
+        /// A file that keeps what is changed through the API, so that it
+        /// survives a restart; default null: nothing is kept.
+        state_file: Option<String> ["string | null"] = None,
     }
 }
 
@@ -515,6 +518,12 @@ impl Config {
             fault(
                 "api.port",
                 "listen has the same host and port; give another".to_owned(),
+            );
+        }
+        if self.process.state_file.as_deref() == Some("") {
+            fault(
+                "process.state_file",
+                "\"\" is not allowed; give the path of a file, or null".to_owned(),
             );
         }
         if self.api.token.is_some() && self.api.token_file.is_some() {

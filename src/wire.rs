@@ -61,6 +61,9 @@ pub use explain::{CandidateView, ExplainView, KeyFromView, KeyPartView, ReasonWo
 mod reload;
 pub use reload::{ReloadServerView, ReloadServersView, ReloadView, SettingView};
 
+mod fleet_state;
+pub use fleet_state::{ChangedServer, FleetState, JoinedServer};
+
 mod bounded_loads;
 pub use bounded_loads::BoundedLoadsView;
 

@@ -29,6 +29,7 @@ const APPLIED: &[&str] = &[
     "pool",
     "process.max_moved",
     "process.shutdown_grace",
+    "process.state_file",
     "process.watch_config",
     "retries",
     "routing",

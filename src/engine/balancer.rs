@@ -33,7 +33,9 @@ const TICK: Duration = Duration::from_nanos(1);
 const DISORDER_MAX: Duration = Duration::from_secs(1);
 
 mod layouts;
+mod memory;
 mod reload;
+pub use memory::Memory;
 
 /// The fleet and everything known about it.
 #[derive(Clone, Debug)]

@@ -10,6 +10,10 @@ pub mod counters;
 
 pub mod in_flight;
 
+pub mod operations;
+
+pub mod state;
+
 pub mod shared;
 
 pub mod driver;

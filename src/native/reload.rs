@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use super::shared::Shared;
+use super::state::Refused;
 use crate::config::{Config, Part};
 use crate::engine::{CommandError, Plan};
 use crate::wire::{Faults, ReloadView, SettingView};
@@ -118,6 +119,8 @@ pub enum Refusal {
     NeedsRestart(Faults),
     /// Its servers cannot form a fleet.
     Refused(CommandError),
+    /// The fleet cannot be stored, or is no longer this process's.
+    NotKept(Refused),
     /// More keys would move than may.
     MovesTooMuch {
         /// What would.
@@ -133,6 +136,7 @@ impl fmt::Display for Refusal {
             Self::Unreadable(why) => f.write_str(why),
             Self::Invalid(faults) | Self::NeedsRestart(faults) => faults.fmt(f),
             Self::Refused(error) => error.fmt(f),
+            Self::NotKept(refused) => refused.fmt(f),
             Self::MovesTooMuch { plan, max_moved } => write!(
                 f,
                 "{:.2}% of all keys would move, and process.max_moved allows {:.2}%",
@@ -160,7 +164,13 @@ impl Reloader {
     /// # Errors
     /// When nothing was changed, and why.
     pub async fn reload(self: Arc<Self>, asked: Asked) -> Result<Outcome, Refusal> {
-        let task = tokio::task::spawn_blocking(move || self.reload_now(asked));
+        let task = tokio::task::spawn_blocking(move || {
+            let outcome = self.reload_now(asked);
+            if let Asked::Reload(_) = asked {
+                self.shared.operations.reloads.count(outcome.is_ok());
+            }
+            outcome
+        });
         task.await.unwrap_or_else(|error| {
             Err(Refusal::Unreadable(format!("reloading broke off: {error}")))
         })
@@ -176,6 +186,11 @@ impl Reloader {
             *last_read = stamp;
         }
         let after = Config::parse(&text?).map_err(Refusal::Invalid)?;
+        let mut turn = self
+            .shared
+            .keeper()
+            .blocking_turn()
+            .map_err(Refusal::NotKept)?;
         let before = self.shared.config();
         before.can_become(&after).map_err(Refusal::NeedsRestart)?;
         let settings = before.differences(&after).into_iter();
@@ -194,6 +209,17 @@ impl Reloader {
             (Asked::Reload(_), Some(max_moved)) => plan.moved.total.fraction() <= max_moved,
             (Asked::Reload(_), None) => true,
         };
+        if let (Asked::Reload(_), Some(path)) = (asked, &after.process.state_file) {
+            // What will be refused below must not be stored.
+            let planned = self.shared.reconfigure(after.clone(), |_| false);
+            if let Err(plan) = planned.map_err(Refusal::Refused)?
+                && may(&plan)
+            {
+                let state = self.shared.foreseen_with(&after);
+                turn.store_now(Some(path), &state)
+                    .map_err(Refusal::NotKept)?;
+            }
+        }
         match self
             .shared
             .reconfigure(after, may)

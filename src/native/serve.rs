@@ -14,6 +14,7 @@ use super::driver;
 use super::proxy;
 use super::reload::{self, Reloader, Stamp};
 use super::shared::Shared;
+use super::state::{self, Keeper};
 use super::telemetry::access_log::AccessLog;
 use crate::config::{Api, Config};
 
@@ -29,7 +30,10 @@ pub fn serve(
     when_ready: impl FnOnce() -> io::Result<()>,
 ) -> io::Result<()> {
     let n_workers = n_workers(&config);
-    let (shared, reports) = Shared::new(&config, n_workers).map_err(io::Error::other)?;
+    let keeper = Keeper::default();
+    let start = state::at_start(&config, &keeper)?;
+    let (shared, reports) =
+        Shared::starting(&config, n_workers, start, keeper).map_err(io::Error::other)?;
     let reloader = file.map(|(file, stamp)| Reloader::new(file, stamp, Arc::clone(&shared)));
     let admin = Admin::new(Arc::clone(&shared), reloader.clone()).map_err(io::Error::other)?;
     let (host, port) = (config.listen.host.as_str(), config.listen.port.number());
@@ -40,6 +44,8 @@ pub fn serve(
     let api_listeners = bind_api(&config.api)?;
     let proxy_at = local_addresses(&listeners[..1])?;
     let api_at = local_addresses(&api_listeners)?;
+    let state_file = config.process.state_file.as_deref();
+    shared.keeper().begin(state_file, &shared.fleet_state())?;
     let (access_log, log_writer) = AccessLog::open(&config.access_log)?.unzip();
 
     let runtime = tokio::runtime::Builder::new_current_thread()

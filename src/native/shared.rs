@@ -15,6 +15,8 @@ use tokio::sync::{Notify, mpsc};
 use super::clock;
 use super::counters::{BoundedShard, Shard};
 use super::in_flight::InFlightCount;
+use super::operations::Operations;
+use super::state::{Keeper, Start};
 use super::telemetry::events;
 use crate::config::Config;
 use crate::engine::{
@@ -22,6 +24,7 @@ use crate::engine::{
     LoadBalancer, Loads, Observation, Outcome, Plan, RoutingTable, Server, ServerId, ServerIndex,
     ServerName, Snapshot, Timestamp, Verdict,
 };
+use crate::wire::FleetState;
 
 /// Verdicts waiting for the driver. It takes them out in batches thousands of
 /// times a second; more only pile up when the machine is drowning, and are
@@ -74,6 +77,10 @@ pub struct Shared {
     hot_keys: Box<[ArcSwap<KeySketch>]>,
     reports: mpsc::Sender<(ServerId, Verdict)>,
     reports_dropped: AtomicU64,
+    /// Keeps what operators decide.
+    keeper: Keeper,
+    /// What was done to the process.
+    pub(super) operations: Operations,
     /// Wakes the driver after a change that may have brought a nearer deadline.
     pub(super) is_changed: Notify,
 }
@@ -119,7 +126,27 @@ impl Shared {
     /// # Errors
     /// When the servers cannot form a fleet; [`Config::parse`] has ruled it out.
     pub fn new(config: &Config, n_workers: usize) -> Result<(Arc<Self>, Reports), CommandError> {
-        let balancer = LoadBalancer::new(config.settings(), config.servers(), clock::now())?;
+        let start = Start::as_configured(config);
+        Self::starting(config, n_workers, start, Keeper::default())
+    }
+
+    /// The same with the fleet that it starts with, and the keeper of changes.
+    ///
+    /// # Errors
+    /// When the servers cannot form a fleet.
+    pub fn starting(
+        config: &Config,
+        n_workers: usize,
+        start: Start,
+        keeper: Keeper,
+    ) -> Result<(Arc<Self>, Reports), CommandError> {
+        let now = clock::now();
+        let mut balancer = LoadBalancer::new(config.settings(), start.servers, now)?;
+        // Nobody listens yet: what is drained was so before.
+        let _ = match start.memories {
+            Some(memories) => balancer.resume(&memories, now),
+            None => balancer.begin_drained(&start.drained),
+        };
         let mut control = Control {
             balancer,
             config: Arc::new(config.clone()),
@@ -139,6 +166,8 @@ impl Shared {
                 .collect(),
             reports,
             reports_dropped: AtomicU64::new(0),
+            keeper,
+            operations: Operations::default(),
             is_changed: Notify::new(),
         };
         Ok((Arc::new(shared), queue))
@@ -204,6 +233,49 @@ impl Shared {
     /// Verdicts dropped because the driver could not keep up.
     pub fn reports_dropped(&self) -> u64 {
         self.reports_dropped.load(Relaxed)
+    }
+
+    /// Whose turn it is to change what operators decide.
+    pub fn keeper(&self) -> &Keeper {
+        &self.keeper
+    }
+
+    /// What operators have made of the configured fleet.
+    pub fn fleet_state(&self) -> FleetState {
+        let control = self.lock();
+        FleetState::between(&control.config.servers, &control.balancer.roster())
+    }
+
+    /// The same after a command; nothing is done.
+    ///
+    /// # Errors
+    /// When it could not be done.
+    pub fn foreseen(&self, command: Command) -> Result<FleetState, CommandError> {
+        let control = self.lock();
+        let (mut balancer, config) = (control.balancer.clone(), Arc::clone(&control.config));
+        drop(control);
+        let _ = balancer.apply(command, clock::now())?;
+        Ok(FleetState::between(&config.servers, &balancer.roster()))
+    }
+
+    /// The same after going over to another configuration: what it says, with
+    /// the admin states that there are.
+    pub fn foreseen_with(&self, config: &Config) -> FleetState {
+        let states: BTreeMap<_, _> = self
+            .lock()
+            .balancer
+            .roster()
+            .into_iter()
+            .map(|(server, state)| (server.name, state))
+            .collect();
+        let servers = config.servers().into_iter();
+        let roster: Vec<_> = servers
+            .map(|server| {
+                let state = states.get(&server.name).copied().unwrap_or_default();
+                (server, state)
+            })
+            .collect();
+        FleetState::between(&config.servers, &roster)
     }
 
     /// Carries out an operator's command.

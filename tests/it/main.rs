@@ -29,6 +29,8 @@ mod reload;
 mod simulation;
 /// Keys that come back and leave bit by bit.
 mod slow_start;
+/// What the API changed, after the process was ended in any way.
+mod state_file;
 
 /// The program as a user starts it.
 mod cli;

@@ -37,12 +37,15 @@ pub(super) fn metrics(call: &Call) -> Answer {
 
 pub(super) fn prometheus(call: &Call) -> Answer {
     let shared = &call.admin.shared;
+    let has_file = shared.config().process.state_file.is_some();
+    let state_file = has_file.then(|| shared.keeper().figures());
     let text = prometheus::text(
         shared.snapshot(),
         shared.table(),
         shared.reports_dropped(),
         shared.hot_keys(),
         shared.bounded_counters(),
+        prometheus::Done::new(&shared.operations, state_file),
     );
     Ok(answer(StatusCode::OK, prometheus::CONTENT_TYPE, text))
 }

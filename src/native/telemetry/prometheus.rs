@@ -18,6 +18,9 @@ use crate::engine::{
     RoutingTable, ServerSnapshot, Snapshot, Standing, bucket_end_micros,
 };
 
+mod operations;
+pub use operations::Done;
+
 /// What the text is.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -35,14 +38,18 @@ pub fn text(
     reports_dropped: u64,
     hot_keys: KeyCounts,
     bounded: BoundedCounters,
+    done: Done,
 ) -> String {
-    let mut registry = Registry::with_prefix("ringway");
-    registry.register_collector(Box::new(Figures {
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(operations::Process(done)));
+    let ours = registry.sub_registry_with_prefix("ringway");
+    ours.register_collector(Box::new(Figures {
         snapshot,
         table,
         reports_dropped,
         hot_keys,
         bounded,
+        done,
     }));
     let mut text = String::new();
     // Writing to a text does not fail.
@@ -57,6 +64,7 @@ struct Figures {
     reports_dropped: u64,
     hot_keys: KeyCounts,
     bounded: BoundedCounters,
+    done: Done,
 }
 
 impl Collector for Figures {
@@ -66,6 +74,7 @@ impl Collector for Figures {
         self.servers(&mut out)?;
         self.hot_keys(&mut out)?;
         self.bounded(&mut out)?;
+        self.done.encode(&mut out)?;
         self.traffic(&mut out)
     }
 }

@@ -71,9 +71,20 @@ impl Program {
     }
 
     pub(crate) fn hang_up(&self) {
+        self.signal("-HUP");
+    }
+
+    pub(crate) fn signal(&self, signal: &str) {
         let pid = self.process.id().to_string();
-        let status = Command::new("kill").args(["-HUP", &pid]).status();
+        let status = Command::new("kill").args([signal, &pid]).status();
         assert!(status.expect("kill is there").success());
+    }
+
+    /// Has it end in order, and waits for that.
+    pub(crate) fn end(&mut self) {
+        self.signal("-TERM");
+        let status = self.process.wait().expect("it is a child");
+        assert!(status.success(), "{status}: {}", self.log());
     }
 
     /// Waits until `what` stands in the log for the `n`-th time.
