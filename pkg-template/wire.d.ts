@@ -748,6 +748,11 @@ export type Process = {
    * default, is one for each core. At most 256.
    */
   workers?: number,
+  /**
+   * On SIGTERM: how long connections are still taken, while `/readyz` says
+   * that none should be sent; default null: none are.
+   */
+  shutdown_delay?: number | null,
   /** On SIGTERM: how long requests in flight may take to end; default 30. */
   shutdown_grace?: number,
   /**

@@ -132,6 +132,9 @@ section! {
         /// Worker threads, each with its own listener and connections; 0, the
         /// default, is one for each core. At most 256.
         workers: Whole<0, 256> ["number"] = Whole::new(0),
+        /// On SIGTERM: how long connections are still taken, while `/readyz` says
+        /// that none should be sent; default null: none are.
+        shutdown_delay: Option<Seconds> ["number | null"] = None,
         /// On SIGTERM: how long requests in flight may take to end; default 30.
         shutdown_grace: Seconds ["number"] = Seconds::whole(30),
         /// Whether the configuration is read anew when its file changes; default

@@ -28,6 +28,7 @@ const APPLIED: &[&str] = &[
     "limits.headers",
     "pool",
     "process.max_moved",
+    "process.shutdown_delay",
     "process.shutdown_grace",
     "process.state_file",
     "process.watch_config",

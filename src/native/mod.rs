@@ -28,6 +28,12 @@ pub mod admin;
 
 pub mod reload;
 
+pub mod sockets;
+
+pub mod systemd;
+
+pub mod upgrade;
+
 pub mod serve;
 
 pub mod demo;

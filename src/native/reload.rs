@@ -18,6 +18,7 @@ use tracing::{error, info};
 
 use super::shared::Shared;
 use super::state::Refused;
+use super::systemd;
 use crate::config::{Config, Part};
 use crate::engine::{CommandError, Plan};
 use crate::wire::{Faults, ReloadView, SettingView};
@@ -242,19 +243,25 @@ impl Reloader {
     /// Reloads because of `why`, and tells the log what came of it.
     async fn reload_and_log(self: &Arc<Self>, why: &str) {
         let file = self.file.display().to_string();
+        systemd::reloading();
         match Arc::clone(self).reload(Asked::Reload(None)).await {
             Ok(Outcome::Reloaded(view)) if view.changed => {
                 let settings: Vec<&str> = view.settings.iter().map(|s| s.path.as_str()).collect();
                 let settings = settings.join(", ");
                 let moved = format!("{:.2}%", 100.0 * view.moved.fraction);
                 info!(why, file, settings, moved, "configuration reloaded");
+                systemd::ready("configuration reloaded");
             }
-            Ok(_) => info!(why, file, "configuration reloaded: nothing has changed"),
+            Ok(_) => {
+                info!(why, file, "configuration reloaded: nothing has changed");
+                systemd::ready("configuration reloaded: nothing has changed");
+            }
             Err(refusal) => {
                 error!(why, file, "configuration not reloaded; nothing was changed");
                 for line in refusal.to_string().lines() {
                     error!("{line}");
                 }
+                systemd::ready("configuration not reloaded: the log says why");
             }
         }
     }

@@ -21,8 +21,8 @@ use super::telemetry::events;
 use crate::config::Config;
 use crate::engine::{
     BoundedCounters, Change, Command, CommandError, Counters, Event, Events, KeyCounts, KeySketch,
-    LoadBalancer, Loads, Observation, Outcome, Plan, RoutingTable, Server, ServerId, ServerIndex,
-    ServerName, Snapshot, Timestamp, Verdict,
+    LoadBalancer, Loads, Memory, Observation, Outcome, Plan, RoutingTable, Server, ServerId,
+    ServerIndex, ServerName, Snapshot, Timestamp, Verdict,
 };
 use crate::wire::FleetState;
 
@@ -244,6 +244,11 @@ impl Shared {
     pub fn fleet_state(&self) -> FleetState {
         let control = self.lock();
         FleetState::between(&control.config.servers, &control.balancer.roster())
+    }
+
+    /// What is known of the servers that another process can go on with.
+    pub fn memories(&self) -> Vec<Memory> {
+        self.lock().balancer.memories(clock::now())
     }
 
     /// The same after a command; nothing is done.

@@ -31,6 +31,8 @@ mod simulation;
 mod slow_start;
 /// What the API changed, after the process was ended in any way.
 mod state_file;
+/// Another process takes over from a running one.
+mod upgrade;
 
 /// The program as a user starts it.
 mod cli;

@@ -824,7 +824,7 @@ fn stopping_lets_requests_end_and_takes_no_more() {
     busy.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
     arrival.recv().expect("it arrives");
     proxy.stop();
-    assert!(idle.is_ended(), "idle connections end at once");
+    assert!(idle.is_ended(), "idle connections end after the last call");
     eventually("no new connections", || {
         TcpStream::connect(proxy.address).is_err()
     });

@@ -11,6 +11,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use http::{HeaderValue, request};
 use hyper::server::conn::http1;
@@ -26,6 +27,11 @@ use super::headers::ClientFields;
 use super::timer::Timer;
 use super::worker::{Rules, Waits, Worker, WorkerFleet};
 use crate::engine::{Position, Spread};
+
+/// How long a connection without a request may still bring one when the worker
+/// stops: a client that sends one after the other has sent its next within a
+/// round trip, and those that take longer are rare.
+const LAST_CALL: Duration = Duration::from_millis(500);
 
 /// The client at the other end of a connection.
 pub(super) struct Client {
@@ -52,6 +58,8 @@ pub(super) struct Client {
 /// What is being waited for, and so which limit holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Turn {
+    /// The client has connected and sent nothing yet.
+    New,
     /// The client may send a request, or not.
     Idle,
     /// The client is sending the head of a request.
@@ -74,19 +82,24 @@ pub(super) async fn serve(stream: TcpStream, address: SocketAddr, worker: Rc<Wor
     });
     let service = service_fn(|request| handler::handle(Rc::clone(&client), request));
     let mut connection = pin!(worker.fleet().rules().http1.serve_connection(io, service));
-    let mut is_told_to_stop = false;
+    let (mut is_last_call, mut is_told_to_stop) = (false, false);
     poll_fn(|cx| {
         client.timer.watch(cx);
         if client.timer.is_due() && client.ends_when_due() {
             return Poll::Ready(());
         }
-        if worker.is_stopping() && !is_told_to_stop {
-            is_told_to_stop = true;
-            connection.as_mut().graceful_shutdown();
+        if worker.is_stopping() && !is_last_call {
+            is_last_call = true;
+            client.last_call();
         }
         // How a client's connection ended is of no consequence to us.
         if connection.as_mut().poll(cx).is_ready() || client.has_left(&stream.borrow(), cx) {
             return Poll::Ready(());
+        }
+        if is_last_call && !is_told_to_stop && !client.is_quiet() {
+            is_told_to_stop = true;
+            // Ends the connection after this request, and says so in its answer.
+            connection.as_mut().graceful_shutdown();
         }
         Poll::Pending
     })
@@ -131,7 +144,7 @@ impl Client {
             timer,
             head_bytes: HeadBytes::default(),
             waits: Cell::new(waits),
-            turn: Cell::new(Turn::Head),
+            turn: Cell::new(Turn::New),
             awaits_body: Cell::new(false),
             has_sent_more: Cell::new(false),
             worker,
@@ -221,7 +234,23 @@ impl Client {
     /// Whether a deadline that has come ends the connection; otherwise a
     /// request is being handled, and its handler deals with it.
     fn ends_when_due(&self) -> bool {
-        matches!(self.turn.get(), Turn::Idle | Turn::Head | Turn::Answer)
+        matches!(
+            self.turn.get(),
+            Turn::New | Turn::Idle | Turn::Head | Turn::Answer
+        )
+    }
+
+    /// Whether nothing of a request has come that is not answered.
+    fn is_quiet(&self) -> bool {
+        matches!(self.turn.get(), Turn::New | Turn::Idle)
+    }
+
+    /// The worker stops. A request may be on its way on a quiet connection, and
+    /// would be lost if that were ended at once.
+    fn last_call(&self) {
+        if self.is_quiet() {
+            self.timer.set(LAST_CALL.into());
+        }
     }
 
     /// Whether the client has left while it was waiting for its answer; there
@@ -253,6 +282,13 @@ impl Client {
                 self.head_bytes.begin();
                 self.head_bytes.push(bytes);
             }
+            Turn::New => {
+                self.turn.set(Turn::Head);
+                if self.worker.is_stopping() {
+                    self.timer.set(waits.client_header);
+                }
+                self.head_bytes.push(bytes);
+            }
             Turn::Head | Turn::Server => self.head_bytes.push(bytes),
             Turn::Upload | Turn::Answer => self.timer.set(waits.stream_idle),
         }
@@ -263,7 +299,7 @@ impl Client {
         match self.turn.get() {
             Turn::Answer => self.timer.set(waits.stream_idle),
             Turn::Idle => self.timer.set(waits.client_idle),
-            Turn::Head | Turn::Upload | Turn::Server => {}
+            Turn::New | Turn::Head | Turn::Upload | Turn::Server => {}
         }
     }
 }

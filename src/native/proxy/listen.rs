@@ -44,6 +44,26 @@ pub fn bind(host: &str, port: u16, n: usize) -> io::Result<Vec<TcpListener>> {
     Err(error)
 }
 
+/// Gives each of `n` threads its listeners: each listener once, and when there
+/// are fewer than threads, some to several. None is closed, since what waits
+/// in its queue would be lost, and none is made, since not every socket lets
+/// others share its port.
+///
+/// # Errors
+/// When there are no descriptors left.
+pub fn share_out(listeners: Vec<TcpListener>, n: usize) -> io::Result<Vec<Vec<TcpListener>>> {
+    let mut shares: Vec<Vec<TcpListener>> = (0..n).map(|_| Vec::new()).collect();
+    for i in listeners.len()..n {
+        if let Some(listener) = listeners.get(i % listeners.len().max(1)) {
+            shares[i].push(listener.try_clone()?);
+        }
+    }
+    for (i, listener) in listeners.into_iter().enumerate() {
+        shares[i % n.max(1)].push(listener);
+    }
+    Ok(shares)
+}
+
 fn bind_address(address: SocketAddr, n: usize) -> io::Result<Vec<TcpListener>> {
     if n <= 1 {
         return Ok(vec![bind_one(address, false)?]);

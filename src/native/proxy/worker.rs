@@ -15,6 +15,7 @@ use http::HeaderValue;
 use hyper::server::conn::http1;
 use tokio::runtime::{self, LocalOptions};
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, warn};
@@ -41,8 +42,7 @@ const SWEEP: Duration = Duration::from_secs(1);
 /// The running threads of the proxy.
 pub struct Workers(Vec<JoinHandle<()>>);
 
-/// Starts one thread for each of `listeners`, of which there are
-/// [`Shared::n_workers`]. When `stop` is cancelled they accept no more, let
+/// Starts [`Shared::n_workers`] threads, which share `listeners`. When `stop` is cancelled they accept no more, let
 /// requests in flight end for as long as configuration says, and end.
 ///
 /// # Errors
@@ -55,8 +55,9 @@ pub fn start(
     stop: &CancellationToken,
 ) -> io::Result<Workers> {
     let places = Arc::new(Semaphore::new(config.limits.connections.number() as usize));
-    let mut threads = Vec::with_capacity(listeners.len());
-    for (number, listener) in listeners.into_iter().enumerate() {
+    let shares = listen::share_out(listeners, shared.n_workers())?;
+    let mut threads = Vec::with_capacity(shares.len());
+    for (number, listeners) in shares.into_iter().enumerate() {
         let (shared, places, access_log, stop) = (
             Arc::clone(shared),
             Arc::clone(&places),
@@ -76,7 +77,7 @@ pub fn start(
             };
             let _ = is_up.send(Ok(()));
             let worker = Worker::new(number, shared, access_log);
-            runtime.block_on(worker.run(listener, places, stop));
+            runtime.block_on(worker.run(listeners, places, stop));
         };
         let name = format!("worker-{number}");
         threads.push(thread::Builder::new().name(name).spawn(run)?);
@@ -209,7 +210,7 @@ impl Worker {
     /// ended, or had its time.
     async fn run(
         self: Rc<Self>,
-        listener: TcpListener,
+        listeners: Vec<TcpListener>,
         places: Arc<Semaphore>,
         stop: CancellationToken,
     ) {
@@ -218,16 +219,28 @@ impl Worker {
         let worker = Rc::clone(&self);
         tokio::task::spawn_local(async move { worker.sweep().await });
         let connections = TaskTracker::new();
-        let accepting = listen::accept(listener, places, stop, |stream, address, place| {
-            let worker = Rc::clone(&self);
-            connections.spawn_local(async move {
-                conn::serve(stream, address, worker).await;
-                drop(place);
-            });
-        });
-        if let Err(error) = accepting.await {
-            error!(%error, "cannot listen");
-            return;
+        let mut accepting = JoinSet::new();
+        for listener in listeners {
+            let (worker, connections) = (Rc::clone(&self), connections.clone());
+            let serve = move |stream, address, place| {
+                let worker = Rc::clone(&worker);
+                connections.spawn_local(async move {
+                    conn::serve(stream, address, worker).await;
+                    drop(place);
+                });
+            };
+            accepting.spawn_local(listen::accept(
+                listener,
+                Arc::clone(&places),
+                stop.clone(),
+                serve,
+            ));
+        }
+        while let Some(ended) = accepting.join_next().await {
+            if let Ok(Err(error)) = ended {
+                error!(%error, "cannot listen");
+                return;
+            }
         }
         self.is_stopping.set(true);
         self.timers.wake_all();
