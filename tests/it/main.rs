@@ -31,6 +31,8 @@ mod simulation;
 mod slow_start;
 /// What the API changed, after the process was ended in any way.
 mod state_file;
+/// The program under systemd: sockets passed, word sent; and how it ends.
+mod systemd;
 /// Another process takes over from a running one.
 mod upgrade;
 

@@ -837,6 +837,28 @@ fn stopping_lets_requests_end_and_takes_no_more() {
 }
 
 #[test]
+fn a_request_on_its_way_is_answered_although_the_proxy_stops() {
+    let origin = Origin::named("a");
+    let mut proxy = Proxy::start(&[("a", origin.address)], "");
+    let mut kept = Client::connect(proxy.address);
+    kept.get("/");
+    let mut fresh = Client::connect(proxy.address);
+    proxy.stop();
+    for client in [&mut kept, &mut fresh] {
+        // The worker may hear of it a moment later.
+        loop {
+            let answer = client.get("/");
+            assert_eq!((answer.status, answer.text()), (200, "a"));
+            if answer.all("connection") == ["close"] {
+                break;
+            }
+        }
+        assert!(client.is_ended());
+    }
+    proxy.join();
+}
+
+#[test]
 fn stopping_waits_only_so_long() {
     let hanging = Origin::new(|_, stream| {
         let _ = std::io::Read::read(stream, &mut [0; 1]);

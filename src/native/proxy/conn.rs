@@ -24,7 +24,7 @@ use super::handler;
 use super::hash_key::KeyParts;
 use super::head_bytes::HeadBytes;
 use super::headers::ClientFields;
-use super::timer::Timer;
+use super::timer::{Timer, Wait};
 use super::worker::{Rules, Waits, Worker, WorkerFleet};
 use crate::engine::{Position, Spread};
 
@@ -96,7 +96,7 @@ pub(super) async fn serve(stream: TcpStream, address: SocketAddr, worker: Rc<Wor
         if connection.as_mut().poll(cx).is_ready() || client.has_left(&stream.borrow(), cx) {
             return Poll::Ready(());
         }
-        if is_last_call && !is_told_to_stop && !client.is_quiet() {
+        if is_last_call && !is_told_to_stop && client.awaits_answer() {
             is_told_to_stop = true;
             // Ends the connection after this request, and says so in its answer.
             connection.as_mut().graceful_shutdown();
@@ -228,7 +228,7 @@ impl Client {
     pub(super) fn answer_ended(&self) {
         self.turn.set(Turn::Idle);
         self.has_sent_more.set(false);
-        self.timer.set(self.waits.get().client_idle);
+        self.timer.set(self.idle_wait());
     }
 
     /// Whether a deadline that has come ends the connection; otherwise a
@@ -240,16 +240,25 @@ impl Client {
         )
     }
 
-    /// Whether nothing of a request has come that is not answered.
-    fn is_quiet(&self) -> bool {
-        matches!(self.turn.get(), Turn::New | Turn::Idle)
+    /// Whether a request has come of whose answer nothing has been written.
+    fn awaits_answer(&self) -> bool {
+        matches!(self.turn.get(), Turn::Head | Turn::Upload | Turn::Server)
     }
 
-    /// The worker stops. A request may be on its way on a quiet connection, and
-    /// would be lost if that were ended at once.
+    /// The worker stops. On a connection without a request one may be on its
+    /// way, which would be lost if that were ended at once.
     fn last_call(&self) {
-        if self.is_quiet() {
+        if matches!(self.turn.get(), Turn::New | Turn::Idle) {
             self.timer.set(LAST_CALL.into());
+        }
+    }
+
+    /// For how long the next request is waited for.
+    fn idle_wait(&self) -> Wait {
+        if self.worker.is_stopping() {
+            LAST_CALL.into()
+        } else {
+            self.waits.get().client_idle
         }
     }
 
@@ -298,7 +307,7 @@ impl Client {
         let waits = self.waits.get();
         match self.turn.get() {
             Turn::Answer => self.timer.set(waits.stream_idle),
-            Turn::Idle => self.timer.set(waits.client_idle),
+            Turn::Idle => self.timer.set(self.idle_wait()),
             Turn::New | Turn::Head | Turn::Upload | Turn::Server => {}
         }
     }

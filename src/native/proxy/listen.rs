@@ -6,7 +6,6 @@ use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
@@ -53,10 +52,9 @@ pub fn bind(host: &str, port: u16, n: usize) -> io::Result<Vec<TcpListener>> {
 /// When there are no descriptors left.
 pub fn share_out(listeners: Vec<TcpListener>, n: usize) -> io::Result<Vec<Vec<TcpListener>>> {
     let mut shares: Vec<Vec<TcpListener>> = (0..n).map(|_| Vec::new()).collect();
-    for i in listeners.len()..n {
-        if let Some(listener) = listeners.get(i % listeners.len().max(1)) {
-            shares[i].push(listener.try_clone()?);
-        }
+    let further = shares.iter_mut().skip(listeners.len());
+    for (share, listener) in further.zip(listeners.iter().cycle()) {
+        share.push(listener.try_clone()?);
     }
     for (i, listener) in listeners.into_iter().enumerate() {
         shares[i % n.max(1)].push(listener);
@@ -145,17 +143,21 @@ pub async fn accept(
         serve(stream, client, place);
     }
     // For these clients the connection is made: serve them rather than reset.
-    std::future::poll_fn(|cx| {
-        while let Poll::Ready(Ok((stream, client))) = listener.poll_accept(cx) {
-            let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-                break;
-            };
-            prepare(&stream);
-            serve(stream, client, place);
-        }
-        Poll::Ready(())
-    })
-    .await;
+    // The system is asked itself, as the runtime may not have heard of them.
+    let listener = listener.into_std()?;
+    // Another process may keep the queue filled: no more than it can hold.
+    for _ in 0..BACKLOG {
+        let Ok((stream, client)) = listener.accept() else {
+            break;
+        };
+        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+            break;
+        };
+        stream.set_nonblocking(true)?;
+        let stream = TcpStream::from_std(stream)?;
+        prepare(&stream);
+        serve(stream, client, place);
+    }
     Ok(())
 }
 

@@ -42,10 +42,14 @@ pub(crate) struct Program {
 
 impl Program {
     pub(crate) fn start(file: &Path, proxy: u16) -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_ringway"))
-            .args(["serve", "--config"])
-            .arg(file)
-            .stdin(Stdio::null())
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ringway"));
+        command.args(["serve", "--config"]).arg(file);
+        Self::run(command.stdin(Stdio::null()), proxy)
+    }
+
+    /// The same by a command of the test's own.
+    pub(crate) fn run(command: &mut Command, proxy: u16) -> Self {
+        let mut process = command
             .stderr(Stdio::piped())
             .spawn()
             .expect("the program starts");
