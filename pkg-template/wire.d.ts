@@ -1,14 +1,22 @@
 // Every JSON shape: of configuration, of the REST API's bodies, of what the package takes and gives.
 // Made from src/wire.rs and src/config.rs by `UPDATE=1 cargo test typescript`; not to be edited.
 
-/** A line of JSON for each request. */
+/** A line for each request. */
 export type AccessLog = {
   /**
    * Where it goes: `stdout`, or the path of a file to append to; default
    * nowhere.
    */
   to?: string,
+  /**
+   * What a line is: json, an object; combined, as nginx writes it; or
+   * common, as Apache does. Default json.
+   */
+  format?: AccessLogFormat,
 };
+
+/** What a line of the access log is. */
+export type AccessLogFormat = "json" | "combined" | "common";
 
 /** The name of a rule; options of some are in sections of the same name. */
 export type AlgorithmName = "ring" | "local-rendezvous" | "maglev" | "rendezvous" | "jump" | "nginx" | "ketama" | "libmemcached" | "twemproxy" | "envoy-ring" | "envoy-maglev" | "haproxy";
@@ -196,8 +204,15 @@ export type Config = {
   pool?: Pool,
   /** How much the proxy takes from clients. */
   limits?: Limits,
+  /**
+   * How often a client, or a key, may ask: a rule, or a list of rules that
+   * must all admit a request. Default none.
+   */
+  rate_limit?: RateLimitRule | RateLimitRule[],
   /** A line for each request. */
   access_log?: AccessLog,
+  /** Traces of requests, sent to a collector. */
+  tracing?: Tracing,
   /** The listener for operators. */
   api?: Api,
 };
@@ -532,6 +547,9 @@ export type KeySourceCountView = {
   after: number | null,
 };
 
+/** Whose requests are counted together. */
+export type LimitedBy = "client_ip" | "hash_key";
+
 /** How much the proxy takes from clients. What is over is refused. */
 export type Limits = {
   /** Bytes of a request's head; 1024 to 1048576, default 16384. */
@@ -771,6 +789,37 @@ export type Process = {
    * survives a restart; default null: nothing is kept.
    */
   state_file?: string | null,
+};
+
+/**
+ * One limit on how often may be asked: so many requests a second in the long
+ * run, and so many at once.
+ */
+export type RateLimitRule = {
+  /** Whose requests are counted together. */
+  per: LimitedBy,
+  /** Requests a second in the long run, 0.001 to 1000000. */
+  requests_per_second: number,
+  /**
+   * Requests that may come at once after a pause, 1 to 1000000; default
+   * null: those of one second, at least 1.
+   */
+  burst?: number | null,
+  /**
+   * How many clients or keys are remembered, 8 to 10000000, at 16 bytes each;
+   * default 100000. When more come, who has been idle longest is forgotten.
+   */
+  max_keys?: number,
+  /**
+   * The leading bits of an IPv6 address that are one client, 1 to 128;
+   * default 64, which is what one household or machine has.
+   */
+  ipv6_prefix?: number,
+  /**
+   * Whether answers to admitted requests carry RateLimit fields too; those to
+   * refused ones always do. Default false.
+   */
+  headers?: boolean,
 };
 
 /** Why a candidate is the answer, or why it is not. */
@@ -1083,6 +1132,23 @@ export type TimesView = {
   p90: number,
   /** 99 % were. */
   p99: number,
+};
+
+/** Traces of requests, sent to a collector. */
+export type Tracing = {
+  /**
+   * Where spans are sent by OTLP over HTTP, as JSON:
+   * http://127.0.0.1:4318/v1/traces. Default null: nowhere, and the
+   * fields traceparent and tracestate pass as they came.
+   */
+  otlp?: string | null,
+  /**
+   * The part of the traces that begin here which is sent, as 0.1 or "10%";
+   * default 1. A trace that comes in is sent if its sender says so.
+   */
+  sample?: number | string,
+  /** What the proxy is called in traces; default ringway. */
+  service_name?: string,
 };
 
 /** Sums over finished requests. */

@@ -30,8 +30,14 @@ pub use hot_keys::{HotKeys, Multiple};
 mod plan;
 pub use plan::{ChangeSpec, PlanSpec, StateChange, WeightChange};
 
+mod rate_limit;
+pub use rate_limit::{LimitedBy, Rate, RateLimit, RateLimitRule};
+
 mod section;
 use section::section;
+
+mod telemetry;
+pub use telemetry::{AccessLog, AccessLogFormat, OtlpUrl, Tracing};
 
 mod values;
 pub use crate::wire::RequestPath;
@@ -103,11 +109,22 @@ pub struct Config {
     #[schemars(default)]
     #[cfg_attr(test, ts(optional, as = "Option<_>"))]
     pub limits: Limits,
+    /// How often a client, or a key, may ask: a rule, or a list of rules that
+    /// must all admit a request. Default none.
+    #[deserr(default)]
+    #[schemars(default)]
+    #[cfg_attr(test, ts(type = "RateLimitRule | RateLimitRule[]", optional))]
+    pub rate_limit: RateLimit,
     /// A line for each request.
     #[deserr(default)]
     #[schemars(default)]
     #[cfg_attr(test, ts(optional, as = "Option<_>"))]
     pub access_log: AccessLog,
+    /// Traces of requests, sent to a collector.
+    #[deserr(default)]
+    #[schemars(default)]
+    #[cfg_attr(test, ts(optional, as = "Option<_>"))]
+    pub tracing: Tracing,
     /// The listener for operators.
     #[deserr(default)]
     #[schemars(default)]
@@ -313,15 +330,6 @@ section! {
         /// Connections of clients at a time, all workers together; further ones
         /// wait to be accepted. 1 to 1000000, default 10000.
         connections: Whole<1, 1_000_000> ["number"] = Whole::new(10_000),
-    }
-}
-
-section! {
-    /// A line of JSON for each request.
-    pub struct AccessLog {
-        /// Where it goes: `stdout`, or the path of a file to append to; default
-        /// nowhere.
-        to: Option<String> ["string"] = None,
     }
 }
 

@@ -19,7 +19,10 @@ use crate::engine::{
 };
 
 mod access_log;
-pub use access_log::{AccessLogLine, rfc3339};
+pub use access_log::{AccessLogLine, common_log_time, rfc3339};
+
+mod feed;
+pub use feed::{FeedEvent, FeedSnapshot, FeedTick};
 
 mod faults;
 use faults::one_of;

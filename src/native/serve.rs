@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::admin::{self, Admin};
+use super::cli::RecordArgs;
 use super::driver;
 use super::proxy;
 use super::reload::{self, Reloader, Stamp};
@@ -17,20 +18,22 @@ use super::shared::Shared;
 use super::sockets::Sockets;
 use super::state::{self, Keeper};
 use super::systemd;
-use super::telemetry::access_log::AccessLog;
+use super::telemetry::access_log::{self, AccessLog};
+use super::telemetry::record::Recorder;
 use super::upgrade::{self, Predecessor};
 use crate::config::{Config, Seconds};
 
 /// Runs the proxy and the API until SIGTERM or SIGINT, or until another process
 /// has taken over; then lets requests in flight end. `file` is where `config`
-/// was read from, which is where it is reloaded from. `when_ready` is called
-/// once everything listens.
+/// was read from, which is where it is reloaded from; `record` says what is
+/// written down. `when_ready` is called once everything listens.
 ///
 /// # Errors
 /// When something cannot be bound or started; nothing is left running then.
 pub fn serve(
     config: Config,
     file: Option<(PathBuf, Stamp)>,
+    record: &RecordArgs,
     when_ready: impl FnOnce() -> io::Result<()>,
 ) -> io::Result<()> {
     let n_workers = n_workers(&config);
@@ -50,11 +53,20 @@ pub fn serve(
     };
     let (shared, reports) =
         Shared::starting(&config, n_workers, start, keeper).map_err(io::Error::other)?;
-    let reloader = file.map(|(file, stamp)| Reloader::new(file, stamp, Arc::clone(&shared)));
+    let access_log = AccessLog::open(&config.access_log, Arc::clone(&shared.counts))?;
+    let reloader = file.map(|(file, stamp)| {
+        let reloader = Reloader::new(file, stamp, Arc::clone(&shared));
+        reloader.switches(access_log.clone());
+        reloader
+    });
     let admin = Admin::new(Arc::clone(&shared), reloader.clone()).map_err(io::Error::other)?;
     let sockets = passed.completed(&config, n_workers)?;
     let (proxy_at, api_at) = sockets.addresses()?;
-    let (access_log, log_writer) = AccessLog::open(&config.access_log)?.unzip();
+    let recorder = record.record.as_ref().map(|file| {
+        let bytes_max = u64::from(record.record_max) << 20;
+        Recorder::new(Arc::clone(&shared), file.clone(), bytes_max)
+    });
+    let recorder = recorder.transpose()?;
     if predecessor.is_none() {
         let state_file = config.process.state_file.as_deref();
         shared.keeper().begin(state_file, &shared.fleet_state())?;
@@ -70,13 +82,7 @@ pub fn serve(
         // Before the first request, so that a signal always ends in order.
         let mut signals = Signals::new(reloader.is_some())?;
         let listeners = sockets.try_clone()?;
-        let workers = proxy::start(
-            &config,
-            &shared,
-            listeners.proxy,
-            access_log.as_ref(),
-            &stop,
-        )?;
+        let workers = proxy::start(&config, &shared, listeners.proxy, Some(&access_log), &stop)?;
         let mut tasks = vec![tokio::spawn(driver::run(
             Arc::clone(&shared),
             reports,
@@ -97,6 +103,14 @@ pub fn serve(
             let hangups = signal(SignalKind::hangup())?;
             tasks.push(tokio::spawn(reload::run(reloader, hangups, stop.clone())));
         }
+        let recording = recorder.map(|recorder| tokio::spawn(recorder.run(stop.clone())));
+        tasks.extend(recording);
+        // Always caught: without a log, a signal for it must not end the program.
+        tasks.push(tokio::spawn(access_log::reopen_on(
+            signal(SignalKind::user_defined1())?,
+            access_log.clone(),
+            stop.clone(),
+        )));
         for listener in listeners.api {
             let listener = tokio::net::TcpListener::from_std(listener)?;
             let api = admin::serve(listener, Arc::clone(&admin), stop.clone());
@@ -138,10 +152,7 @@ pub fn serve(
         }
         workers.join();
         // The last one to write has gone; what it wrote must reach the file.
-        drop(access_log);
-        if let Some(writer) = log_writer {
-            writer.join();
-        }
+        access_log.close();
         info!("stopped");
         Ok(())
     })

@@ -16,15 +16,21 @@ use super::clock;
 use super::counters::{BoundedShard, Shard};
 use super::in_flight::InFlightCount;
 use super::operations::Operations;
+use super::rate_limit::{RateLimitCounters, RateLimits};
 use super::state::{Keeper, Start};
-use super::telemetry::events;
+use super::telemetry::feed::{Feed, Kind, Line};
+use super::telemetry::{Counts, events, moved};
 use crate::config::Config;
 use crate::engine::{
     BoundedCounters, Change, Command, CommandError, Counters, Event, Events, KeyCounts, KeySketch,
     LoadBalancer, Loads, Memory, Observation, Outcome, Plan, RoutingTable, Server, ServerId,
     ServerIndex, ServerName, Snapshot, Timestamp, Verdict,
 };
-use crate::wire::FleetState;
+use crate::wire::{FeedEvent, FeedSnapshot, FeedTick, FleetState, ServerSpec};
+
+/// Ticks from one whole state in the feed to the next, so that the log of the
+/// last minutes has one to begin with.
+const KEYFRAME_TICKS: u64 = 60;
 
 /// Verdicts waiting for the driver. It takes them out in batches thousands of
 /// times a second; more only pile up when the machine is drowning, and are
@@ -40,6 +46,8 @@ pub struct Fleet {
     pub servers: Vec<Arc<ServerRuntime>>,
     /// The configuration in effect; its servers may be out of date.
     pub config: Arc<Config>,
+    /// How often who may ask.
+    pub rate_limits: Arc<RateLimits>,
 }
 
 impl Loads for Fleet {
@@ -81,6 +89,10 @@ pub struct Shared {
     keeper: Keeper,
     /// What was done to the process.
     pub(super) operations: Operations,
+    /// What became of what the proxy tells about itself.
+    pub counts: Arc<Counts>,
+    /// What happens, for whoever follows it.
+    pub feed: Feed,
     /// Wakes the driver after a change that may have brought a nearer deadline.
     pub(super) is_changed: Notify,
 }
@@ -92,8 +104,12 @@ pub type Reports = mpsc::Receiver<(ServerId, Verdict)>;
 struct Control {
     balancer: LoadBalancer,
     config: Arc<Config>,
+    rate_limits: Arc<RateLimits>,
     members: BTreeMap<ServerId, Member>,
     unrouted: Counted,
+    n_ticks: u64,
+    /// What part of all keys changes have moved, about, added up.
+    keys_moved: f64,
 }
 
 /// What the engine has been told of a set of shards.
@@ -150,8 +166,11 @@ impl Shared {
         let mut control = Control {
             balancer,
             config: Arc::new(config.clone()),
+            rate_limits: Arc::new(RateLimits::new(&config.rate_limit)),
             members: BTreeMap::new(),
             unrouted: Counted::default(),
+            n_ticks: 0,
+            keys_moved: 0.0,
         };
         let fleet = control.fleet(n_workers);
         let (reports, queue) = mpsc::channel(REPORTS_MAX);
@@ -168,8 +187,11 @@ impl Shared {
             reports_dropped: AtomicU64::new(0),
             keeper,
             operations: Operations::default(),
+            counts: Arc::default(),
+            feed: Feed::new(),
             is_changed: Notify::new(),
         };
+        shared.tell_state(&shared.lock(), Kind::Keyframe, clock::now());
         Ok((Arc::new(shared), queue))
     }
 
@@ -198,6 +220,11 @@ impl Shared {
         let mut sum = BoundedCounters::default();
         self.bounded.iter().for_each(|shard| shard.add_to(&mut sum));
         sum
+    }
+
+    /// What limits on rates have counted since the start.
+    pub fn rate_limit_counters(&self) -> Vec<RateLimitCounters> {
+        self.fleet.load().rate_limits.counters().collect()
     }
 
     /// Shows the sketch of a worker to whoever asks; for that worker, once in a
@@ -356,8 +383,10 @@ impl Shared {
             after: Arc::clone(balancer.table()),
         };
         control.balancer = balancer;
+        control.rate_limits = Arc::new(control.rate_limits.with(&config.rate_limit));
         control.config = Arc::new(config);
         self.settle(&mut control, events, now);
+        self.tell_state(&control, Kind::Snapshot, now);
         self.is_changed.notify_one();
         Ok(Ok((applied, plan)))
     }
@@ -389,9 +418,59 @@ impl Shared {
         }
     }
 
-    /// Adds up what the workers have counted; for the driver, once in a while.
+    /// Adds up what the workers have counted, and tells the figures to whoever
+    /// follows; for the driver, each second.
     pub(super) fn tick(&self) {
-        self.collect(&mut self.lock());
+        let mut control = self.lock();
+        self.collect(&mut control);
+        let now = clock::now();
+        control.n_ticks += 1;
+        if control.n_ticks.is_multiple_of(KEYFRAME_TICKS) {
+            self.tell_state(&control, Kind::Keyframe, now);
+        }
+        let snapshot = control.balancer.snapshot(now);
+        drop(control);
+        self.feed.push(Kind::News, |seq| {
+            (FeedTick::NAME, FeedTick::new(seq, &snapshot))
+        });
+    }
+
+    /// The whole state, up to the last line of the feed; not kept there.
+    pub fn state_line(&self) -> Line {
+        let mut control = self.lock();
+        self.collect(&mut control);
+        let (snapshot, config) = (
+            control.balancer.snapshot(clock::now()),
+            control.config_now(),
+        );
+        let seq = self.feed.last();
+        let fingerprint = control.balancer.table().fingerprint();
+        // Others may go on while it is written.
+        drop(control);
+        let boot = self.feed.boot();
+        let shape = FeedSnapshot::new(seq, boot, fingerprint, &config, &snapshot);
+        let name = FeedSnapshot::<Config>::NAME;
+        self.feed.line(seq, Kind::Snapshot, name, &shape)
+    }
+
+    /// What part of all keys changes have moved since the start, about, added up.
+    pub fn keys_moved(&self) -> f64 {
+        self.lock().keys_moved
+    }
+
+    /// The configuration in effect, with the servers that there are now.
+    pub fn config_now(&self) -> Config {
+        self.lock().config_now()
+    }
+
+    fn tell_state(&self, control: &Control, kind: Kind, now: Timestamp) {
+        let (snapshot, config) = (control.balancer.snapshot(now), control.config_now());
+        let fingerprint = control.balancer.table().fingerprint();
+        self.feed.push(kind, |seq| {
+            let boot = self.feed.boot();
+            let shape = FeedSnapshot::new(seq, boot, fingerprint, &config, &snapshot);
+            (FeedSnapshot::<Config>::NAME, shape)
+        });
     }
 
     /// Fires what is due; for the driver. Returns the probes to send and when
@@ -409,14 +488,30 @@ impl Shared {
     /// Returns the events that ask for a probe.
     fn settle(&self, control: &mut Control, events: Events, now: Timestamp) -> Vec<Event> {
         let mut probes = Vec::new();
+        let mut happened = Vec::new();
         for event in events {
             if let Event::ProbeDue { .. } = event {
                 probes.push(event);
             } else {
                 events::log(&event, now);
+                happened.push(event);
             }
         }
         let published = self.fleet.load();
+        let mut moved = None;
+        if control.balancer.table().version() != published.table.version() {
+            let part = moved::estimate(&published.table, control.balancer.table());
+            control.keys_moved += part;
+            moved = Some(part).filter(|part| *part > 0.0);
+        }
+        for event in &happened {
+            // What they moved together stands at the first.
+            let moved = moved.take();
+            self.feed.push(Kind::News, |seq| {
+                let line = FeedEvent::new(seq, event, now, moved);
+                (line.name(), line)
+            });
+        }
         if control.balancer.table().version() != published.table.version()
             || !Arc::ptr_eq(&control.config, &published.config)
         {
@@ -484,6 +579,16 @@ impl Shared {
 }
 
 impl Control {
+    fn config_now(&self) -> Config {
+        let servers = self.balancer.table().servers().iter();
+        Config {
+            servers: servers
+                .map(|entry| ServerSpec::from(&entry.server))
+                .collect(),
+            ..Config::clone(&self.config)
+        }
+    }
+
     /// The fleet of the present table; servers that stay keep their runtime.
     fn fleet(&mut self, n_workers: usize) -> Fleet {
         let table = Arc::clone(self.balancer.table());
@@ -508,6 +613,7 @@ impl Control {
             table,
             servers,
             config: Arc::clone(&self.config),
+            rate_limits: Arc::clone(&self.rate_limits),
         }
     }
 }

@@ -10,7 +10,7 @@ use super::problem::{Kind, Problem};
 use crate::config::Config;
 use crate::engine::{FleetHealth, Position};
 use crate::native::telemetry::prometheus;
-use crate::wire::{Fault, Faults, HealthView, MetricsView, RingView, ServerSpec};
+use crate::wire::{Fault, Faults, HealthView, MetricsView, RingView};
 
 /// Points on a page of the ring: by default, and at most.
 pub(super) const PAGE: usize = 1000;
@@ -46,6 +46,7 @@ pub(super) fn prometheus(call: &Call) -> Answer {
         shared.hot_keys(),
         shared.bounded_counters(),
         prometheus::Done::new(&shared.operations, state_file),
+        shared.rate_limit_counters(),
     );
     Ok(answer(StatusCode::OK, prometheus::CONTENT_TYPE, text))
 }
@@ -87,15 +88,7 @@ fn position(text: &str) -> Option<Position> {
 
 /// The configuration in effect, with the servers that there are now.
 pub(super) fn config(call: &Call) -> Answer {
-    let table = call.admin.shared.table();
-    let servers = table.servers().iter();
-    let config = Config {
-        servers: servers
-            .map(|entry| ServerSpec::from(&entry.server))
-            .collect(),
-        ..Config::clone(&call.admin.shared.config())
-    };
-    Ok(json(StatusCode::OK, &config))
+    Ok(json(StatusCode::OK, &call.admin.shared.config_now()))
 }
 
 pub(super) fn schema(_: &Call) -> Answer {

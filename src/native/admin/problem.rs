@@ -48,6 +48,7 @@ pub(super) enum Kind {
     WrongContentType,
     ForeignHost,
     NoServer(NoServer),
+    TooManyStreams,
     Stopping,
     NotStored,
 }
@@ -131,6 +132,11 @@ impl Kind {
                 S::SERVICE_UNAVAILABLE,
                 no_server_code(reason),
                 "There is no server for this key",
+            ),
+            Self::TooManyStreams => (
+                S::SERVICE_UNAVAILABLE,
+                "too-many-streams",
+                "There are as many streams as may be",
             ),
             Self::Stopping => (
                 S::SERVICE_UNAVAILABLE,

@@ -174,7 +174,7 @@ impl Drop for ResponseBody {
         self.client.answer_ended();
         if let (Some(mut entry), Some(log)) = (self.entry.take(), &self.client.worker.access_log) {
             entry.ended(clock::now());
-            log.write(*entry);
+            log.write(entry);
         }
     }
 }

@@ -4,6 +4,7 @@
 //! hyper parses and writes HTTP/1.1; what it does not do by itself (time
 //! limits, ending gracefully on demand) is done around it.
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
@@ -37,8 +38,9 @@ const LAST_CALL: Duration = Duration::from_millis(500);
 pub(super) struct Client {
     /// The thread that serves it.
     pub(super) worker: Rc<Worker>,
-    /// Its IP address in the canonical text form; an IPv4 address that came in
-    /// an IPv6 one is given as IPv4.
+    /// Its IP address; an IPv4 address that came in an IPv6 one is given as IPv4.
+    pub(super) address: IpAddr,
+    /// The same in the canonical text form.
     pub(super) ip: Box<str>,
     /// What every request of it is given.
     pub(super) fields: ClientFields,
@@ -129,7 +131,8 @@ mod hyper_default {
 
 impl Client {
     fn new(ip: IpAddr, worker: Rc<Worker>) -> Self {
-        let ip = ip.to_canonical().to_string().into_boxed_str();
+        let address = ip.to_canonical();
+        let ip = address.to_string().into_boxed_str();
         let timer = Timer::new(&worker.timers);
         let waits = worker.fleet().rules().waits;
         timer.set(waits.client_header);
@@ -140,6 +143,7 @@ impl Client {
                     .unwrap_or(HeaderValue::from_static("unknown")),
                 forwarded_proto: HeaderValue::from_static("http"),
             },
+            address,
             ip,
             timer,
             head_bytes: HeadBytes::default(),
@@ -176,6 +180,15 @@ impl Client {
         let mut hot_keys = self.worker.hot_keys.borrow_mut();
         let spread = hot_keys.observe(table, position, &key);
         (Some(position), spread)
+    }
+
+    /// The bytes of a request's key, if it has one.
+    pub(super) fn key_bytes<'a>(
+        &'a self,
+        fleet: &WorkerFleet,
+        head: &'a request::Parts,
+    ) -> Option<Cow<'a, [u8]>> {
+        fleet.rules().hash_key.key(self.key_parts(head))
     }
 
     /// The source of a request's key, in words.

@@ -32,6 +32,7 @@ use crate::engine::{
 };
 use crate::native::clock;
 use crate::native::counters::{BoundedShard, Shard};
+use crate::native::rate_limit::RateLimits;
 use crate::native::shared::{Fleet, ServerRuntime, Shared};
 use crate::native::telemetry::access_log::AccessLog;
 
@@ -362,9 +363,19 @@ impl WorkerFleet {
         &self.rules
     }
 
+    /// How often who may ask.
+    pub(super) fn rate_limits(&self) -> &RateLimits {
+        &self.fleet.rate_limits
+    }
+
     /// Where keys go.
     pub(super) fn table(&self) -> &RoutingTable {
         &self.fleet.table
+    }
+
+    /// The server at `index`, which must be of this fleet.
+    pub(super) fn server(&self, index: ServerIndex) -> &Rc<WorkerServer> {
+        &self.servers[index.as_usize()]
     }
 
     /// Why a key goes where it goes now, after these were tried.

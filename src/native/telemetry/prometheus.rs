@@ -17,6 +17,7 @@ use crate::engine::{
     AdminState, BUCKETS, BoundedCounters, CLASSES, Counters, Health, Histogram, KeyCounts,
     RoutingTable, ServerSnapshot, Snapshot, Standing, bucket_end_micros,
 };
+use crate::native::rate_limit::RateLimitCounters;
 
 mod operations;
 pub use operations::Done;
@@ -39,6 +40,7 @@ pub fn text(
     hot_keys: KeyCounts,
     bounded: BoundedCounters,
     done: Done,
+    rate_limits: Vec<RateLimitCounters>,
 ) -> String {
     let mut registry = Registry::default();
     registry.register_collector(Box::new(operations::Process(done)));
@@ -50,6 +52,7 @@ pub fn text(
         hot_keys,
         bounded,
         done,
+        rate_limits,
     }));
     let mut text = String::new();
     // Writing to a text does not fail.
@@ -65,6 +68,7 @@ struct Figures {
     hot_keys: KeyCounts,
     bounded: BoundedCounters,
     done: Done,
+    rate_limits: Vec<RateLimitCounters>,
 }
 
 impl Collector for Figures {
@@ -75,6 +79,7 @@ impl Collector for Figures {
         self.hot_keys(&mut out)?;
         self.bounded(&mut out)?;
         self.done.encode(&mut out)?;
+        self.rate_limits(&mut out)?;
         self.traffic(&mut out)
     }
 }
@@ -168,6 +173,28 @@ impl Figures {
             "The most candidates asked for one request since the start.",
             counters.asked_max as f64,
         )
+    }
+
+    fn rate_limits(&self, out: &mut Writer<'_>) -> fmt::Result {
+        type Figure = fn(&RateLimitCounters) -> u64;
+        let rows: [(&str, &str, Figure); 2] = [
+            (
+                "rate_limited",
+                "Requests refused because who asked had asked too often.",
+                |counters| counters.refused,
+            ),
+            (
+                "rate_limit_forgotten",
+                "Clients or keys forgotten before they had their whole burst again.",
+                |counters| counters.forgotten,
+            ),
+        ];
+        for (name, help, figure) in rows {
+            let each = self.rate_limits.iter();
+            let each = each.map(|c| (vec![("per", c.per.word())], figure(c)));
+            out.counters(name, help, each)?;
+        }
+        Ok(())
     }
 
     fn servers(&self, out: &mut Writer<'_>) -> fmt::Result {

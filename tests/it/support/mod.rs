@@ -6,6 +6,7 @@ pub(crate) mod client;
 pub(crate) mod echo;
 pub(crate) mod fuzz;
 pub(crate) mod json_text;
+pub(crate) mod logged;
 pub(crate) mod origin;
 pub(crate) mod program;
 pub(crate) mod proxy;

@@ -42,8 +42,13 @@ pub(crate) struct Program {
 
 impl Program {
     pub(crate) fn start(file: &Path, proxy: u16) -> Self {
+        Self::start_with(file, proxy, &[])
+    }
+
+    /// The same with further arguments.
+    pub(crate) fn start_with(file: &Path, proxy: u16, args: &[&std::ffi::OsStr]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ringway"));
-        command.args(["serve", "--config"]).arg(file);
+        command.args(["serve", "--config"]).arg(file).args(args);
         Self::run(command.stdin(Stdio::null()), proxy)
     }
 
@@ -78,9 +83,10 @@ impl Program {
         self.signal("-HUP");
     }
 
-    pub(crate) fn signal(&self, signal: &str) {
+    /// Sends it a signal, as `kill` names it.
+    pub(crate) fn signal(&self, name: &str) {
         let pid = self.process.id().to_string();
-        let status = Command::new("kill").args([signal, &pid]).status();
+        let status = Command::new("kill").args([name, &pid]).status();
         assert!(status.expect("kill is there").success());
     }
 
