@@ -196,7 +196,7 @@ export type Config = {
   ejection?: Ejection,
   /** Counting the hottest keys, and spreading them. */
   hot_keys?: HotKeys,
-  /** How often a request is tried. */
+  /** When and how often a request is tried again. */
   retries?: Retries,
   /** How long the proxy waits for what. */
   timeouts?: Timeouts,
@@ -611,6 +611,8 @@ export type MetricsView = {
    * the package, which does not bound loads.
    */
   bounded_loads: BoundedLoadsView | null,
+  /** Requests that were sent again; null in the package, which sends none. */
+  retries: RetriesView | null,
   /** The servers, by name. */
   servers: Array<ServerMetricsView>,
 };
@@ -872,13 +874,81 @@ export type RequestSpec = {
   client_ip?: string,
 };
 
-/** How often a request is tried. */
+/** When and how often a request is tried again. */
 export type Retries = {
   /**
-   * Further attempts after a first one that failed before any answer,
-   * each at the key's next candidate; 0 to 10, default 2.
+   * Further attempts after a first one that failed, each at the key's next
+   * candidate; 0 to 10, default 2.
    */
   attempts?: number,
+  /**
+   * How many retries may be under way at a time, in percent of all requests
+   * in flight; 0 to 100, default 20. Failovers that add no load (after a
+   * failed connect, or away from a server that was taken out) do not
+   * count.
+   */
+  budget_percent?: number,
+  /**
+   * How many may be under way however few requests are in flight, all
+   * workers together; 0 to 100000, default 3.
+   */
+  budget_min?: number,
+  /**
+   * Seconds: a retry waits a random time up to this, the next one up to
+   * twice this, and so on; default 0.025. The first failover after a
+   * failed connect does not wait.
+   */
+  backoff?: number,
+  /**
+   * The longest of these waits in seconds, and of the Retry-After that is
+   * heeded; default 0.25, at least `backoff`.
+   */
+  backoff_max?: number,
+  /**
+   * Answers with these statuses, 400 to 599, are no answers to idempotent
+   * requests while another server can be asked; default 502, 503 and 504.
+   */
+  on_status?: number[],
+  /**
+   * Bytes of a request's body that are kept so that it can be sent again;
+   * more is not tried again. 0, for none, to 16777216, default 65536.
+   */
+  replay_buffer?: number,
+  /**
+   * Answers to idempotent requests that say that they have at most so
+   * many bytes are awaited whole before the client gets the first, so
+   * that another server can be asked when they break off. 0, for none,
+   * to 16777216, default 65536.
+   */
+  hold_answer?: number,
+  /**
+   * Seconds after which an idempotent request is tried elsewhere although
+   * its server may still answer; less than `timeouts.response_header`.
+   * Default null: never.
+   */
+  per_try_timeout?: number | null,
+};
+
+/**
+ * Retries since the start. One that goes to the same server again, over
+ * another connection, is none.
+ */
+export type RetriesView = {
+  /** After a server that could not be connected to. */
+  connect: number,
+  /**
+   * After one that broke off before its answer, or the part of it that is
+   * awaited, was whole; or whose answer was none.
+   */
+  broken: number,
+  /** After one that answered with a status in `retries.on_status`. */
+  status: number,
+  /** After one that took longer than `retries.per_try_timeout`. */
+  timeout: number,
+  /** Away from one that probes or ejection took out meanwhile. */
+  taken_out: number,
+  /** Requests that were not sent again because the budget was used up. */
+  budget_exhausted: number,
 };
 
 /** A server on the ring. */

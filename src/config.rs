@@ -32,6 +32,8 @@ pub use plan::{ChangeSpec, PlanSpec, StateChange, WeightChange};
 
 mod rate_limit;
 pub use rate_limit::{LimitedBy, Rate, RateLimit, RateLimitRule};
+mod retries;
+pub use retries::Retries;
 
 mod section;
 use section::section;
@@ -89,7 +91,7 @@ pub struct Config {
     #[schemars(default)]
     #[cfg_attr(test, ts(optional, as = "Option<_>"))]
     pub hot_keys: HotKeys,
-    /// How often a request is tried.
+    /// When and how often a request is tried again.
     #[deserr(default)]
     #[schemars(default)]
     #[cfg_attr(test, ts(optional, as = "Option<_>"))]
@@ -279,15 +281,6 @@ section! {
         /// The most servers ejected at a time, in percent; one may always be,
         /// but never the last eligible one. 0 to 100, default 50.
         max_percent: Whole<0, 100> ["number"] = Whole::new(50),
-    }
-}
-
-section! {
-    /// How often a request is tried.
-    pub struct Retries {
-        /// Further attempts after a first one that failed before any answer,
-        /// each at the key's next candidate; 0 to 10, default 2.
-        attempts: Whole<0, 10> ["number"] = Whole::new(2),
     }
 }
 
@@ -518,6 +511,19 @@ impl Config {
         }
         if self.ejection.cap < self.ejection.base {
             fault("ejection.cap", "give at least ejection.base".to_owned());
+        }
+        if self.retries.backoff_max < self.retries.backoff {
+            fault(
+                "retries.backoff_max",
+                "give at least retries.backoff".to_owned(),
+            );
+        }
+        let per_try = self.retries.per_try_timeout;
+        if per_try.is_some_and(|per_try| per_try >= self.timeouts.response_header) {
+            fault(
+                "retries.per_try_timeout",
+                "give less than timeouts.response_header".to_owned(),
+            );
         }
         if self.hot_keys.spread.number() > 1 && self.hot_keys.capacity.number() == 0 {
             fault(

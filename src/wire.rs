@@ -73,6 +73,9 @@ pub use handover::{Handover, ServerMemory};
 mod bounded_loads;
 pub use bounded_loads::BoundedLoadsView;
 
+mod retries;
+pub use retries::RetriesView;
+
 mod hot_keys;
 pub use hot_keys::{HotKeyView, HotKeysView, HotShareView};
 
@@ -352,6 +355,8 @@ shape! { out
         /// What bounded loads did; null while `routing.load_factor` is, and in
         /// the package, which does not bound loads.
         pub bounded_loads: Option<BoundedLoadsView>,
+        /// Requests that were sent again; null in the package, which sends none.
+        pub retries: Option<RetriesView>,
         /// The servers, by name.
         pub servers: Vec<ServerMetricsView>,
     }
@@ -826,6 +831,7 @@ impl From<&Snapshot> for MetricsView {
                 last_minute: (&snapshot.last_minute).into(),
             },
             bounded_loads: None,
+            retries: None,
             servers: servers
                 .iter()
                 .map(|server| ServerMetricsView {

@@ -25,6 +25,11 @@ impl Seconds {
         Self(Duration::from_secs(seconds))
     }
 
+    /// `millis` thousandths, which the caller keeps within the range.
+    pub(super) const fn millis(millis: u64) -> Self {
+        Self(Duration::from_millis(millis))
+    }
+
     /// The time as the standard library has it.
     pub const fn duration(self) -> Duration {
         self.0

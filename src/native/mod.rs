@@ -9,6 +9,7 @@ pub mod clock;
 pub mod counters;
 
 pub mod in_flight;
+pub mod retries;
 
 pub mod operations;
 

@@ -6,7 +6,7 @@
 //! driver through a bounded queue.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -17,6 +17,7 @@ use super::counters::{BoundedShard, Shard};
 use super::in_flight::InFlightCount;
 use super::operations::Operations;
 use super::rate_limit::{RateLimitCounters, RateLimits};
+use super::retries::Retries;
 use super::state::{Keeper, Start};
 use super::telemetry::feed::{Feed, Kind, Line};
 use super::telemetry::{Counts, events, moved};
@@ -67,10 +68,18 @@ pub struct ServerRuntime {
     pub in_flight: InFlightCount,
     /// One for each worker.
     pub shards: Box<[Shard]>,
-    /// Whether its last reported request failed. While false, successes need
-    /// not be reported.
-    has_failed: AtomicBool,
+    /// How its last reported request ended, as one of the states below.
+    last: AtomicU8,
 }
+
+/// It went well: further successes need not be reported.
+const WELL: u8 = 0;
+/// It failed.
+const FAILED: u8 = 1;
+/// Its answer began well and broke off: from now on it is only when answers
+/// have ended that they speak for the server, or each would be forgiven by the
+/// beginning of the next.
+const BROKE_OFF: u8 = 2;
 
 /// The state of the running proxy.
 #[derive(Debug)]
@@ -83,6 +92,10 @@ pub struct Shared {
     bounded: Box<[BoundedShard]>,
     /// For each worker, a copy of its sketch that is about a second old.
     hot_keys: Box<[ArcSwap<KeySketch>]>,
+    /// Requests that were sent again.
+    retries: Retries,
+    /// For each worker, tells it that another fleet is published.
+    is_published: Box<[Notify]>,
     reports: mpsc::Sender<(ServerId, Verdict)>,
     reports_dropped: AtomicU64,
     /// Keeps what operators decide.
@@ -183,6 +196,8 @@ impl Shared {
             hot_keys: (0..n_workers)
                 .map(|_| ArcSwap::from_pointee(sketch.clone()))
                 .collect(),
+            retries: Retries::default(),
+            is_published: (0..n_workers).map(|_| Notify::new()).collect(),
             reports,
             reports_dropped: AtomicU64::new(0),
             keeper,
@@ -198,6 +213,16 @@ impl Shared {
     /// The fleet as published; workers keep a cache over this.
     pub fn fleet(&self) -> &ArcSwap<Fleet> {
         &self.fleet
+    }
+
+    /// Waits until another fleet is published; for the worker of this number.
+    pub async fn published(&self, worker: usize) {
+        self.is_published[worker].notified().await;
+    }
+
+    /// Requests that were sent again.
+    pub fn retries(&self) -> &Retries {
+        &self.retries
     }
 
     /// How many workers there are.
@@ -247,11 +272,31 @@ impl Shared {
     /// after a success; never waits.
     pub fn report(&self, runtime: &ServerRuntime, outcome: Outcome) {
         let verdict = Verdict::from(outcome);
-        let is_failure = verdict != Verdict::Good;
-        if !is_failure && !runtime.has_failed.load(Relaxed) {
-            return;
+        let last = runtime.last.load(Relaxed);
+        match (verdict, last) {
+            (Verdict::Good, WELL | BROKE_OFF) => return,
+            (Verdict::Good, _) => runtime.last.store(WELL, Relaxed),
+            (_, BROKE_OFF) => {}
+            _ => runtime.last.store(FAILED, Relaxed),
         }
-        runtime.has_failed.store(is_failure, Relaxed);
+        self.hand_over(runtime, verdict);
+    }
+
+    /// An answer that was reported as good has broken off.
+    pub fn report_broken_off(&self, runtime: &ServerRuntime) {
+        runtime.last.store(BROKE_OFF, Relaxed);
+        self.hand_over(runtime, Verdict::Failed);
+    }
+
+    /// An answer has ended well. Free unless one broke off before.
+    pub fn report_whole(&self, runtime: &ServerRuntime) {
+        if runtime.last.load(Relaxed) == BROKE_OFF {
+            runtime.last.store(WELL, Relaxed);
+            self.hand_over(runtime, Verdict::Good);
+        }
+    }
+
+    fn hand_over(&self, runtime: &ServerRuntime, verdict: Verdict) {
         if self.reports.try_send((runtime.id, verdict)).is_err() {
             self.reports_dropped.fetch_add(1, Relaxed);
         }
@@ -516,6 +561,7 @@ impl Shared {
             || !Arc::ptr_eq(&control.config, &published.config)
         {
             self.fleet.store(Arc::new(control.fleet(self.n_workers())));
+            self.is_published.iter().for_each(Notify::notify_one);
         }
         probes
     }
@@ -602,7 +648,7 @@ impl Control {
                         server: entry.server.clone(),
                         in_flight: InFlightCount::default(),
                         shards: (0..n_workers).map(|_| Shard::default()).collect(),
-                        has_failed: AtomicBool::new(false),
+                        last: AtomicU8::new(WELL),
                     }),
                     counted: Counted::default(),
                 });

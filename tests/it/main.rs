@@ -17,6 +17,8 @@ mod bounds;
 mod corpus;
 /// What happens to the fleet, streamed and recorded.
 mod events;
+/// The fault matrix: servers that go wrong in every way, behind the proxy.
+mod faults;
 /// The golden vectors, which other languages replay too.
 mod golden;
 /// Hot keys through a running proxy.
@@ -33,6 +35,8 @@ mod proxy;
 mod rate_limit;
 /// The configuration file read anew while the proxy runs.
 mod reload;
+/// What is tried again and what is not, case by case.
+mod retries;
 /// A fleet in random trouble beside a shadow model; one seed, one history.
 mod simulation;
 /// Keys that come back and leave bit by bit.

@@ -9,8 +9,9 @@ use super::call::{Answer, Call, answer, json};
 use super::problem::{Kind, Problem};
 use crate::config::Config;
 use crate::engine::{FleetHealth, Position};
+use crate::native::retries::RetryCounts;
 use crate::native::telemetry::prometheus;
-use crate::wire::{Fault, Faults, HealthView, MetricsView, RingView};
+use crate::wire::{Fault, Faults, HealthView, MetricsView, RetriesView, RingView};
 
 /// Points on a page of the ring: by default, and at most.
 pub(super) const PAGE: usize = 1000;
@@ -30,9 +31,22 @@ pub(super) fn metrics(call: &Call) -> Answer {
     let is_bounded = shared.config().routing.load_factor.is_some();
     let view = MetricsView {
         bounded_loads: is_bounded.then(|| (&shared.bounded_counters()).into()),
+        retries: Some(retries(&shared.retries().counts())),
         ..MetricsView::from(&shared.snapshot())
     };
     Ok(json(StatusCode::OK, &view))
+}
+
+fn retries(counts: &RetryCounts) -> RetriesView {
+    let [connect, broken, status, timeout, taken_out] = counts.by_reason;
+    RetriesView {
+        connect,
+        broken,
+        status,
+        timeout,
+        taken_out,
+        budget_exhausted: counts.budget_exhausted,
+    }
 }
 
 pub(super) fn prometheus(call: &Call) -> Answer {
@@ -47,6 +61,7 @@ pub(super) fn prometheus(call: &Call) -> Answer {
         shared.bounded_counters(),
         prometheus::Done::new(&shared.operations, state_file),
         shared.rate_limit_counters(),
+        shared.retries().counts(),
     );
     Ok(answer(StatusCode::OK, prometheus::CONTENT_TYPE, text))
 }

@@ -210,6 +210,7 @@ impl Client {
     pub(super) fn asks_server(&self, has_body: bool) {
         self.turn
             .set(if has_body { Turn::Upload } else { Turn::Server });
+        self.timer.set_attentive(true);
     }
 
     /// The client's body has ended: from now on the server has to answer.
@@ -225,6 +226,11 @@ impl Client {
         self.awaits_body.set(awaits_client);
     }
 
+    /// Whether its body is still on its way to a server.
+    pub(super) fn is_uploading(&self) -> bool {
+        self.turn.get() == Turn::Upload
+    }
+
     /// Whether it is the client's body that the request waits for.
     pub(super) fn is_awaited(&self) -> bool {
         self.turn.get() == Turn::Upload && self.awaits_body.get()
@@ -233,6 +239,7 @@ impl Client {
     /// An answer begins.
     pub(super) fn answer_began(&self) {
         self.turn.set(Turn::Answer);
+        self.timer.set_attentive(false);
         self.timer.set(self.waits.get().stream_idle);
     }
 

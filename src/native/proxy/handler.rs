@@ -3,16 +3,18 @@
 use std::convert::Infallible;
 use std::rc::Rc;
 
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Version};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Version, request};
 use hyper::body::{Body, Incoming};
 
-use super::attempts::{Attempts, Sent};
-use super::body::{RequestBody, ResponseBody};
+use super::attempts::{Attempts, Kept, Sent};
+use super::body::ResponseBody;
 use super::conn::Client;
 use super::error::ProxyError;
 use super::explanation::Explanation;
 use super::headers;
 use super::rate_limit;
+use super::upload::{RequestBody, Upload};
+use crate::config::Retries;
 use crate::native::clock;
 use crate::native::telemetry::access_log::{AccessLog, Entry};
 
@@ -74,15 +76,24 @@ async fn forward(
         entry.request_id = head.headers.get(&headers::X_REQUEST_ID).cloned();
     }
     head.version = Version::HTTP_11;
+    let has_body = !body.is_end_stream();
+    let mut kept = None;
+    let request = if has_body {
+        let (request, copy) = with_body(head, body, client, &rules.config.retries);
+        kept = copy;
+        request
+    } else {
+        Request::from_parts(head, RequestBody::Empty)
+    };
     let sent = Sent {
-        method: head.method.clone(),
+        method: request.method().clone(),
         key,
         spread,
         n_fields,
         has_host,
-        has_body: !body.is_end_stream(),
+        has_body,
+        kept,
     };
-    let request = Request::from_parts(head, RequestBody::new(body, client));
     let answered = Attempts::new(client, fleet, sent).run(request).await?;
     let n_attempts = answered.tried.len() + 1;
     let server = answered.fleet.server(answered.index);
@@ -102,6 +113,29 @@ async fn forward(
     rate_limit::tell(&told, response.headers_mut());
     let in_flight = answered.in_flight;
     Ok(response.map(|body| ResponseBody::of_server(body, in_flight, Rc::clone(client))))
+}
+
+/// A request with a body, and what it can be made of again if it may be sent
+/// again once a server has seen it.
+fn with_body(
+    head: request::Parts,
+    body: Incoming,
+    client: &Rc<Client>,
+    retries: &Retries,
+) -> (Request<RequestBody>, Option<Box<Kept>>) {
+    let limit = retries.replay_buffer.number();
+    if !head.method.is_idempotent() || limit == 0 || retries.attempts.number() == 0 {
+        let body = RequestBody::Once(body, Rc::clone(client));
+        return (Request::from_parts(head, body), None);
+    }
+    // At most 16 MiB.
+    let upload = Upload::new(body, client, limit as usize);
+    let kept = Kept {
+        head: head.clone(),
+        upload: Rc::clone(&upload),
+    };
+    let request = Request::from_parts(head, upload.again());
+    (request, Some(Box::new(kept)))
 }
 
 /// Makes a server's answer one that the client gets.

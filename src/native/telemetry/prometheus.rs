@@ -18,6 +18,7 @@ use crate::engine::{
     RoutingTable, ServerSnapshot, Snapshot, Standing, bucket_end_micros,
 };
 use crate::native::rate_limit::RateLimitCounters;
+use crate::native::retries::{Reason, RetryCounts};
 
 mod operations;
 pub use operations::Done;
@@ -41,6 +42,7 @@ pub fn text(
     bounded: BoundedCounters,
     done: Done,
     rate_limits: Vec<RateLimitCounters>,
+    retries: RetryCounts,
 ) -> String {
     let mut registry = Registry::default();
     registry.register_collector(Box::new(operations::Process(done)));
@@ -53,6 +55,7 @@ pub fn text(
         bounded,
         done,
         rate_limits,
+        retries,
     }));
     let mut text = String::new();
     // Writing to a text does not fail.
@@ -69,6 +72,7 @@ struct Figures {
     bounded: BoundedCounters,
     done: Done,
     rate_limits: Vec<RateLimitCounters>,
+    retries: RetryCounts,
 }
 
 impl Collector for Figures {
@@ -80,6 +84,7 @@ impl Collector for Figures {
         self.bounded(&mut out)?;
         self.done.encode(&mut out)?;
         self.rate_limits(&mut out)?;
+        self.retries(&mut out)?;
         self.traffic(&mut out)
     }
 }
@@ -195,6 +200,20 @@ impl Figures {
             out.counters(name, help, each)?;
         }
         Ok(())
+    }
+
+    fn retries(&self, out: &mut Writer<'_>) -> fmt::Result {
+        let reasons = Reason::ALL.into_iter().zip(self.retries.by_reason);
+        out.counters(
+            "retries",
+            "Requests that were sent to a further server, by what went wrong at the one before.",
+            reasons.map(|(reason, n)| (vec![("reason", reason.as_str())], n)),
+        )?;
+        out.counters(
+            "retry_budget_exhausted",
+            "Requests that were not sent again because the budget was used up.",
+            [(Vec::new(), self.retries.budget_exhausted)],
+        )
     }
 
     fn servers(&self, out: &mut Writer<'_>) -> fmt::Result {

@@ -4,6 +4,7 @@
 pub(crate) mod api;
 pub(crate) mod client;
 pub(crate) mod echo;
+pub(crate) mod faulty;
 pub(crate) mod fuzz;
 pub(crate) mod json_text;
 pub(crate) mod logged;

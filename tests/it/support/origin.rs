@@ -158,7 +158,8 @@ fn converse(
     }
 }
 
-fn read_head(reader: &mut impl BufRead, connection: usize) -> Option<Got> {
+/// The head of a request; `None` when the other side has left.
+pub(crate) fn read_head(reader: &mut impl BufRead, connection: usize) -> Option<Got> {
     let line = read_line(reader)?;
     Some(Got {
         connection,
@@ -182,7 +183,8 @@ pub(crate) fn read_fields(reader: &mut impl BufRead) -> Option<Fields> {
     }
 }
 
-fn read_body(reader: &mut impl BufRead, got: &mut Got) -> Option<()> {
+/// Reads the body of the request `got`; `None` when it is cut short.
+pub(crate) fn read_body(reader: &mut impl BufRead, got: &mut Got) -> Option<()> {
     if let [length] = got.all("content-length")[..] {
         let mut body = vec![0; length.parse().ok()?];
         reader.read_exact(&mut body).ok()?;
