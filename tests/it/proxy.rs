@@ -890,6 +890,27 @@ fn connections_beyond_the_limit_wait() {
 }
 
 #[test]
+fn the_limit_on_connections_follows_a_reload() {
+    let origin = Origin::named("a");
+    let proxy = Proxy::start(&[("a", origin.address)], r#""limits": {"connections": 1}"#);
+    let limit = |n: u64| {
+        let mut config = ringway::config::Config::clone(&proxy.shared.config());
+        let document = serde_json::json!({"servers": [], "limits": {"connections": n}});
+        let other = ringway::config::Config::read(document).expect("a good configuration");
+        config.limits = other.limits;
+        let done = proxy.shared.reconfigure(config, |_| true);
+        assert!(done.expect("a good fleet").is_ok());
+    };
+    let mut first = Client::connect(proxy.address);
+    assert_eq!(first.get("/").status, 200);
+    let mut second = Client::connect(proxy.address);
+    second.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+    limit(2);
+    assert_eq!(second.answer().status, 200);
+    assert_eq!(first.get("/").status, 200);
+}
+
+#[test]
 fn removed_servers_lose_their_connections_and_others_keep_them() {
     use ringway::engine::{Command, ServerName};
     let (closed, closing) = channel();

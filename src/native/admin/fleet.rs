@@ -53,16 +53,16 @@ pub(super) fn prometheus(call: &Call) -> Answer {
     let shared = &call.admin.shared;
     let has_file = shared.config().process.state_file.is_some();
     let state_file = has_file.then(|| shared.keeper().figures());
-    let text = prometheus::text(
-        shared.snapshot(),
-        shared.table(),
-        shared.reports_dropped(),
-        shared.hot_keys(),
-        shared.bounded_counters(),
-        prometheus::Done::new(&shared.operations, state_file),
-        shared.rate_limit_counters(),
-        shared.retries().counts(),
-    );
+    let text = prometheus::text(prometheus::Figures {
+        snapshot: shared.snapshot(),
+        table: shared.table(),
+        reports_dropped: shared.reports_dropped(),
+        hot_keys: shared.hot_keys(),
+        bounded: shared.bounded_counters(),
+        done: prometheus::Done::new(&shared.operations, state_file),
+        rate_limits: shared.rate_limit_counters(),
+        retries: shared.retries().counts(),
+    });
     Ok(answer(StatusCode::OK, prometheus::CONTENT_TYPE, text))
 }
 

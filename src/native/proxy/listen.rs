@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
+
+use super::places::{Place, Places};
 
 /// Connections that wait to be accepted, for each listener; the kernel caps it
 /// at `net.core.somaxconn`, which is 4096 by default.
@@ -105,9 +106,9 @@ fn bind_one(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
 /// When the listener cannot be used at all.
 pub async fn accept(
     listener: TcpListener,
-    places: Arc<Semaphore>,
+    places: Arc<Places>,
     stop: CancellationToken,
-    mut serve: impl FnMut(TcpStream, SocketAddr, OwnedSemaphorePermit),
+    mut serve: impl FnMut(TcpStream, SocketAddr, Place),
 ) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let mut stopped = pin!(stop.cancelled());
@@ -135,8 +136,7 @@ pub async fn accept(
         };
         let place = tokio::select! {
             biased;
-            // The semaphore is never closed.
-            Ok(place) = Arc::clone(&places).acquire_owned() => place,
+            Some(place) = places.take() => place,
             () = &mut stopped => break,
         };
         prepare(&stream);
@@ -150,7 +150,7 @@ pub async fn accept(
         let Ok((stream, client)) = listener.accept() else {
             break;
         };
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+        let Some(place) = places.try_take() else {
             break;
         };
         stream.set_nonblocking(true)?;

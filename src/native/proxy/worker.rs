@@ -14,7 +14,6 @@ use arc_swap::{ArcSwap, Cache};
 use http::HeaderValue;
 use hyper::server::conn::http1;
 use tokio::runtime::{self, LocalOptions};
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -23,6 +22,7 @@ use tracing::{error, warn};
 use super::backoff::{Backoff, Jitter};
 use super::body::InFlight;
 use super::hash_key::HashKey;
+use super::places::Places;
 use super::request_id::RequestIds;
 use super::timer::{Timers, Wait};
 use super::upstream::Pool;
@@ -44,8 +44,9 @@ const SWEEP: Duration = Duration::from_secs(1);
 /// The running threads of the proxy.
 pub struct Workers(Vec<JoinHandle<()>>);
 
-/// Starts [`Shared::n_workers`] threads, which share `listeners`. When `stop` is cancelled they accept no more, let
-/// requests in flight end for as long as configuration says, and end.
+/// Starts [`Shared::n_workers`] threads, which share `listeners`. When `stop` is
+/// cancelled they accept no more, let requests in flight end for as long as
+/// configuration says, and end.
 ///
 /// # Errors
 /// When a thread or its runtime cannot be made.
@@ -56,7 +57,7 @@ pub fn start(
     access_log: Option<&AccessLog>,
     stop: &CancellationToken,
 ) -> io::Result<Workers> {
-    let places = Arc::new(Semaphore::new(config.limits.connections.number() as usize));
+    let places = Places::new(n_places(config));
     let shares = listen::share_out(listeners, shared.n_workers())?;
     let mut threads = Vec::with_capacity(shares.len());
     for (number, listeners) in shares.into_iter().enumerate() {
@@ -227,13 +228,14 @@ impl Worker {
     async fn run(
         self: Rc<Self>,
         listeners: Vec<TcpListener>,
-        places: Arc<Semaphore>,
+        places: Arc<Places>,
         stop: CancellationToken,
     ) {
         let timers = Rc::clone(&self.timers);
         tokio::task::spawn_local(async move { timers.run().await });
         let worker = Rc::clone(&self);
-        tokio::task::spawn_local(async move { worker.sweep().await });
+        let swept = Arc::clone(&places);
+        tokio::task::spawn_local(async move { worker.sweep(&swept).await });
         let worker = Rc::clone(&self);
         tokio::task::spawn_local(async move { worker.follow().await });
         let connections = TaskTracker::new();
@@ -273,11 +275,12 @@ impl Worker {
         }
     }
 
-    async fn sweep(&self) {
+    async fn sweep(&self, places: &Places) {
         loop {
             tokio::time::sleep(SWEEP).await;
             // Dropping the old view closes the connections to removed servers.
             let fleet = self.fleet();
+            places.resize(n_places(&fleet.rules.config));
             let mut hot_keys = self.hot_keys.borrow_mut();
             hot_keys.advance(clock::now());
             self.shared.publish_hot_keys(self.number, &hot_keys);
@@ -339,6 +342,11 @@ impl Worker {
     pub(super) fn unrouted(&self) -> &Shard {
         self.shared.unrouted(self.number)
     }
+}
+
+fn n_places(config: &Config) -> usize {
+    // At most a million.
+    config.limits.connections.number() as usize
 }
 
 fn sketch(config: &Config) -> KeySketch {

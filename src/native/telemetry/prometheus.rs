@@ -33,46 +33,37 @@ const BOUNDS: core::ops::RangeInclusive<u32> = 9..=25;
 /// The values of the label `class`, by [`Counters::by_class`].
 const CLASS_NAMES: [&str; CLASSES] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
 
-/// The text of `snapshot` and `table`.
-pub fn text(
-    snapshot: Snapshot,
-    table: Arc<RoutingTable>,
-    reports_dropped: u64,
-    hot_keys: KeyCounts,
-    bounded: BoundedCounters,
-    done: Done,
-    rate_limits: Vec<RateLimitCounters>,
-    retries: RetryCounts,
-) -> String {
+/// The text of these figures.
+pub fn text(figures: Figures) -> String {
     let mut registry = Registry::default();
-    registry.register_collector(Box::new(operations::Process(done)));
+    registry.register_collector(Box::new(operations::Process(figures.done)));
     let ours = registry.sub_registry_with_prefix("ringway");
-    ours.register_collector(Box::new(Figures {
-        snapshot,
-        table,
-        reports_dropped,
-        hot_keys,
-        bounded,
-        done,
-        rate_limits,
-        retries,
-    }));
+    ours.register_collector(Box::new(figures));
     let mut text = String::new();
     // Writing to a text does not fail.
     let _ = encode(&mut text, &registry);
     text
 }
 
+/// Everything that is shown.
 #[derive(Debug)]
-struct Figures {
-    snapshot: Snapshot,
-    table: Arc<RoutingTable>,
-    reports_dropped: u64,
-    hot_keys: KeyCounts,
-    bounded: BoundedCounters,
-    done: Done,
-    rate_limits: Vec<RateLimitCounters>,
-    retries: RetryCounts,
+pub struct Figures {
+    /// The state of the fleet.
+    pub snapshot: Snapshot,
+    /// Where keys go.
+    pub table: Arc<RoutingTable>,
+    /// Verdicts that were dropped.
+    pub reports_dropped: u64,
+    /// The keys with most of the traffic.
+    pub hot_keys: KeyCounts,
+    /// What bounded loads did.
+    pub bounded: BoundedCounters,
+    /// What was done to the process.
+    pub done: Done,
+    /// What limits on rates did.
+    pub rate_limits: Vec<RateLimitCounters>,
+    /// What was tried again.
+    pub retries: RetryCounts,
 }
 
 impl Collector for Figures {
