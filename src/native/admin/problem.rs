@@ -40,6 +40,7 @@ pub(super) enum Kind {
     MovesTooMuch,
     NotLaidOut,
     TooManyPoints,
+    NoKeys,
     NoFile,
     NeedsRestart,
     InvalidFile,
@@ -100,6 +101,11 @@ impl Kind {
                 S::CONFLICT,
                 "too-many-points",
                 "The ring would grow too large",
+            ),
+            Self::NoKeys => (
+                S::CONFLICT,
+                "no-keys",
+                "The rule has no keys that could move",
             ),
             Self::NoFile => (S::CONFLICT, "no-file", "There is no file to reload"),
             Self::NeedsRestart => (
@@ -201,6 +207,7 @@ impl From<CommandError> for Problem {
             CommandError::DuplicateName(_) => Kind::DuplicateName,
             CommandError::DuplicateId(_) => Kind::DuplicateId,
             CommandError::UnknownServer(_) => Kind::UnknownServer,
+            CommandError::NoKeys(_) => Kind::NoKeys,
             CommandError::Layout(LayoutError::TooManyPoints(_)) => Kind::TooManyPoints,
             CommandError::Layout(LayoutError::NotLastShard { .. }) => Kind::NotLastShard,
             CommandError::Layout(
