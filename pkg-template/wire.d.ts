@@ -847,6 +847,11 @@ export type Process = {
    * default, is one for each core. At most 256.
    */
   workers?: number,
+  /**
+   * On SIGTERM: how long connections are still taken, while `/readyz` says
+   * that none should be sent; default null: none are.
+   */
+  shutdown_delay?: number | null,
   /** On SIGTERM: how long requests in flight may take to end; default 30. */
   shutdown_grace?: number,
   /**
@@ -860,6 +865,11 @@ export type Process = {
    * it. Default null: no limit.
    */
   max_moved?: number | string | null,
+  /**
+   * A file that keeps what is changed through the API, so that it
+   * survives a restart; default null: nothing is kept.
+   */
+  state_file?: string | null,
 };
 
 /**

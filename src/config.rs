@@ -164,6 +164,9 @@ section! {
         /// Worker threads, each with its own listener and connections; 0, the
         /// default, is one for each core. At most 256.
         workers: Whole<0, 256> ["number"] = Whole::new(0),
+        /// On SIGTERM: how long connections are still taken, while `/readyz` says
+        /// that none should be sent; default null: none are.
+        shutdown_delay: Option<Seconds> ["number | null"] = None,
         /// On SIGTERM: how long requests in flight may take to end; default 30.
         shutdown_grace: Seconds ["number"] = Seconds::whole(30),
         /// Whether the configuration is read anew when its file changes; default
@@ -173,6 +176,9 @@ section! {
         /// would move more is refused. What counts is what is in effect before
         /// it. Default null: no limit.
         max_moved: Option<Part> ["number | string | null"] = None,
+        /// A file that keeps what is changed through the API, so that it
+        /// survives a restart; default null: nothing is kept.
+        state_file: Option<String> ["string | null"] = None,
     }
 }
 
@@ -525,6 +531,12 @@ impl Config {
             fault(
                 "api.port",
                 "listen has the same host and port; give another".to_owned(),
+            );
+        }
+        if self.process.state_file.as_deref() == Some("") {
+            fault(
+                "process.state_file",
+                "\"\" is not allowed; give the path of a file, or null".to_owned(),
             );
         }
         if self.api.token.is_some() && self.api.token_file.is_some() {

@@ -67,6 +67,12 @@ pub use explain::{CandidateView, ExplainView, KeyFromView, KeyPartView, ReasonWo
 mod reload;
 pub use reload::{ReloadServerView, ReloadServersView, ReloadView, SettingView};
 
+mod fleet_state;
+pub use fleet_state::{ChangedServer, FleetState, JoinedServer};
+
+mod handover;
+pub use handover::{Handover, ServerMemory};
+
 mod bounded_loads;
 pub use bounded_loads::BoundedLoadsView;
 

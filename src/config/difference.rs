@@ -9,7 +9,7 @@ use crate::wire::{Fault, Faults};
 /// What is only looked at when the program starts: sockets that are bound,
 /// threads that are made, and all of the API, so that nobody can lock the
 /// operators out while it runs.
-const NEEDS_RESTART: &[&str] = &["api", "limits.connections", "listen", "process.workers"];
+const NEEDS_RESTART: &[&str] = &["api", "listen", "process.workers"];
 
 /// What is taken from the configuration in effect, whenever it is needed.
 #[cfg(test)]
@@ -19,11 +19,14 @@ const APPLIED: &[&str] = &[
     "ejection",
     "health_check",
     "hot_keys",
+    "limits.connections",
     "limits.header_bytes",
     "limits.headers",
     "pool",
     "process.max_moved",
+    "process.shutdown_delay",
     "process.shutdown_grace",
+    "process.state_file",
     "process.watch_config",
     "rate_limit",
     "retries",
@@ -165,14 +168,11 @@ mod tests {
     fn what_needs_a_restart_is_named_all_at_once() {
         let before = config(json!({}));
         let after = config(json!({"listen": {"port": 81}, "process": {"workers": 3},
-            "retries": {"attempts": 0}, "limits": {"connections": 9}}));
+            "retries": {"attempts": 0}, "api": {"port": 9}}));
         let faults = before.can_become(&after).expect_err("three are stuck");
         let mut paths: Vec<&str> = faults.as_slice().iter().map(|f| f.path.as_str()).collect();
         paths.sort_unstable();
-        assert_eq!(
-            paths,
-            ["limits.connections", "listen.port", "process.workers"]
-        );
+        assert_eq!(paths, ["api.port", "listen.port", "process.workers"]);
         let live = config(json!({"retries": {"attempts": 0}}));
         assert_eq!(before.can_become(&live), Ok(()));
     }

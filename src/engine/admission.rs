@@ -37,8 +37,17 @@ impl Admission {
         f64::from(self.0) / f64::from(Self::FULL.0)
     }
 
+    /// This many 65,536ths, at most all.
+    pub const fn from_parts(parts: u32) -> Self {
+        Self(if parts < Self::FULL.0 {
+            parts
+        } else {
+            Self::FULL.0
+        })
+    }
+
     /// The part in 65,536ths.
-    pub(super) fn parts(self) -> u32 {
+    pub fn parts(self) -> u32 {
         self.0
     }
 
@@ -127,6 +136,19 @@ impl AdmissionState {
             phase: if is_in { Phase::In } else { Phase::Out },
             due: None,
         }
+    }
+
+    /// That of a server which another balancer had got as far as `admission`;
+    /// what is left of the way takes all of its time again.
+    pub(super) fn resumed(admission: Admission, is_draining: bool, now: Timestamp) -> Self {
+        let (since, from) = (now, admission);
+        let phase = match (admission, is_draining) {
+            (Admission::NONE, _) => Phase::Out,
+            (_, true) => Phase::Shrinking { since, from },
+            (Admission::FULL, false) => Phase::In,
+            (_, false) => Phase::Growing { since, from },
+        };
+        Self { phase, due: None }
     }
 
     /// The deadline that is set for it.

@@ -36,7 +36,9 @@ const DISORDER_MAX: Duration = Duration::from_secs(1);
 
 mod ejecting;
 mod layouts;
+mod memory;
 mod reload;
+pub use memory::Memory;
 
 /// The fleet and everything known about it.
 #[derive(Clone, Debug)]

@@ -14,6 +14,9 @@ use super::server::AdminState;
 use super::settings;
 use super::time::Timestamp;
 
+mod memory;
+pub use memory::EjectionMemory;
+
 /// What probes say of a server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Health {

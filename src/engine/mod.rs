@@ -75,7 +75,7 @@ mod bounded_counters;
 pub use bounded_counters::BoundedCounters;
 
 mod health;
-pub use health::{Health, Standing, Verdict};
+pub use health::{EjectionMemory, Health, Standing, Verdict};
 
 mod message;
 pub use message::{
@@ -97,7 +97,7 @@ pub use snapshot::{FleetHealth, ProbeRecord, ServerSnapshot, Snapshot};
 mod timers;
 
 mod balancer;
-pub use balancer::LoadBalancer;
+pub use balancer::{LoadBalancer, Memory};
 
 mod plan;
 pub use plan::{Change, Load, Plan};

@@ -13,6 +13,10 @@ pub mod retries;
 
 pub mod latency;
 
+pub mod operations;
+
+pub mod state;
+
 pub mod rate_limit;
 
 pub mod shared;
@@ -28,6 +32,12 @@ pub mod telemetry;
 pub mod admin;
 
 pub mod reload;
+
+pub mod sockets;
+
+pub mod systemd;
+
+pub mod upgrade;
 
 pub mod serve;
 

@@ -18,6 +18,8 @@ use tracing::{error, info};
 
 use super::health;
 use super::shared::Shared;
+use super::state::Refused;
+use super::systemd;
 use super::telemetry::access_log::AccessLog;
 use crate::config::{Config, Part};
 use crate::engine::{Algorithm, CommandError, Plan};
@@ -134,6 +136,8 @@ pub enum Refusal {
     NeedsRestart(Faults),
     /// Its servers cannot form a fleet.
     Refused(CommandError),
+    /// The fleet cannot be stored, or is no longer this process's.
+    NotKept(Refused),
     /// More keys would move than may.
     MovesTooMuch {
         /// What would.
@@ -149,6 +153,7 @@ impl fmt::Display for Refusal {
             Self::Unreadable(why) | Self::Unwritable(why) => f.write_str(why),
             Self::Invalid(faults) | Self::NeedsRestart(faults) => faults.fmt(f),
             Self::Refused(error) => error.fmt(f),
+            Self::NotKept(refused) => refused.fmt(f),
             Self::MovesTooMuch { plan, max_moved } => write!(
                 f,
                 "{:.2}% of all keys would move, and process.max_moved allows {:.2}%",
@@ -183,7 +188,13 @@ impl Reloader {
     /// # Errors
     /// When nothing was changed, and why.
     pub async fn reload(self: Arc<Self>, asked: Asked) -> Result<Outcome, Refusal> {
-        let task = tokio::task::spawn_blocking(move || self.reload_now(asked));
+        let task = tokio::task::spawn_blocking(move || {
+            let outcome = self.reload_now(asked);
+            if let Asked::Reload(_) = asked {
+                self.shared.operations.reloads.count(outcome.is_ok());
+            }
+            outcome
+        });
         task.await.unwrap_or_else(|error| {
             Err(Refusal::Unreadable(format!("reloading broke off: {error}")))
         })
@@ -200,6 +211,11 @@ impl Reloader {
         }
         let after = Config::parse(&text?).map_err(Refusal::Invalid)?;
         health::check_files(&after).map_err(Refusal::Invalid)?;
+        let mut turn = self
+            .shared
+            .keeper()
+            .blocking_turn()
+            .map_err(Refusal::NotKept)?;
         let before = self.shared.config();
         before.can_become(&after).map_err(Refusal::NeedsRestart)?;
         let settings = before.differences(&after).into_iter();
@@ -235,6 +251,17 @@ impl Reloader {
             let prepared = prepared.map_err(|error| Refusal::Unwritable(error.to_string()))?;
             log = Some((access_log, prepared));
         }
+        if let (Asked::Reload(_), Some(path)) = (asked, &after.process.state_file) {
+            // What will be refused below must not be stored.
+            let planned = self.shared.reconfigure(after.clone(), |_| false);
+            if let Err(plan) = planned.map_err(Refusal::Refused)?
+                && may(&plan)
+            {
+                let state = self.shared.foreseen_with(&after);
+                turn.store_now(Some(path), &state)
+                    .map_err(Refusal::NotKept)?;
+            }
+        }
         match self
             .shared
             .reconfigure(after, may)
@@ -260,19 +287,25 @@ impl Reloader {
     /// Reloads because of `why`, and tells the log what came of it.
     async fn reload_and_log(self: &Arc<Self>, why: &str) {
         let file = self.file.display().to_string();
+        systemd::reloading();
         match Arc::clone(self).reload(Asked::Reload(None)).await {
             Ok(Outcome::Reloaded(view)) if view.changed => {
                 let settings: Vec<&str> = view.settings.iter().map(|s| s.path.as_str()).collect();
                 let settings = settings.join(", ");
                 let moved = format!("{:.2}%", 100.0 * view.moved.fraction);
                 info!(why, file, settings, moved, "configuration reloaded");
+                systemd::ready("configuration reloaded");
             }
-            Ok(_) => info!(why, file, "configuration reloaded: nothing has changed"),
+            Ok(_) => {
+                info!(why, file, "configuration reloaded: nothing has changed");
+                systemd::ready("configuration reloaded: nothing has changed");
+            }
             Err(refusal) => {
                 error!(why, file, "configuration not reloaded; nothing was changed");
                 for line in refusal.to_string().lines() {
                     error!("{line}");
                 }
+                systemd::ready("configuration not reloaded: the log says why");
             }
         }
     }

@@ -1,13 +1,13 @@
 //! `ringway serve`: binds, starts the threads, and stops them in order.
 
 use std::io;
-use std::net::{TcpListener, ToSocketAddrs};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::admin::{self, Admin};
 use super::cli::RecordArgs;
@@ -15,14 +15,19 @@ use super::driver;
 use super::proxy;
 use super::reload::{self, Reloader, Stamp};
 use super::shared::Shared;
+use super::sockets::Sockets;
+use super::state::{self, Keeper};
+use super::systemd;
 use super::telemetry::access_log::{self, AccessLog};
 use super::telemetry::otlp;
 use super::telemetry::record::Recorder;
-use crate::config::{Api, Config};
+use super::upgrade::{self, Predecessor};
+use crate::config::{Config, Seconds};
 
-/// Runs the proxy and the API until SIGTERM or SIGINT; then lets requests in
-/// flight end. `file` is where `config` was read from, which is where it is
-/// reloaded from; `record` says what is written down. `when_ready` is called once everything listens.
+/// Runs the proxy and the API until SIGTERM or SIGINT, or until another process
+/// has taken over; then lets requests in flight end. `file` is where `config`
+/// was read from, which is where it is reloaded from; `record` says what is
+/// written down. `when_ready` is called once everything listens.
 ///
 /// # Errors
 /// When something cannot be bound or started; nothing is left running then.
@@ -33,7 +38,22 @@ pub fn serve(
     when_ready: impl FnOnce() -> io::Result<()>,
 ) -> io::Result<()> {
     let n_workers = n_workers(&config);
-    let (shared, reports) = Shared::new(&config, n_workers).map_err(io::Error::other)?;
+    let keeper = Keeper::default();
+    // Without a file it is the demo, which nobody passes sockets to.
+    let (mut predecessor, mut passed) = (None, Sockets::default());
+    if file.is_some() {
+        predecessor = Predecessor::of_this_process()?;
+        passed = match &mut predecessor {
+            Some(predecessor) => predecessor.sockets(),
+            None => Sockets::of_systemd()?,
+        };
+    }
+    let start = match &predecessor {
+        Some(predecessor) => predecessor.start(&config)?,
+        None => state::at_start(&config, &keeper)?,
+    };
+    let (shared, reports) =
+        Shared::starting(&config, n_workers, start, keeper).map_err(io::Error::other)?;
     let access_log = AccessLog::open(&config.access_log, Arc::clone(&shared.counts))?;
     let reloader = file.map(|(file, stamp)| {
         let reloader = Reloader::new(file, stamp, Arc::clone(&shared));
@@ -41,20 +61,17 @@ pub fn serve(
         reloader
     });
     let admin = Admin::new(Arc::clone(&shared), reloader.clone()).map_err(io::Error::other)?;
-    let (host, port) = (config.listen.host.as_str(), config.listen.port.number());
-    let listeners = proxy::listen::bind(host, port, n_workers).map_err(|error| {
-        let message = format!("the proxy cannot listen on {host}:{port}: {error}");
-        io::Error::new(error.kind(), message)
-    })?;
-    let api_listeners = bind_api(&config.api)?;
-    let proxy_at = local_addresses(&listeners[..1])?;
-    let api_at = local_addresses(&api_listeners)?;
-
+    let sockets = passed.completed(&config, n_workers)?;
+    let (proxy_at, api_at) = sockets.addresses()?;
     let recorder = record.record.as_ref().map(|file| {
         let bytes_max = u64::from(record.record_max) << 20;
         Recorder::new(Arc::clone(&shared), file.clone(), bytes_max)
     });
     let recorder = recorder.transpose()?;
+    if predecessor.is_none() {
+        let state_file = config.process.state_file.as_deref();
+        shared.keeper().begin(state_file, &shared.fleet_state())?;
+    }
 
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -64,13 +81,24 @@ pub fn serve(
         // From here on whatever goes wrong, the threads are told to end.
         let _stop_on_return = stop.clone().drop_guard();
         // Before the first request, so that a signal always ends in order.
-        let mut signals = Signals::new()?;
-        let workers = proxy::start(&config, &shared, listeners, Some(&access_log), &stop)?;
+        let mut signals = Signals::new(reloader.is_some())?;
+        let listeners = sockets.try_clone()?;
+        let workers = proxy::start(&config, &shared, listeners.proxy, Some(&access_log), &stop)?;
         let mut tasks = vec![tokio::spawn(driver::run(
             Arc::clone(&shared),
             reports,
             stop.clone(),
         ))];
+        if let Some(predecessor) = predecessor {
+            predecessor.take_over().await?;
+            shared.operations.upgrades.count(true);
+            let state_file = config.process.state_file.as_deref();
+            // There is no way back any more.
+            if let Err(error) = shared.keeper().begin(state_file, &shared.fleet_state()) {
+                error!("{error}");
+            }
+            info!("this process has taken over");
+        }
         // Without a file a hang-up ends the program, as it ends most.
         if let Some(reloader) = reloader {
             let hangups = signal(SignalKind::hangup())?;
@@ -84,11 +112,13 @@ pub fn serve(
             access_log.clone(),
             stop.clone(),
         )));
-        for listener in api_listeners {
+        for listener in listeners.api {
             let listener = tokio::net::TcpListener::from_std(listener)?;
             let api = admin::serve(listener, Arc::clone(&admin), stop.clone());
             tasks.push(tokio::spawn(api));
         }
+        let watchdog = systemd::watch(Arc::clone(&shared), stop.clone());
+        tasks.push(tokio::spawn(watchdog));
         info!(
             proxy = proxy_at,
             api = api_at,
@@ -102,10 +132,25 @@ pub fn serve(
             tokio::spawn(otlp::run(shared, queue, stop))
         });
         when_ready()?;
+        systemd::ready("serving");
 
-        signals.next().await;
-        info!("stopping: no new connections, requests in flight may end");
-        admin.stopping();
+        match signals.ending(&shared, &sockets).await {
+            Ending::Stop => {
+                admin.stopping();
+                systemd::stopping();
+                let delay = shared.config().process.shutdown_delay;
+                signals.delay(delay.map(Seconds::duration)).await;
+                info!("stopping: no new connections, requests in flight may end");
+            }
+            Ending::Succeeded(pid) => {
+                info!(
+                    pid,
+                    "another process has taken over: requests in flight may end"
+                );
+            }
+        }
+        // What is left of them would be a queue that nobody serves.
+        drop(sockets);
         stop.cancel();
         for task in tasks {
             if let Err(error) = task.await {
@@ -134,52 +179,29 @@ fn n_workers(config: &Config) -> usize {
     }
 }
 
-/// Binds every address of the API's host that this machine has: «localhost»
-/// often names an IPv6 address where there is no IPv6.
-fn bind_api(api: &Api) -> io::Result<Vec<TcpListener>> {
-    let (host, port) = (api.host.as_str(), api.port.number());
-    let explain = |error: io::Error| {
-        let message = format!("the API cannot listen on {host}:{port}: {error}");
-        io::Error::new(error.kind(), message)
-    };
-    let mut listeners = Vec::new();
-    let mut missing = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
-    for address in (host, port).to_socket_addrs().map_err(explain)? {
-        match TcpListener::bind(address) {
-            Ok(listener) => {
-                listener.set_nonblocking(true)?;
-                listeners.push(listener);
-            }
-            Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => missing = error,
-            Err(error) => return Err(explain(error)),
-        }
-    }
-    if listeners.is_empty() {
-        Err(explain(missing))
-    } else {
-        Ok(listeners)
-    }
+/// Why the program ends.
+enum Ending {
+    /// It is told to.
+    Stop,
+    /// The process of this number goes on.
+    Succeeded(u32),
 }
 
-fn local_addresses(listeners: &[TcpListener]) -> io::Result<String> {
-    let addresses: Vec<String> = listeners
-        .iter()
-        .map(|listener| Ok(listener.local_addr()?.to_string()))
-        .collect::<io::Result<_>>()?;
-    Ok(addresses.join(", "))
-}
-
-/// The signals that end the program.
+/// The signals that end the program, and the one that has another take over.
 struct Signals {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
+    terminate: Signal,
+    interrupt: Signal,
+    /// `None` in the demo, which that signal ends as it ends most programs.
+    upgrade: Option<Signal>,
 }
 
 impl Signals {
-    fn new() -> io::Result<Self> {
+    fn new(can_be_upgraded: bool) -> io::Result<Self> {
+        let upgrade = can_be_upgraded.then(|| signal(SignalKind::user_defined2()));
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            upgrade: upgrade.transpose()?,
         })
     }
 
@@ -187,6 +209,54 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
+        }
+    }
+
+    /// Waits until the program is to end.
+    async fn ending(&mut self, shared: &Shared, sockets: &Sockets) -> Ending {
+        loop {
+            let Self {
+                terminate,
+                interrupt,
+                upgrade,
+            } = self;
+            let asked = async {
+                match upgrade {
+                    Some(upgrade) => upgrade.recv().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                _ = terminate.recv() => return Ending::Stop,
+                _ = interrupt.recv() => return Ending::Stop,
+                _ = asked => {}
+            }
+            let result = tokio::select! {
+                result = upgrade::hand_over(shared, sockets) => result,
+                () = self.next() => return Ending::Stop,
+            };
+            match result {
+                Ok(pid) => return Ending::Succeeded(pid),
+                Err(why) => {
+                    shared.operations.upgrades.count(false);
+                    error!(why, "no other process has taken over; this one goes on");
+                }
+            }
+        }
+    }
+
+    /// Goes on serving for a while, unless a further signal comes.
+    async fn delay(&mut self, delay: Option<Duration>) {
+        let Some(delay) = delay else {
+            return;
+        };
+        info!(
+            ?delay,
+            "stopping: /readyz says so; connections are still taken"
+        );
+        tokio::select! {
+            () = tokio::time::sleep(delay) => {}
+            () = self.next() => {}
         }
     }
 }

@@ -17,8 +17,10 @@ use super::clock;
 use super::counters::{BoundedShard, CODES, Shard};
 use super::in_flight::{InFlightCount, TrialPlace};
 use super::latency::LatencyShard;
+use super::operations::Operations;
 use super::rate_limit::{RateLimitCounters, RateLimits};
 use super::retries::Retries;
+use super::state::{Keeper, Start};
 use super::telemetry::feed::{Feed, Kind, Line};
 use super::telemetry::otlp::Trace;
 use super::telemetry::told::Told;
@@ -26,10 +28,10 @@ use super::telemetry::{Counts, events, moved, otlp};
 use crate::config::Config;
 use crate::engine::{
     BoundedCounters, Change, Command, CommandError, Counters, Event, Events, KeyCounts, KeySketch,
-    LoadBalancer, Loads, NoServer, Observation, Outcome, Picker, Plan, Route, RoutingTable, Server,
-    ServerId, ServerIndex, ServerName, Snapshot, Standing, Term, Timestamp, Verdict,
+    LoadBalancer, Loads, Memory, NoServer, Observation, Outcome, Picker, Plan, Route, RoutingTable,
+    Server, ServerId, ServerIndex, ServerName, Snapshot, Standing, Term, Timestamp, Verdict,
 };
-use crate::wire::{FeedEvent, FeedSnapshot, FeedTick, ServerSpec};
+use crate::wire::{FeedEvent, FeedSnapshot, FeedTick, FleetState, ServerSpec};
 
 /// Ticks from one whole state in the feed to the next, so that the log of the
 /// last minutes has one to begin with.
@@ -127,11 +129,14 @@ pub struct Shared {
     traces: mpsc::Sender<Trace>,
     /// For whoever sends them, once.
     traces_out: Mutex<Option<mpsc::Receiver<Trace>>>,
+    /// Keeps what operators decide.
+    keeper: Keeper,
+    /// What was done to the process.
+    pub(super) operations: Operations,
     /// What became of what the proxy tells about itself.
     pub counts: Arc<Counts>,
     /// What happens, for whoever follows it.
     pub feed: Feed,
-    started: Timestamp,
     /// Wakes the driver after a change that may have brought a nearer deadline.
     pub(super) is_changed: Notify,
 }
@@ -184,7 +189,27 @@ impl Shared {
     /// # Errors
     /// When the servers cannot form a fleet; [`Config::parse`] has ruled it out.
     pub fn new(config: &Config, n_workers: usize) -> Result<(Arc<Self>, Reports), CommandError> {
-        let balancer = LoadBalancer::new(config.settings(), config.servers(), clock::now())?;
+        let start = Start::as_configured(config);
+        Self::starting(config, n_workers, start, Keeper::default())
+    }
+
+    /// The same with the fleet that it starts with, and the keeper of changes.
+    ///
+    /// # Errors
+    /// When the servers cannot form a fleet.
+    pub fn starting(
+        config: &Config,
+        n_workers: usize,
+        start: Start,
+        keeper: Keeper,
+    ) -> Result<(Arc<Self>, Reports), CommandError> {
+        let now = clock::now();
+        let mut balancer = LoadBalancer::new(config.settings(), start.servers, now)?;
+        // Nobody listens yet: what is drained was so before.
+        let _ = match start.memories {
+            Some(memories) => balancer.resume(&memories, now),
+            None => balancer.begin_drained(&start.drained),
+        };
         let mut control = Control {
             balancer,
             config: Arc::new(config.clone()),
@@ -214,9 +239,10 @@ impl Shared {
             reports_dropped: AtomicU64::new(0),
             traces,
             traces_out: Mutex::new(Some(traces_out)),
+            keeper,
+            operations: Operations::default(),
             counts: Arc::default(),
             feed: Feed::new(),
-            started: clock::now(),
             is_changed: Notify::new(),
         };
         shared.tell_state(&shared.lock(), Kind::Keyframe, clock::now());
@@ -340,6 +366,54 @@ impl Shared {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         out.take()
+    }
+
+    /// Whose turn it is to change what operators decide.
+    pub fn keeper(&self) -> &Keeper {
+        &self.keeper
+    }
+
+    /// What operators have made of the configured fleet.
+    pub fn fleet_state(&self) -> FleetState {
+        let control = self.lock();
+        FleetState::between(&control.config.servers, &control.balancer.roster())
+    }
+
+    /// What is known of the servers that another process can go on with.
+    pub fn memories(&self) -> Vec<Memory> {
+        self.lock().balancer.memories(clock::now())
+    }
+
+    /// The same after a command; nothing is done.
+    ///
+    /// # Errors
+    /// When it could not be done.
+    pub fn foreseen(&self, command: Command) -> Result<FleetState, CommandError> {
+        let control = self.lock();
+        let (mut balancer, config) = (control.balancer.clone(), Arc::clone(&control.config));
+        drop(control);
+        let _ = balancer.apply(command, clock::now())?;
+        Ok(FleetState::between(&config.servers, &balancer.roster()))
+    }
+
+    /// The same after going over to another configuration: what it says, with
+    /// the admin states that there are.
+    pub fn foreseen_with(&self, config: &Config) -> FleetState {
+        let states: BTreeMap<_, _> = self
+            .lock()
+            .balancer
+            .roster()
+            .into_iter()
+            .map(|(server, state)| (server.name, state))
+            .collect();
+        let servers = config.servers().into_iter();
+        let roster: Vec<_> = servers
+            .map(|server| {
+                let state = states.get(&server.name).copied().unwrap_or_default();
+                (server, state)
+            })
+            .collect();
+        FleetState::between(&config.servers, &roster)
     }
 
     /// Carries out an operator's command.
@@ -506,7 +580,6 @@ impl Shared {
         });
         Told {
             counts: Arc::clone(&self.counts),
-            started: self.started,
             keys_moved: self.lock().keys_moved,
             codes: codes.collect(),
         }

@@ -43,10 +43,16 @@ mod retries;
 mod simulation;
 /// Keys that come back and leave bit by bit.
 mod slow_start;
+/// What the API changed, after the process was ended in any way.
+mod state_file;
+/// The program under systemd: sockets passed, word sent; and how it ends.
+mod systemd;
 /// What a server gets when its ejection is over.
 mod trials;
 /// Connections that change over to another protocol: WebSocket and raw bytes.
 mod tunnels;
+/// Another process takes over from a running one.
+mod upgrade;
 
 /// The program as a user starts it.
 mod cli;

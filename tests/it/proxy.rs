@@ -823,7 +823,7 @@ fn stopping_lets_requests_end_and_takes_no_more() {
     busy.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
     arrival.recv().expect("it arrives");
     proxy.stop();
-    assert!(idle.is_ended(), "idle connections end at once");
+    assert!(idle.is_ended(), "idle connections end after the last call");
     eventually("no new connections", || {
         TcpStream::connect(proxy.address).is_err()
     });
@@ -832,6 +832,28 @@ fn stopping_lets_requests_end_and_takes_no_more() {
     assert_eq!(answer.text(), "late");
     assert_eq!(answer.all("connection"), ["close"]);
     assert!(busy.is_ended());
+    proxy.join();
+}
+
+#[test]
+fn a_request_on_its_way_is_answered_although_the_proxy_stops() {
+    let origin = Origin::named("a");
+    let mut proxy = Proxy::start(&[("a", origin.address)], "");
+    let mut kept = Client::connect(proxy.address);
+    kept.get("/");
+    let mut fresh = Client::connect(proxy.address);
+    proxy.stop();
+    for client in [&mut kept, &mut fresh] {
+        // The worker may hear of it a moment later.
+        loop {
+            let answer = client.get("/");
+            assert_eq!((answer.status, answer.text()), (200, "a"));
+            if answer.all("connection") == ["close"] {
+                break;
+            }
+        }
+        assert!(client.is_ended());
+    }
     proxy.join();
 }
 
@@ -865,6 +887,27 @@ fn connections_beyond_the_limit_wait() {
     assert_eq!(origin.got().len(), 2, "the second waits");
     drop(first);
     assert_eq!(second.answer().status, 200);
+}
+
+#[test]
+fn the_limit_on_connections_follows_a_reload() {
+    let origin = Origin::named("a");
+    let proxy = Proxy::start(&[("a", origin.address)], r#""limits": {"connections": 1}"#);
+    let limit = |n: u64| {
+        let mut config = ringway::config::Config::clone(&proxy.shared.config());
+        let document = serde_json::json!({"servers": [], "limits": {"connections": n}});
+        let other = ringway::config::Config::read(document).expect("a good configuration");
+        config.limits = other.limits;
+        let done = proxy.shared.reconfigure(config, |_| true);
+        assert!(done.expect("a good fleet").is_ok());
+    };
+    let mut first = Client::connect(proxy.address);
+    assert_eq!(first.get("/").status, 200);
+    let mut second = Client::connect(proxy.address);
+    second.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+    limit(2);
+    assert_eq!(second.answer().status, 200);
+    assert_eq!(first.get("/").status, 200);
 }
 
 #[test]

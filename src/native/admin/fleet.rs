@@ -51,12 +51,15 @@ fn retries(counts: &RetryCounts) -> RetriesView {
 
 pub(super) fn prometheus(call: &Call) -> Answer {
     let shared = &call.admin.shared;
+    let has_file = shared.config().process.state_file.is_some();
+    let state_file = has_file.then(|| shared.keeper().figures());
     let figures = prometheus::Figures {
         snapshot: shared.snapshot(),
         table: shared.table(),
         reports_dropped: shared.reports_dropped(),
         hot_keys: shared.hot_keys(),
         bounded: shared.bounded_counters(),
+        done: prometheus::Done::new(&shared.operations, state_file),
         retries: shared.retries().counts(),
         rate_limits: shared.rate_limit_counters(),
         n_tunnels: shared.n_tunnels(),

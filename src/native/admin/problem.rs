@@ -5,6 +5,7 @@ use axum::body::Body;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 
 use crate::engine::{CommandError, LayoutError, NoServer};
+use crate::native::state::Refused;
 use crate::wire::{FaultView, Faults, ProblemView, no_server_code};
 
 /// A refusal. Whoever makes one has changed nothing.
@@ -50,6 +51,7 @@ pub(super) enum Kind {
     NoServer(NoServer),
     TooManyStreams,
     Stopping,
+    NotStored,
 }
 
 impl Kind {
@@ -147,6 +149,11 @@ impl Kind {
                 "stopping",
                 "The proxy is shutting down",
             ),
+            Self::NotStored => (
+                S::INSUFFICIENT_STORAGE,
+                "not-stored",
+                "The change could not be stored",
+            ),
         }
     }
 }
@@ -218,6 +225,16 @@ impl From<CommandError> for Problem {
             errors: errors.into_iter().collect(),
             ..Self::new(kind, error.to_string())
         }
+    }
+}
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        let kind = match refused {
+            Refused::Over => Kind::Stopping,
+            Refused::NotStored(_) => Kind::NotStored,
+        };
+        Self::new(kind, refused.to_string())
     }
 }
 

@@ -37,6 +37,7 @@ impl From<Refusal> for Problem {
             Refusal::Invalid(faults) => Self::from(faults).of_kind(Kind::InvalidFile),
             Refusal::NeedsRestart(faults) => Self::from(faults).of_kind(Kind::NeedsRestart),
             Refusal::Refused(error) => error.into(),
+            Refusal::NotKept(refused) => refused.into(),
             Refusal::MovesTooMuch { plan, max_moved } => moves_too_much(&plan, max_moved),
         }
     }

@@ -131,7 +131,7 @@ pub(super) static ROUTES: &[Entry] = &[
             (201, DONE, Content::Json(of::<ChangeView>)),
             (200, PLANNED, Content::Json(of::<PlanView>)),
         ],
-        run: Run::Now(servers::add),
+        run: Run::Later(|call| Box::pin(servers::add(call))),
     },
     Entry {
         method: GET,
@@ -149,7 +149,7 @@ pub(super) static ROUTES: &[Entry] = &[
         query: GUARD,
         body: None,
         answers: &[(200, DONE_OR_PLANNED, Content::Json(change_or_plan))],
-        run: Run::Now(servers::remove),
+        run: Run::Later(|call| Box::pin(servers::remove(call))),
     },
     Entry {
         method: PUT,
@@ -158,7 +158,7 @@ pub(super) static ROUTES: &[Entry] = &[
         query: GUARD,
         body: Some(of::<WeightSpec>),
         answers: &[(200, DONE_OR_PLANNED, Content::Json(change_or_plan))],
-        run: Run::Now(servers::set_weight),
+        run: Run::Later(|call| Box::pin(servers::set_weight(call))),
     },
     Entry {
         method: PUT,
@@ -167,7 +167,7 @@ pub(super) static ROUTES: &[Entry] = &[
         query: GUARD,
         body: Some(of::<StateSpec>),
         answers: &[(200, DONE_OR_PLANNED, Content::Json(change_or_plan))],
-        run: Run::Now(servers::set_state),
+        run: Run::Later(|call| Box::pin(servers::set_state(call))),
     },
     Entry {
         method: GET,

@@ -1,11 +1,11 @@
 //! The servers: list, add, remove, re-weigh, drain.
 //!
-//! Between looking at a server and changing it nothing is awaited, and all
-//! changes are made on the control thread: so what `If-Match` was compared
-//! with is what is changed.
+//! Changes take turns, from looking at a server over storing the change to
+//! making it: so what `If-Match` was compared with is what is changed.
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use tokio::task::JoinError;
 
 use super::call::{Answer, Call, json};
 use super::plan;
@@ -38,7 +38,7 @@ pub(super) fn show(call: &Call) -> Answer {
     Ok(response)
 }
 
-pub(super) fn add(call: &Call) -> Answer {
+pub(super) async fn add(call: Call) -> Answer {
     let server = Server::from(call.read::<ServerSpec>()?);
     call.admin.targets.check(&server, call.local)?;
     let name = server.name.clone();
@@ -46,7 +46,8 @@ pub(super) fn add(call: &Call) -> Answer {
         "/api/servers/{}",
         utf8_percent_encode(name.as_str(), IN_PATH)
     );
-    let mut answer = change(call, StatusCode::CREATED, Command::AddServer(server), &name)?;
+    let command = Command::AddServer(server);
+    let mut answer = change(call, StatusCode::CREATED, command, name).await?;
     // Nothing is there after a dry run.
     if answer.status() == StatusCode::CREATED
         && let Ok(path) = HeaderValue::from_str(&path)
@@ -56,34 +57,46 @@ pub(super) fn add(call: &Call) -> Answer {
     Ok(answer)
 }
 
-pub(super) fn remove(call: &Call) -> Answer {
+pub(super) async fn remove(call: Call) -> Answer {
     let name = call.name()?;
-    change(
-        call,
-        StatusCode::OK,
-        Command::RemoveServer(name.clone()),
-        &name,
-    )
+    let command = Command::RemoveServer(name.clone());
+    change(call, StatusCode::OK, command, name).await
 }
 
-pub(super) fn set_weight(call: &Call) -> Answer {
+pub(super) async fn set_weight(call: Call) -> Answer {
     let name = call.name()?;
     let WeightSpec { weight } = call.read()?;
     let command = Command::SetWeight(name.clone(), weight);
-    change(call, StatusCode::OK, command, &name)
+    change(call, StatusCode::OK, command, name).await
 }
 
-pub(super) fn set_state(call: &Call) -> Answer {
+pub(super) async fn set_state(call: Call) -> Answer {
     let name = call.name()?;
     let StateSpec { state } = call.read()?;
     let command = Command::SetState(name.clone(), state);
-    change(call, StatusCode::OK, command, &name)
+    change(call, StatusCode::OK, command, name).await
 }
 
-/// Carries out a command and answers with what it did.
-fn change(call: &Call, status: StatusCode, command: Command, name: &ServerName) -> Answer {
+/// Carries out a command and answers with what it did, whether or not the
+/// client waits for that: what is stored must come into effect.
+async fn change(call: Call, status: StatusCode, command: Command, name: ServerName) -> Answer {
+    let task = tokio::spawn(async move { change_in_turn(&call, status, command, &name).await });
+    match task.await.map_err(JoinError::try_into_panic) {
+        Ok(answer) => answer,
+        Err(Ok(panic)) => std::panic::resume_unwind(panic),
+        Err(Err(_)) => Err(Problem::new(Kind::Stopping, "the program ends")),
+    }
+}
+
+async fn change_in_turn(
+    call: &Call,
+    status: StatusCode,
+    command: Command,
+    name: &ServerName,
+) -> Answer {
     let shared = &call.admin.shared;
     let guard = plan::Guard::of(call)?;
+    let mut turn = shared.keeper().turn().await?;
     if call.headers.contains_key(header::IF_MATCH) {
         let snapshot = shared.snapshot();
         match find(&snapshot, name) {
@@ -96,6 +109,18 @@ fn change(call: &Call, status: StatusCode, command: Command, name: &ServerName) 
     if guard.is_dry_run {
         let plan = shared.plan(vec![command.into()])?;
         return Ok(json(StatusCode::OK, &PlanView::new(&plan, None)));
+    }
+    let config = shared.config();
+    if let Some(path) = &config.process.state_file {
+        // What will be refused below must not be stored.
+        if let Some(max_moved) = guard.max_moved {
+            let plan = shared.plan(vec![command.clone().into()])?;
+            if plan.moved.total.fraction() > max_moved {
+                return Err(plan::moves_too_much(&plan, max_moved));
+            }
+        }
+        let state = shared.foreseen(command.clone())?;
+        turn.store(Some(path), &state).await?;
     }
     let applied = match guard.max_moved {
         None => shared.apply(command)?,

@@ -12,6 +12,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use http::{HeaderValue, request};
 use hyper::server::conn::http1;
@@ -28,6 +29,11 @@ use super::timer::{Timer, Wait};
 use super::upgrade::Tunnel;
 use super::worker::{Rules, Waits, Worker, WorkerFleet};
 use crate::engine::{Position, Spread};
+
+/// How long a connection without a request may still bring one when the worker
+/// stops: a client that sends one after the other has sent its next within a
+/// round trip, and those that take longer are rare.
+const LAST_CALL: Duration = Duration::from_millis(500);
 
 /// The client at the other end of a connection.
 pub(super) struct Client {
@@ -57,6 +63,8 @@ pub(super) struct Client {
 /// What is being waited for, and so which limit holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Turn {
+    /// The client has connected and sent nothing yet.
+    New,
     /// The client may send a request, or not.
     Idle,
     /// The client is sending the head of a request.
@@ -79,15 +87,15 @@ pub(super) async fn serve(stream: TcpStream, address: SocketAddr, worker: Rc<Wor
     });
     let service = service_fn(|request| handler::handle(Rc::clone(&client), request));
     let mut connection = worker.fleet().rules().http1.serve_connection(io, service);
-    let mut is_told_to_stop = false;
+    let (mut is_last_call, mut is_told_to_stop) = (false, false);
     let ended = poll_fn(|cx| {
         client.timer.watch(cx);
         if client.timer.is_due() && client.ends_when_due() {
             return Poll::Ready(Ended::Cut);
         }
-        if worker.is_stopping() && !is_told_to_stop {
-            is_told_to_stop = true;
-            Pin::new(&mut connection).graceful_shutdown();
+        if worker.is_stopping() && !is_last_call {
+            is_last_call = true;
+            client.last_call();
         }
         match Pin::new(&mut connection).poll(cx) {
             Poll::Ready(Ok(())) => return Poll::Ready(Ended::Whole),
@@ -97,6 +105,11 @@ pub(super) async fn serve(stream: TcpStream, address: SocketAddr, worker: Rc<Wor
         }
         if client.has_left(&stream.borrow(), cx) {
             return Poll::Ready(Ended::Cut);
+        }
+        if is_last_call && !is_told_to_stop && client.awaits_answer() {
+            is_told_to_stop = true;
+            // Ends the connection after this request, and says so in its answer.
+            Pin::new(&mut connection).graceful_shutdown();
         }
         Poll::Pending
     })
@@ -161,7 +174,7 @@ impl Client {
             tunnel: Cell::new(None),
             head_bytes: HeadBytes::default(),
             waits: Cell::new(waits),
-            turn: Cell::new(Turn::Head),
+            turn: Cell::new(Turn::New),
             awaits_body: Cell::new(false),
             has_sent_more: Cell::new(false),
             worker,
@@ -272,13 +285,38 @@ impl Client {
     pub(super) fn answer_ended(&self) {
         self.turn.set(Turn::Idle);
         self.has_sent_more.set(false);
-        self.timer.set(self.waits.get().client_idle);
+        self.timer.set(self.idle_wait());
     }
 
     /// Whether a deadline that has come ends the connection; otherwise a
     /// request is being handled, and its handler deals with it.
     fn ends_when_due(&self) -> bool {
-        matches!(self.turn.get(), Turn::Idle | Turn::Head | Turn::Answer)
+        matches!(
+            self.turn.get(),
+            Turn::New | Turn::Idle | Turn::Head | Turn::Answer
+        )
+    }
+
+    /// Whether a request has come of whose answer nothing has been written.
+    fn awaits_answer(&self) -> bool {
+        matches!(self.turn.get(), Turn::Head | Turn::Upload | Turn::Server)
+    }
+
+    /// The worker stops. On a connection without a request one may be on its
+    /// way, which would be lost if that were ended at once.
+    fn last_call(&self) {
+        if matches!(self.turn.get(), Turn::New | Turn::Idle) {
+            self.timer.set(LAST_CALL.into());
+        }
+    }
+
+    /// For how long the next request is waited for.
+    fn idle_wait(&self) -> Wait {
+        if self.worker.is_stopping() {
+            LAST_CALL.into()
+        } else {
+            self.waits.get().client_idle
+        }
     }
 
     /// Whether the client has left while it was waiting for its answer; there
@@ -320,6 +358,13 @@ impl Client {
                 self.head_bytes.begin();
                 self.head_bytes.push(bytes);
             }
+            Turn::New => {
+                self.turn.set(Turn::Head);
+                if self.worker.is_stopping() {
+                    self.timer.set(waits.client_header);
+                }
+                self.head_bytes.push(bytes);
+            }
             Turn::Head | Turn::Server => self.head_bytes.push(bytes),
             Turn::Upload | Turn::Answer => self.timer.set(waits.stream_idle),
         }
@@ -329,8 +374,8 @@ impl Client {
         let waits = self.waits.get();
         match self.turn.get() {
             Turn::Answer => self.timer.set(waits.stream_idle),
-            Turn::Idle => self.timer.set(waits.client_idle),
-            Turn::Head | Turn::Upload | Turn::Server => {}
+            Turn::Idle => self.timer.set(self.idle_wait()),
+            Turn::New | Turn::Head | Turn::Upload | Turn::Server => {}
         }
     }
 }

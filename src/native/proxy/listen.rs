@@ -6,14 +6,14 @@ use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
+
+use super::places::{Place, Places};
 
 /// Connections that wait to be accepted, for each listener; the kernel caps it
 /// at `net.core.somaxconn`, which is 4096 by default.
@@ -42,6 +42,25 @@ pub fn bind(host: &str, port: u16, n: usize) -> io::Result<Vec<TcpListener>> {
         }
     }
     Err(error)
+}
+
+/// Gives each of `n` threads its listeners: each listener once, and when there
+/// are fewer than threads, some to several. None is closed, since what waits
+/// in its queue would be lost, and none is made, since not every socket lets
+/// others share its port.
+///
+/// # Errors
+/// When there are no descriptors left.
+pub fn share_out(listeners: Vec<TcpListener>, n: usize) -> io::Result<Vec<Vec<TcpListener>>> {
+    let mut shares: Vec<Vec<TcpListener>> = (0..n).map(|_| Vec::new()).collect();
+    let further = shares.iter_mut().skip(listeners.len());
+    for (share, listener) in further.zip(listeners.iter().cycle()) {
+        share.push(listener.try_clone()?);
+    }
+    for (i, listener) in listeners.into_iter().enumerate() {
+        shares[i % n.max(1)].push(listener);
+    }
+    Ok(shares)
 }
 
 fn bind_address(address: SocketAddr, n: usize) -> io::Result<Vec<TcpListener>> {
@@ -87,9 +106,9 @@ fn bind_one(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
 /// When the listener cannot be used at all.
 pub async fn accept(
     listener: TcpListener,
-    places: Arc<Semaphore>,
+    places: Arc<Places>,
     stop: CancellationToken,
-    mut serve: impl FnMut(TcpStream, SocketAddr, OwnedSemaphorePermit),
+    mut serve: impl FnMut(TcpStream, SocketAddr, Place),
 ) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let mut stopped = pin!(stop.cancelled());
@@ -117,25 +136,28 @@ pub async fn accept(
         };
         let place = tokio::select! {
             biased;
-            // The semaphore is never closed.
-            Ok(place) = Arc::clone(&places).acquire_owned() => place,
+            Some(place) = places.take() => place,
             () = &mut stopped => break,
         };
         prepare(&stream);
         serve(stream, client, place);
     }
     // For these clients the connection is made: serve them rather than reset.
-    std::future::poll_fn(|cx| {
-        while let Poll::Ready(Ok((stream, client))) = listener.poll_accept(cx) {
-            let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-                break;
-            };
-            prepare(&stream);
-            serve(stream, client, place);
-        }
-        Poll::Ready(())
-    })
-    .await;
+    // The system is asked itself, as the runtime may not have heard of them.
+    let listener = listener.into_std()?;
+    // Another process may keep the queue filled: no more than it can hold.
+    for _ in 0..BACKLOG {
+        let Ok((stream, client)) = listener.accept() else {
+            break;
+        };
+        let Some(place) = places.try_take() else {
+            break;
+        };
+        stream.set_nonblocking(true)?;
+        let stream = TcpStream::from_std(stream)?;
+        prepare(&stream);
+        serve(stream, client, place);
+    }
     Ok(())
 }
 

@@ -5,7 +5,7 @@
 //! takes a lock or waits for another. The rooms, in the order a request walks
 //! through them:
 //!
-//! - `listen`: bound sockets, the accept loop, the limit on connections;
+//! - `listen`, `places`: bound sockets, the accept loop, the limit on connections;
 //! - `worker`: what a thread has; its view of the fleet; start and stop;
 //! - `timer`: the thread's deadlines;
 //! - `conn`: one client's connection, and how long it may do nothing;
@@ -38,6 +38,7 @@ mod head_bytes;
 mod headers;
 mod hold;
 pub mod listen;
+mod places;
 mod rate_limit;
 mod request_id;
 mod retry;

@@ -15,7 +15,7 @@ use arc_swap::{ArcSwap, Cache};
 use http::HeaderValue;
 use hyper::server::conn::http1;
 use tokio::runtime::{self, LocalOptions};
-use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, warn};
@@ -23,6 +23,7 @@ use tracing::{error, warn};
 use super::backoff::{Backoff, Jitter};
 use super::body::InFlight;
 use super::hash_key::HashKey;
+use super::places::Places;
 use super::request_id::RequestIds;
 use super::timer::{Timers, Wait};
 use super::upgrade::Upgrades;
@@ -47,9 +48,9 @@ const SWEEP: Duration = Duration::from_secs(1);
 /// The running threads of the proxy.
 pub struct Workers(Vec<JoinHandle<()>>);
 
-/// Starts one thread for each of `listeners`, of which there are
-/// [`Shared::n_workers`]. When `stop` is cancelled they accept no more, let
-/// requests in flight end for as long as configuration says, and end.
+/// Starts [`Shared::n_workers`] threads, which share `listeners`. When `stop` is
+/// cancelled they accept no more, let requests in flight end for as long as
+/// configuration says, and end.
 ///
 /// # Errors
 /// When a thread or its runtime cannot be made.
@@ -60,9 +61,10 @@ pub fn start(
     access_log: Option<&AccessLog>,
     stop: &CancellationToken,
 ) -> io::Result<Workers> {
-    let places = Arc::new(Semaphore::new(config.limits.connections.number() as usize));
-    let mut threads = Vec::with_capacity(listeners.len());
-    for (number, listener) in listeners.into_iter().enumerate() {
+    let places = Places::new(n_places(config));
+    let shares = listen::share_out(listeners, shared.n_workers())?;
+    let mut threads = Vec::with_capacity(shares.len());
+    for (number, listeners) in shares.into_iter().enumerate() {
         let (shared, places, access_log, stop) = (
             Arc::clone(shared),
             Arc::clone(&places),
@@ -82,7 +84,7 @@ pub fn start(
             };
             let _ = is_up.send(Ok(()));
             let worker = Worker::new(number, shared, access_log);
-            runtime.block_on(worker.run(listener, places, stop));
+            runtime.block_on(worker.run(listeners, places, stop));
         };
         let name = format!("worker-{number}");
         threads.push(thread::Builder::new().name(name).spawn(run)?);
@@ -262,31 +264,44 @@ impl Worker {
     /// ended, or had its time.
     async fn run(
         self: Rc<Self>,
-        listener: TcpListener,
-        places: Arc<Semaphore>,
+        listeners: Vec<TcpListener>,
+        places: Arc<Places>,
         stop: CancellationToken,
     ) {
         let timers = Rc::clone(&self.timers);
         tokio::task::spawn_local(async move { timers.run().await });
         let worker = Rc::clone(&self);
-        tokio::task::spawn_local(async move { worker.sweep().await });
+        let swept = Arc::clone(&places);
+        tokio::task::spawn_local(async move { worker.sweep(&swept).await });
         let worker = Rc::clone(&self);
         tokio::task::spawn_local(async move { worker.follow().await });
         let connections = TaskTracker::new();
-        let accepting = listen::accept(listener, places, stop, |stream, address, place| {
-            let worker = Rc::clone(&self);
-            connections.spawn_local(async move {
-                let counts = Arc::clone(&worker.shared.counts);
-                counts.connections_accepted.fetch_add(1, Relaxed);
-                counts.connections.fetch_add(1, Relaxed);
-                conn::serve(stream, address, worker).await;
-                counts.connections.fetch_sub(1, Relaxed);
-                drop(place);
-            });
-        });
-        if let Err(error) = accepting.await {
-            error!(%error, "cannot listen");
-            return;
+        let mut accepting = JoinSet::new();
+        for listener in listeners {
+            let (worker, connections) = (Rc::clone(&self), connections.clone());
+            let serve = move |stream, address, place| {
+                let worker = Rc::clone(&worker);
+                connections.spawn_local(async move {
+                    let counts = Arc::clone(&worker.shared.counts);
+                    counts.connections_accepted.fetch_add(1, Relaxed);
+                    counts.connections.fetch_add(1, Relaxed);
+                    conn::serve(stream, address, worker).await;
+                    counts.connections.fetch_sub(1, Relaxed);
+                    drop(place);
+                });
+            };
+            accepting.spawn_local(listen::accept(
+                listener,
+                Arc::clone(&places),
+                stop.clone(),
+                serve,
+            ));
+        }
+        while let Some(ended) = accepting.join_next().await {
+            if let Ok(Err(error)) = ended {
+                error!(%error, "cannot listen");
+                return;
+            }
         }
         self.is_stopping.set(true);
         self.timers.wake_all();
@@ -301,11 +316,12 @@ impl Worker {
         }
     }
 
-    async fn sweep(&self) {
+    async fn sweep(&self, places: &Places) {
         loop {
             tokio::time::sleep(SWEEP).await;
             // Dropping the old view closes the connections to removed servers.
             let fleet = self.fleet();
+            places.resize(n_places(&fleet.rules.config));
             let mut hot_keys = self.hot_keys.borrow_mut();
             hot_keys.advance(clock::now());
             self.shared.publish_hot_keys(self.number, &hot_keys);
@@ -367,6 +383,11 @@ impl Worker {
     pub(super) fn unrouted(&self) -> &Shard {
         self.shared.unrouted(self.number)
     }
+}
+
+fn n_places(config: &Config) -> usize {
+    // At most a million.
+    config.limits.connections.number() as usize
 }
 
 fn sketch(config: &Config) -> KeySketch {

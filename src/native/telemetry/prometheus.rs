@@ -21,6 +21,9 @@ use crate::engine::{
 use crate::native::rate_limit::RateLimitCounters;
 use crate::native::retries::{Reason, RetryCounts};
 
+mod operations;
+pub use operations::Done;
+
 /// What the text is.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -33,9 +36,11 @@ const CLASS_NAMES: [&str; CLASSES] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"]
 
 /// The text of these figures.
 pub fn text(figures: Figures, told: Told) -> String {
-    let mut registry = Registry::with_prefix("ringway");
-    registry.register_collector(Box::new(figures));
-    registry.register_collector(Box::new(told));
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(operations::Process(figures.done)));
+    let ours = registry.sub_registry_with_prefix("ringway");
+    ours.register_collector(Box::new(figures));
+    ours.register_collector(Box::new(told));
     let mut text = String::new();
     // Writing to a text does not fail.
     let _ = encode(&mut text, &registry);
@@ -55,6 +60,8 @@ pub struct Figures {
     pub hot_keys: KeyCounts,
     /// What bounded loads did.
     pub bounded: BoundedCounters,
+    /// What was done to the process.
+    pub done: Done,
     /// Requests that were sent again.
     pub retries: RetryCounts,
     /// What rate limits did.
@@ -70,6 +77,7 @@ impl Collector for Figures {
         self.servers(&mut out)?;
         self.hot_keys(&mut out)?;
         self.bounded(&mut out)?;
+        self.done.encode(&mut out)?;
         self.retries(&mut out)?;
         self.rate_limits(&mut out)?;
         self.traffic(&mut out)

@@ -10,7 +10,7 @@ use prometheus_client::encoding::DescriptorEncoder;
 
 use super::Counts;
 use super::prometheus::Writer;
-use crate::engine::{ServerName, Timestamp};
+use crate::engine::ServerName;
 use crate::native::counters::{CODES, code_names};
 
 /// What there is to know of them at a moment.
@@ -18,8 +18,6 @@ use crate::native::counters::{CODES, code_names};
 pub struct Told {
     /// What became of what there was to tell.
     pub counts: Arc<Counts>,
-    /// When the process began.
-    pub started: Timestamp,
     /// What part of all keys changes have moved, about, added up.
     pub keys_moved: f64,
     /// Each server's finished requests by status, in the order of
@@ -31,11 +29,6 @@ impl Collector for Told {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut out = Writer(encoder);
         let counts = &*self.counts;
-        out.seconds(
-            "start_time",
-            "When the process began, since the UNIX epoch.",
-            self.started.as_nanos() as f64 / 1e9,
-        )?;
         let read = |count: &AtomicU64| count.load(Relaxed);
         out.gauge(
             "client_connections",

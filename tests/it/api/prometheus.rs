@@ -176,7 +176,7 @@ async fn the_figures_are_well_formed_whatever_servers_are_called() {
         "ringway_client_connections",
         "ringway_client_connections_accepted",
         "ringway_keys_moved",
-        "ringway_start_time_seconds",
+        "process_start_time_seconds",
         "ringway_event_streams",
         "ringway_event_streams_cut",
         "ringway_access_log_dropped",

@@ -47,11 +47,14 @@ impl Program {
 
     /// The same with further arguments.
     pub(crate) fn start_with(file: &Path, proxy: u16, args: &[&std::ffi::OsStr]) -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_ringway"))
-            .args(["serve", "--config"])
-            .arg(file)
-            .args(args)
-            .stdin(Stdio::null())
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ringway"));
+        command.args(["serve", "--config"]).arg(file).args(args);
+        Self::run(command.stdin(Stdio::null()), proxy)
+    }
+
+    /// The same by a command of the test's own.
+    pub(crate) fn run(command: &mut Command, proxy: u16) -> Self {
+        let mut process = command
             .stderr(Stdio::piped())
             .spawn()
             .expect("the program starts");
@@ -85,6 +88,13 @@ impl Program {
         let pid = self.process.id().to_string();
         let status = Command::new("kill").args([name, &pid]).status();
         assert!(status.expect("kill is there").success());
+    }
+
+    /// Has it end in order, and waits for that.
+    pub(crate) fn end(&mut self) {
+        self.signal("-TERM");
+        let status = self.process.wait().expect("it is a child");
+        assert!(status.success(), "{status}: {}", self.log());
     }
 
     /// Waits until `what` stands in the log for the `n`-th time.
