@@ -85,7 +85,7 @@ fn a_successor_judges_servers_as_its_predecessor_did() {
     let _ = after.advance(at(1_000_024));
     assert_eq!(standings(&after)[1].1, Standing::Ejected);
     let _ = after.advance(at(1_000_029));
-    assert_eq!(standings(&after)[1].1, Standing::Eligible);
+    assert_eq!(standings(&after)[1].1, Standing::OnTrial);
 }
 
 #[test]
