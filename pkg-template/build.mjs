@@ -10,6 +10,8 @@ import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 
+import { inlined } from './inline.mjs';
+
 const [bindgen, output] = process.argv.slice(2).map((folder) => resolve(folder));
 const template = import.meta.dirname;
 const root = resolve(template, '..');
@@ -33,11 +35,10 @@ cpSync(join(root, 'LICENSE'), join(folder, 'LICENSE'));
 // The engine and its glue, as they were generated, and once more inlined.
 cpSync(join(bindgen, 'lb_bg.wasm'), join(dist, 'lb_bg.wasm'));
 cpSync(join(bindgen, 'lb_bg.js'), join(dist, 'glue.js'));
-const base64 = readFileSync(join(bindgen, 'lb_bg.wasm')).toString('base64');
-write('dist/wasm-inline.js', `export default '${base64}';\n`);
+write('dist/wasm-inline.js', inlined(readFileSync(join(bindgen, 'lb_bg.wasm'))));
 
 // The doors. The CommonJS one is the same program in one file.
-for (const file of ['core.js', 'index.js', 'index.d.ts', 'wire.d.ts']) {
+for (const file of ['bytes.js', 'core.js', 'index.js', 'index.d.ts', 'wire.d.ts']) {
   cpSync(join(template, file), join(dist, file));
 }
 buildSync({

@@ -8,7 +8,7 @@
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-use deserr::Deserr;
+use deserr::IntoValue;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -16,7 +16,7 @@ use crate::engine::{
     self, LoadBalancer, LoadFactor, POINTS_MAX, Port, RingSize, Server, Settings, TableSize,
     Timestamp, VirtualNodes,
 };
-use crate::wire::{self, Fault, Faults, ServerSpec};
+use crate::wire::{self, Fault, Faults, ServerSpec, fields};
 
 mod algorithm;
 pub use algorithm::{AlgorithmName, ServerKey};
@@ -40,79 +40,80 @@ pub use values::{Network, Part, Seconds, Secret, Whole};
 mod difference;
 pub use difference::Difference;
 
-/// The whole configuration.
-#[derive(Clone, Debug, PartialEq, Deserr, Serialize, JsonSchema)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[deserr(error = Faults, deny_unknown_fields)]
-#[schemars(deny_unknown_fields)]
-pub struct Config {
-    /// The servers at start; may be empty, they can be added through the API.
-    pub servers: Vec<ServerSpec>,
-    /// Where the proxy listens for clients.
-    #[deserr(default)]
-    #[schemars(default)]
-    #[cfg_attr(test, ts(optional, as = "Option<_>"))]
-    pub listen: Listen,
-    /// How the proxy runs.
-    #[deserr(default)]
-    #[schemars(default)]
-    #[cfg_attr(test, ts(optional, as = "Option<_>"))]
-    pub process: Process,
-    /// Which server a request goes to.
-    #[deserr(default)]
-    #[schemars(default)]
-    #[cfg_attr(test, ts(optional, as = "Option<_>"))]
-    pub routing: Routing,
-    /// What the product is set to whose rule is followed.
-    #[deserr(default)]
-    #[schemars(default)]
-    #[cfg_attr(test, ts(optional, as = "Option<_>"))]
-    pub compat: CompatOptions,
-    /// Judging servers by probes.
-    #[deserr(default)]
-    #[schemars(default)]
-    #[cfg_attr(test, ts(optional, as = "Option<_>"))]
-    pub health_check: HealthCheck,
-    /// Judging servers by their traffic.
-    #[deserr(default)]
-    #[schemars(default)]
-    #[cfg_attr(test, ts(optional, as = "Option<_>"))]
-    pub ejection: Ejection,
-    /// Counting the hottest keys, and spreading them.
-    #[deserr(default)]
-    #[schemars(default)]
-    #[cfg_attr(test, ts(optional, as = "Option<_>"))]
-    pub hot_keys: HotKeys,
-    /// How often a request is tried.
-    #[deserr(default)]
-    #[schemars(default)]
-    #[cfg_attr(test, ts(optional, as = "Option<_>"))]
-    pub retries: Retries,
-    /// How long the proxy waits for what.
-    #[deserr(default)]
-    #[schemars(default)]
-    #[cfg_attr(test, ts(optional, as = "Option<_>"))]
-    pub timeouts: Timeouts,
-    /// Kept connections to servers.
-    #[deserr(default)]
-    #[schemars(default)]
-    #[cfg_attr(test, ts(optional, as = "Option<_>"))]
-    pub pool: Pool,
-    /// How much the proxy takes from clients.
-    #[deserr(default)]
-    #[schemars(default)]
-    #[cfg_attr(test, ts(optional, as = "Option<_>"))]
-    pub limits: Limits,
-    /// A line for each request.
-    #[deserr(default)]
-    #[schemars(default)]
-    #[cfg_attr(test, ts(optional, as = "Option<_>"))]
-    pub access_log: AccessLog,
-    /// The listener for operators.
-    #[deserr(default)]
-    #[schemars(default)]
-    #[cfg_attr(test, ts(optional, as = "Option<_>"))]
-    pub api: Api,
+fields! {
+    /// The whole configuration.
+    #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+    #[cfg_attr(test, derive(ts_rs::TS))]
+    #[schemars(deny_unknown_fields)]
+    pub struct Config {
+        /// The servers at start; may be empty, they can be added through the API.
+        pub servers: Vec<ServerSpec>,
+        /// Where the proxy listens for clients.
+        #[deserr(default)]
+        #[schemars(default)]
+        #[cfg_attr(test, ts(optional, as = "Option<_>"))]
+        pub listen: Listen,
+        /// How the proxy runs.
+        #[deserr(default)]
+        #[schemars(default)]
+        #[cfg_attr(test, ts(optional, as = "Option<_>"))]
+        pub process: Process,
+        /// Which server a request goes to.
+        #[deserr(default)]
+        #[schemars(default)]
+        #[cfg_attr(test, ts(optional, as = "Option<_>"))]
+        pub routing: Routing,
+        /// What the product is set to whose rule is followed.
+        #[deserr(default)]
+        #[schemars(default)]
+        #[cfg_attr(test, ts(optional, as = "Option<_>"))]
+        pub compat: CompatOptions,
+        /// Judging servers by probes.
+        #[deserr(default)]
+        #[schemars(default)]
+        #[cfg_attr(test, ts(optional, as = "Option<_>"))]
+        pub health_check: HealthCheck,
+        /// Judging servers by their traffic.
+        #[deserr(default)]
+        #[schemars(default)]
+        #[cfg_attr(test, ts(optional, as = "Option<_>"))]
+        pub ejection: Ejection,
+        /// Counting the hottest keys, and spreading them.
+        #[deserr(default)]
+        #[schemars(default)]
+        #[cfg_attr(test, ts(optional, as = "Option<_>"))]
+        pub hot_keys: HotKeys,
+        /// How often a request is tried.
+        #[deserr(default)]
+        #[schemars(default)]
+        #[cfg_attr(test, ts(optional, as = "Option<_>"))]
+        pub retries: Retries,
+        /// How long the proxy waits for what.
+        #[deserr(default)]
+        #[schemars(default)]
+        #[cfg_attr(test, ts(optional, as = "Option<_>"))]
+        pub timeouts: Timeouts,
+        /// Kept connections to servers.
+        #[deserr(default)]
+        #[schemars(default)]
+        #[cfg_attr(test, ts(optional, as = "Option<_>"))]
+        pub pool: Pool,
+        /// How much the proxy takes from clients.
+        #[deserr(default)]
+        #[schemars(default)]
+        #[cfg_attr(test, ts(optional, as = "Option<_>"))]
+        pub limits: Limits,
+        /// A line for each request.
+        #[deserr(default)]
+        #[schemars(default)]
+        #[cfg_attr(test, ts(optional, as = "Option<_>"))]
+        pub access_log: AccessLog,
+        /// The listener for operators.
+        #[deserr(default)]
+        #[schemars(default)]
+        #[cfg_attr(test, ts(optional, as = "Option<_>"))]
+        pub api: Api,
+    }
 }
 
 section! {
@@ -355,7 +356,7 @@ impl Config {
     ///
     /// # Errors
     /// Every fault of the document.
-    pub fn read(document: serde_json::Value) -> Result<Self, Faults> {
+    pub fn read(document: impl IntoValue) -> Result<Self, Faults> {
         wire::read::<Self>(document)?.checked()
     }
 

@@ -8,7 +8,7 @@
 
 use std::borrow::Cow;
 
-use deserr::Deserr;
+use deserr::{Deserr, IntoValue};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -23,8 +23,11 @@ pub use access_log::{AccessLogLine, rfc3339};
 
 mod faults;
 use faults::one_of;
-pub(crate) use faults::shown;
 pub use faults::{Fault, Faults};
+pub(crate) use faults::{shown, shown_text};
+
+mod fields;
+pub(crate) use fields::{Given, Slot, fields, read_fields};
 
 mod scalars;
 pub use scalars::RequestPath;
@@ -34,12 +37,13 @@ pub(crate) use scalars::schema;
 /// TypeScript is rendered by a test, so that derive stands under `cfg(test)`.
 macro_rules! shape {
     (in $(#[$attr:meta])* pub struct $($rest:tt)*) => {
-        #[derive(Clone, Debug, PartialEq, Deserr, Serialize, JsonSchema)]
-        #[cfg_attr(test, derive(ts_rs::TS))]
-        $(#[$attr])*
-        #[deserr(error = crate::wire::Faults, deny_unknown_fields)]
-        #[schemars(deny_unknown_fields)]
-        pub struct $($rest)*
+        crate::wire::fields! {
+            #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+            #[cfg_attr(test, derive(ts_rs::TS))]
+            $(#[$attr])*
+            #[schemars(deny_unknown_fields)]
+            pub struct $($rest)*
+        }
     };
     (out $(#[$attr:meta])* pub $kind:ident $($rest:tt)*) => {
         #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
@@ -166,7 +170,7 @@ shape! { in
 ///
 /// # Errors
 /// Every fault of the document.
-pub fn read<T: Deserr<Faults>>(document: serde_json::Value) -> Result<T, Faults> {
+pub fn read<T: Deserr<Faults>>(document: impl IntoValue) -> Result<T, Faults> {
     deserr::deserialize(document)
 }
 
@@ -175,7 +179,7 @@ pub fn read<T: Deserr<Faults>>(document: serde_json::Value) -> Result<T, Faults>
 /// # Errors
 /// Where the text stops being JSON, or every fault of the document.
 pub fn parse<T: Deserr<Faults>>(text: &[u8]) -> Result<T, Faults> {
-    let document = serde_json::from_slice(text)
+    let document: serde_json::Value = serde_json::from_slice(text)
         .map_err(|error| Faults::new("", format_args!("this is not JSON: {error}")))?;
     read(document)
 }
@@ -695,6 +699,18 @@ shape! { out
         pub detail: String,
         /// Every fault of the input, if that was it.
         #[serde(skip_serializing_if = "Vec::is_empty")]
+        pub errors: Vec<FaultView>,
+    }
+}
+
+shape! { out
+    /// Why JavaScript was refused something.
+    pub struct RefusalView {
+        /// A short name for the reason.
+        pub code: &'static str,
+        /// What went wrong.
+        pub message: String,
+        /// Every fault of the input, if that was it.
         pub errors: Vec<FaultView>,
     }
 }

@@ -136,16 +136,11 @@ impl Deserr<Faults> for LoadFactor {
         let factor = match value {
             Value::Integer(n) => n as f64,
             Value::Float(n) => n,
-            _ => {
-                let allowed = Self::ALLOWED;
-                let given = shown(&value);
-                return Err(Faults::at(
-                    location,
-                    format_args!("{given} is not allowed; give {allowed}"),
-                ));
-            }
+            _ => f64::NAN,
         };
-        Self::new(factor).map_err(|error| Faults::at(location, error))
+        let (given, allowed) = (shown(&value), Self::ALLOWED);
+        let message = format_args!("{given} is not allowed; give {allowed}");
+        Self::new(factor).map_err(|_| Faults::at(location, message))
     }
 }
 

@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use crate::wire::{Faults, shown};
+use crate::wire::{Faults, shown, shown_text};
 
 /// One part of a request that can be its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +51,7 @@ impl Deserr<Faults> for KeySource {
                 "path" => Ok(Self::Path),
                 "uri" => Ok(Self::Uri),
                 "client_ip" => Ok(Self::ClientIp),
-                _ => refuse(&shown::<serde_json::Value>(&Value::String(word))),
+                _ => refuse(&shown_text(&word)),
             },
             Value::Map(map) if map.len() == 1 => {
                 let Some((kind, value)) = map.into_iter().next() else {

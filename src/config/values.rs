@@ -10,7 +10,8 @@ use ipnet::IpNet;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
-use crate::wire::{Faults, schema, shown};
+use crate::number;
+use crate::wire::{Faults, schema, shown, shown_text};
 
 /// A length of time, in seconds in JSON (fractions are allowed): 0.001 to 86400.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,10 +48,8 @@ impl Deserr<Faults> for Seconds {
         Err(Faults::at(
             location,
             format_args!(
-                "{} is not allowed; give seconds, {} to {}",
-                shown(&value),
-                Self::MIN,
-                Self::MAX
+                "{} is not allowed; give seconds, 0.001 to 86400",
+                shown(&value)
             ),
         ))
     }
@@ -202,7 +201,7 @@ impl Deserr<Faults> for Network {
                 location,
                 format_args!(
                     "{} is not allowed; give a network such as 10.0.0.0/8, or an IP address",
-                    shown::<serde_json::Value>(&Value::String(text))
+                    shown_text(&text)
                 ),
             )),
         }
@@ -234,7 +233,7 @@ impl Part {
             Some(percent) => (percent, 100.0),
             None => (text, 1.0),
         };
-        let number: f64 = number.trim().parse().ok()?;
+        let number: f64 = number::parse(number.trim())?;
         Self::new(number / divisor)
     }
 

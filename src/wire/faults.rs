@@ -11,6 +11,8 @@ use deserr::{
     DeserializeError, ErrorKind, IntoValue, MergeWithError, Value, ValueKind, ValuePointerRef,
 };
 
+use crate::number;
+
 /// One fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
@@ -45,6 +47,11 @@ impl Faults {
         } else {
             Err(Self(faults))
         }
+    }
+
+    /// The faults in the order they were found.
+    pub(crate) fn into_vec(self) -> Vec<Fault> {
+        self.0
     }
 
     /// The faults in the order they were found.
@@ -154,19 +161,24 @@ impl DeserializeError for Faults {
 /// A value as an error message shows it: scalars as they are (cut when long),
 /// the rest by kind.
 pub(crate) fn shown<V: IntoValue>(value: &Value<V>) -> String {
-    const SHOWN_MAX: usize = 60;
     match value {
         Value::Null => "null".to_owned(),
         Value::Boolean(b) => b.to_string(),
         Value::Integer(n) => n.to_string(),
         Value::NegativeInteger(n) => n.to_string(),
-        Value::Float(n) => n.to_string(),
-        Value::String(text) if text.chars().count() > SHOWN_MAX => {
-            format!("{:?}…", text.chars().take(SHOWN_MAX).collect::<String>())
-        }
-        Value::String(text) => format!("{text:?}"),
+        Value::Float(n) => number::text(*n),
+        Value::String(text) => shown_text(text),
         Value::Sequence(_) => "a list".to_owned(),
         Value::Map(_) => "an object".to_owned(),
+    }
+}
+
+/// A text as an error message shows it.
+pub(crate) fn shown_text(text: &str) -> String {
+    const SHOWN_MAX: usize = 60;
+    match text.char_indices().nth(SHOWN_MAX) {
+        Some((end, _)) => format!("{:?}…", &text[..end]),
+        None => format!("{text:?}"),
     }
 }
 

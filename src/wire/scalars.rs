@@ -9,7 +9,7 @@ use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
-use super::faults::{Faults, shown};
+use super::faults::{Faults, shown, shown_text};
 use crate::engine::{
     Address, AdminState, Port, RingSize, ServerName, ServerNumber, TableSize, VirtualNodes, Weight,
 };
@@ -152,7 +152,7 @@ impl RequestPath {
         if is_good {
             return Ok(Self(path.to_owned()));
         }
-        let given = shown::<serde_json::Value>(&Value::String(path.to_owned()));
+        let given = shown_text(path);
         Err(format!(
             "{given} is not allowed; give a path that begins with / and has no spaces"
         ))
