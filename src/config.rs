@@ -5,18 +5,18 @@
 //! and the TypeScript type are made from that. Rules that join several
 //! settings are in [`Config::parse`] and nowhere else.
 
+use core::cmp::Ordering;
 use core::time::Duration;
-use std::collections::BTreeMap;
 
 use deserr::IntoValue;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::engine::{
-    self, LoadBalancer, LoadFactor, POINTS_MAX, Port, RingSize, Server, Settings, TableSize,
-    Timestamp, VirtualNodes,
+    self, LoadBalancer, LoadFactor, POINTS_MAX, Port, RingSize, Server, ServerNumber, Settings,
+    TableSize, Timestamp, VirtualNodes, sort,
 };
-use crate::wire::{self, Fault, Faults, ServerSpec, fields};
+use crate::wire::{self, Fault, Faults, ServerSpec, fields, shown_text};
 
 mod algorithm;
 pub use algorithm::{AlgorithmName, ServerKey};
@@ -414,31 +414,25 @@ impl Config {
                 message,
             });
         };
-        let mut first: BTreeMap<_, usize> = BTreeMap::new();
-        for (i, server) in self.servers.iter().enumerate() {
-            if let Some(other) = first.insert(&server.name, i) {
-                fault(
-                    &format!("servers[{i}].name"),
-                    format!(
-                        "{:?} is also the name of servers[{other}]; names are unique",
-                        server.name.as_str()
-                    ),
-                );
-            }
+        let servers = &self.servers;
+        let by_name = |a: usize, b: usize| servers[a].name.cmp(&servers[b].name);
+        for (i, other) in twice((0..servers.len()).collect(), &by_name) {
+            fault(
+                &format!("servers[{i}].name"),
+                format!(
+                    "{} is also the name of servers[{other}]; names are unique",
+                    shown_text(servers[i].name.as_str())
+                ),
+            );
         }
-        let mut numbered: BTreeMap<_, usize> = BTreeMap::new();
-        for (i, server) in self.servers.iter().enumerate() {
-            if let Some(id) = server.id
-                && let Some(other) = numbered.insert(id, i)
-            {
-                fault(
-                    &format!("servers[{i}].id"),
-                    format!(
-                        "{} is also the id of servers[{other}]; ids are unique",
-                        id.number()
-                    ),
-                );
-            }
+        let by_id = |a: usize, b: usize| servers[a].id.cmp(&servers[b].id);
+        let numbered = (0..servers.len()).filter(|&i| servers[i].id.is_some());
+        for (i, other) in twice(numbered.collect(), &by_id) {
+            let id = servers[i].id.map_or(0, ServerNumber::number);
+            fault(
+                &format!("servers[{i}].id"),
+                format!("{id} is also the id of servers[{other}]; ids are unique"),
+            );
         }
         if self.compat.ring_size_max < self.compat.ring_size_min {
             fault(
@@ -536,6 +530,18 @@ impl Config {
         Faults::check(faults)?;
         Ok(self)
     }
+}
+
+/// Those of `places` that are alike, each with the one before it, in order.
+fn twice(
+    mut places: Vec<usize>,
+    compare: &dyn Fn(usize, usize) -> Ordering,
+) -> Vec<(usize, usize)> {
+    sort::by(&mut places, |&a, &b| compare(a, b).is_lt());
+    let both = places.windows(2).map(|both| (both[1], both[0]));
+    let mut found: Vec<_> = both.filter(|&(a, b)| compare(a, b).is_eq()).collect();
+    sort::by_number(&mut found, |&(place, _)| place as u64);
+    found
 }
 
 impl HealthCheck {

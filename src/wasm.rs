@@ -13,7 +13,6 @@
 //! - Views go out as bytes ([`answer`]), and so do refusals, which are thrown.
 
 use core::time::Duration;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use js_sys::Uint8Array;
@@ -53,8 +52,8 @@ pub struct Engine {
     scratch: Vec<u8>,
     /// For each key of a batch: where it ends in `scratch`, then its server.
     batch: Vec<u32>,
-    /// Probes that are due and not yet handed out, the latest of each server.
-    probes: BTreeMap<ServerId, (ProbeId, Server)>,
+    /// Probes that are due and not yet handed out, the latest of each server, in order.
+    probes: Vec<(ProbeId, Server)>,
 }
 
 #[wasm_bindgen]
@@ -73,7 +72,7 @@ impl Engine {
             now,
             scratch: Vec::new(),
             batch: Vec::new(),
-            probes: BTreeMap::new(),
+            probes: Vec::new(),
         })
     }
 
@@ -260,10 +259,13 @@ impl Engine {
         let mut probes = core::mem::take(&mut self.probes);
         let servers = self.balancer.table().servers().iter();
         let due: Vec<ProbeDueView> = servers
-            .filter_map(|entry| probes.remove(&entry.id))
-            .map(|(probe, server)| ProbeDueView {
-                id: format!("{}-{}", probe.server.number(), probe.round),
-                server: (&server).into(),
+            .filter_map(|entry| {
+                let at = find(&probes, entry.id).ok()?;
+                let (probe, server) = probes.remove(at);
+                Some(ProbeDueView {
+                    id: format!("{}-{}", probe.server.number(), probe.round),
+                    server: (&server).into(),
+                })
             })
             .collect();
         answer(&due)
@@ -354,11 +356,19 @@ impl Engine {
             .collect();
         for event in events {
             if let Event::ProbeDue { probe, server } = event {
-                self.probes.insert(probe.server, (probe, server));
+                match find(&self.probes, probe.server) {
+                    Ok(at) => self.probes[at] = (probe, server),
+                    Err(at) => self.probes.insert(at, (probe, server)),
+                }
             }
         }
         (!views.is_empty()).then(|| answer(&views))
     }
+}
+
+/// Where the probe of a server is among those that are due, or where it would be.
+fn find(probes: &[(ProbeId, Server)], server: ServerId) -> Result<usize, usize> {
+    probes.binary_search_by(|(probe, _)| probe.server.cmp(&server))
 }
 
 fn number_of(balancer: &LoadBalancer, key: &[u8]) -> u32 {

@@ -7,6 +7,7 @@
 //! position, which keeps their order and their distances.
 //! `docs/compatibility.md` says which setting of which product each one is.
 
+use crate::engine::sort;
 use core::fmt;
 
 use super::maglev::TableSize;
@@ -17,6 +18,7 @@ mod envoy;
 mod haproxy;
 mod hashes;
 mod ketama;
+mod md5;
 mod nginx;
 
 pub use envoy::{EnvoyRing, RingSize, RingSizeError};
@@ -169,7 +171,7 @@ impl Compat {
             Self::EnvoyMaglev(_) => Ok(Vec::new()),
         }?;
         // Stable: of equal positions the first server's stays.
-        points.sort_by_key(|&(position, _)| position);
+        sort::by_number(&mut points, |(position, _)| position.bits());
         points.dedup_by_key(|(position, _)| *position);
         Ok(points)
     }

@@ -6,7 +6,7 @@
 //! asked of it is the first candidate that its caller accepts, so that nothing
 //! is allocated for a route.
 
-use core::cmp::Reverse;
+use crate::engine::sort;
 use core::fmt;
 
 use super::algorithm::Algorithm;
@@ -312,7 +312,7 @@ impl Layout {
                 let mut candidates = table.draws.candidates(position);
                 let owner = table.owner(position);
                 // Stable: the others stay in the order of their draws.
-                candidates.sort_by_key(|&rank| Reverse(Some(rank) == owner));
+                sort::by(&mut candidates, |&a, _| Some(a) == owner);
                 candidates
             }
         }
@@ -412,7 +412,7 @@ fn shards(servers: &[Placed<'_>], members: Vec<RingServer>) -> Result<Layout, La
         });
     }
     let mut ranks: Vec<Rank> = (0..members.len() as Rank).collect();
-    ranks.sort_by_key(|&rank| servers[rank as usize].number);
+    sort::by_number(&mut ranks, |&rank| servers[rank as usize].number.into());
     Ok(Layout::Table(Table {
         kind: TableKind::Shards,
         ranks,
@@ -423,7 +423,7 @@ fn shards(servers: &[Placed<'_>], members: Vec<RingServer>) -> Result<Layout, La
 /// Servers in the order of the configuration, with their ranks.
 fn by_order<'a>(servers: &[Placed<'a>]) -> (Vec<Numbered<'a>>, Vec<Rank>) {
     let mut ranks: Vec<Rank> = (0..servers.len() as Rank).collect();
-    ranks.sort_by_key(|&rank| servers[rank as usize].order);
+    sort::by_number(&mut ranks, |&rank| servers[rank as usize].order);
     let numbered = ranks.iter().map(|&rank| {
         let Placed { server, number, .. } = servers[rank as usize];
         Numbered { server, number }

@@ -10,6 +10,7 @@
 
 use super::rendezvous::draw;
 use super::ring::{Position, Rank, Ring, Share};
+use crate::engine::sort;
 
 /// How many points a key chooses from.
 pub(super) const WINDOW: usize = 8;
@@ -64,7 +65,7 @@ pub(super) fn candidates(ring: &Ring, position: Position) -> Vec<Rank> {
         .map(|point| (draw(position, point.position.bits()), point.server))
         .collect();
     // Stable, so that points at one position stay in order of names.
-    window.sort_by_key(|&(draw, _)| core::cmp::Reverse(draw));
+    sort::by(&mut window, |a, b| a.0 > b.0);
     let mut seen = vec![false; ring.servers().len()];
     window
         .into_iter()

@@ -18,6 +18,10 @@ pub use time::Timestamp;
 
 mod hash;
 
+pub(crate) mod sort;
+
+mod ledger;
+
 mod server;
 pub use server::{
     Address, AddressError, AdminState, NameError, OutOfRange, Port, Server, ServerName,

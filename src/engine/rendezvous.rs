@@ -9,6 +9,7 @@
 use super::hash;
 use super::log2;
 use super::ring::{Position, Rank, RingServer};
+use crate::engine::sort;
 
 /// The top bits of a draw that its logarithm is taken of: so few that
 /// neighbours differ by more than the logarithm's error, which keeps its order
@@ -114,11 +115,8 @@ impl Rendezvous {
             .enumerate()
             .map(|(rank, &seed)| (self.bid(rank, draw(position, seed)), rank as Rank))
             .collect();
-        bids.sort_by(|(a, _), (b, _)| {
-            // Stable, so that equal bids stay in order of names.
-            let is_before = a.beats(*b);
-            is_before.cmp(&b.beats(*a)).reverse()
-        });
+        // Stable, so that equal bids stay in order of names.
+        sort::by(&mut bids, |(a, _), (b, _)| a.beats(*b));
         bids.into_iter().map(|(_, rank)| rank).collect()
     }
 

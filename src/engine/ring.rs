@@ -19,6 +19,10 @@ use super::hash::{self, PointHasher};
 use super::server::{ServerName, VirtualNodes, Weight};
 
 mod moved;
+
+mod sorted;
+use sorted::sort_points;
+
 pub use moved::{Basis, Flow, Moved};
 
 /// The most points a fleet may have, primaries and backups together: 2^20,
@@ -248,7 +252,7 @@ impl Ring {
             let n = server.weight.number() * virtual_nodes.number();
             push_points(&mut points, &server.name, rank as Rank, 0..n);
         }
-        points.sort_unstable();
+        sort_points(&mut points);
         Ok(Self::index(virtual_nodes, servers, points))
     }
 
@@ -599,7 +603,7 @@ fn push_points(
 fn sorted_points(name: &ServerName, server: Rank, indexes: core::ops::Range<u32>) -> Vec<Point> {
     let mut points = Vec::with_capacity(indexes.len());
     push_points(&mut points, name, server, indexes);
-    points.sort_unstable();
+    sort_points(&mut points);
     points
 }
 

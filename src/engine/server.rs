@@ -6,7 +6,6 @@
 
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::hash::NAME_BYTES_MAX;
@@ -59,13 +58,14 @@ impl ServerNumber {
         self.0
     }
 
-    /// The numbers that are not `taken`, from the lowest.
-    pub(super) fn free(taken: &BTreeSet<Self>) -> impl Iterator<Item = Self> {
-        (1..).map(Self).filter(|number| !taken.contains(number))
+    /// The numbers that are not `taken` (in order), from the lowest.
+    pub(super) fn free(taken: &[Self]) -> impl Iterator<Item = Self> {
+        let is_free = |number: &Self| taken.binary_search(number).is_err();
+        (1..).map(Self).filter(is_free)
     }
 
-    /// The lowest number that is not `taken`.
-    pub(super) fn lowest_free(taken: &BTreeSet<Self>) -> Self {
+    /// The lowest number that is not `taken` (in order).
+    pub(super) fn lowest_free(taken: &[Self]) -> Self {
         Self::free(taken).next().unwrap_or(Self(1))
     }
 }
