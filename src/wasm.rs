@@ -220,12 +220,10 @@ impl Engine {
     }
 
     /// The configuration, with the servers there are now.
-    pub fn config(&self) -> Vec<u8> {
+    pub fn config(&mut self) -> Vec<u8> {
         let servers = self.balancer.table().servers().iter();
-        answer(&Config {
-            servers: servers.map(|entry| (&entry.server).into()).collect(),
-            ..self.config.clone()
-        })
+        self.config.servers = servers.map(|entry| (&entry.server).into()).collect();
+        answer(&self.config)
     }
 
     /// Sixteen hexadecimal digits that are equal when two fleets route alike.

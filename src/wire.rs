@@ -31,7 +31,7 @@ pub(crate) use fields::{Given, Slot, fields, read_fields};
 
 mod scalars;
 pub use scalars::RequestPath;
-pub(crate) use scalars::schema;
+pub(crate) use scalars::{number, schema, whole};
 
 /// Derives what a shape needs: in for what users write, out for what they read.
 /// TypeScript is rendered by a test, so that derive stands under `cfg(test)`.

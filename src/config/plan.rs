@@ -105,11 +105,8 @@ impl PlanSpec {
 
 impl ChangeSpec {
     fn change(self, config: &Config) -> Result<Change, String> {
-        let algorithm = self.algorithm.map(|name| {
-            let mut config = config.clone();
-            config.routing.algorithm = name;
-            config.algorithm().map(Change::Algorithm)
-        });
+        let rule = |name| config.algorithm_called(name).map(Change::Algorithm);
+        let algorithm = self.algorithm.map(rule);
         let given = [
             self.add.map(|spec| Ok(Change::Add(spec.into()))),
             self.remove.map(|name| Ok(Change::Remove(name))),

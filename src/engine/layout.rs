@@ -291,13 +291,39 @@ impl Layout {
         position: Position,
         mut accept: impl FnMut(Rank) -> Option<T>,
     ) -> Option<T> {
+        // Of several that are accepted the last one is the best.
+        let mut answer = None;
+        self.first_accepted(position, &mut |rank| match accept(rank) {
+            None => false,
+            accepted => {
+                answer = accepted;
+                true
+            }
+        });
+        answer
+    }
+
+    /// The same for all kinds of answers. Each server that is accepted is better
+    /// than those before it.
+    #[inline(never)]
+    fn first_accepted(
+        &self,
+        position: Position,
+        accept: &mut dyn FnMut(Rank) -> bool,
+    ) -> Option<Rank> {
         match self {
-            Self::Ring(ring) => ring.walk(position).find_map(|point| accept(point.server)),
+            Self::Ring(ring) => {
+                let mut servers = ring.walk(position).map(|point| point.server);
+                servers.find(|&server| accept(server))
+            }
             Self::LocalRendezvous(ring) => local_rendezvous::first(ring, position, accept),
             Self::Rendezvous(draws) => draws.first(position, accept),
             Self::Table(table) => {
                 let owner = table.owner(position)?;
-                accept(owner).or_else(|| table.draws.first(position, accept))
+                if accept(owner) {
+                    return Some(owner);
+                }
+                table.draws.first(position, accept)
             }
         }
     }

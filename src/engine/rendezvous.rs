@@ -68,7 +68,7 @@ impl Rendezvous {
     /// The best of all servers; `None` without any.
     pub(super) fn owner(&self, position: Position) -> Option<Rank> {
         if !self.is_even {
-            return self.first(position, Some);
+            return self.first(position, &mut |_| true);
         }
         let (&first, rest) = self.seeds.split_first()?;
         let (mut best, mut owner) = (draw(position, first), 0);
@@ -81,14 +81,14 @@ impl Rendezvous {
         Some(owner)
     }
 
-    /// The best of the servers that `accept` answers for, with its answer.
-    /// Equal bids, which hardly exist, go to the first name.
-    pub(super) fn first<T>(
+    /// The best of the servers that are accepted. Equal bids, which hardly
+    /// exist, go to the first name.
+    pub(super) fn first(
         &self,
         position: Position,
-        mut accept: impl FnMut(Rank) -> Option<T>,
-    ) -> Option<T> {
-        let mut best: Option<(Bid, T)> = None;
+        accept: &mut dyn FnMut(Rank) -> bool,
+    ) -> Option<Rank> {
+        let mut best: Option<(Bid, Rank)> = None;
         for (rank, &seed) in self.seeds.iter().enumerate() {
             let draw = draw(position, seed);
             if let Some((best, _)) = &best
@@ -98,13 +98,11 @@ impl Rendezvous {
             }
             // Whether a bid wins is cheaper to say than whether it may.
             let bid = self.bid(rank, draw);
-            if best.as_ref().is_none_or(|(best, _)| bid.beats(*best))
-                && let Some(answer) = accept(rank as Rank)
-            {
-                best = Some((bid, answer));
+            if best.as_ref().is_none_or(|(best, _)| bid.beats(*best)) && accept(rank as Rank) {
+                best = Some((bid, rank as Rank));
             }
         }
-        best.map(|(_, answer)| answer)
+        best.map(|(_, rank)| rank)
     }
 
     /// All servers, the best first.

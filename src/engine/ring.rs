@@ -291,7 +291,7 @@ impl Ring {
         count_points(self.virtual_nodes, &servers)?;
         let n = weight.number() * self.virtual_nodes.number();
         let added = sorted_points(name, rank as Rank, 0..n);
-        let rerank = |server: Rank| server + Rank::from(server as usize >= rank);
+        let rerank = Rerank { from: rank, by: 1 };
         Ok(self.merge(servers, rerank, &[], &added))
     }
 
@@ -305,7 +305,10 @@ impl Ring {
         let gone = servers.remove(rank);
         let n = gone.weight.number() * self.virtual_nodes.number();
         let dropped = sorted_points(name, rank as Rank, 0..n);
-        let rerank = |server: Rank| server - Rank::from(server as usize > rank);
+        let rerank = Rerank {
+            from: rank + 1,
+            by: -1,
+        };
         self.merge(servers, rerank, &dropped, &[])
     }
 
@@ -326,7 +329,7 @@ impl Ring {
         // One of the two ranges is empty.
         let dropped = sorted_points(name, rank as Rank, after..before);
         let added = sorted_points(name, rank as Rank, before..after);
-        Ok(self.merge(servers, |server| server, &dropped, &added))
+        Ok(self.merge(servers, Rerank { from: 0, by: 0 }, &dropped, &added))
     }
 
     /// Points for each unit of weight.
@@ -493,7 +496,7 @@ impl Ring {
     fn merge(
         &self,
         servers: Vec<RingServer>,
-        rerank: impl Fn(Rank) -> Rank,
+        rerank: Rerank,
         dropped: &[Point],
         added: &[Point],
     ) -> Self {
@@ -521,12 +524,12 @@ impl Ring {
                 rest.partition_point(|&point| point < edit)
             } else {
                 rest.partition_point(|&point| {
-                    (point.position, rerank(point.server)) < (edit.position, edit.server)
+                    (point.position, rerank.of(point.server)) < (edit.position, edit.server)
                 })
             };
             let (before, after) = rest.split_at(n_before);
             points.extend(before.iter().map(|point| Point {
-                server: rerank(point.server),
+                server: rerank.of(point.server),
                 ..*point
             }));
             if keeps_index {
@@ -546,7 +549,7 @@ impl Ring {
             }
         }
         points.extend(rest.iter().map(|point| Point {
-            server: rerank(point.server),
+            server: rerank.of(point.server),
             ..*point
         }));
         if !keeps_index {
@@ -583,6 +586,25 @@ fn count_points(virtual_nodes: VirtualNodes, servers: &[RingServer]) -> Result<u
         .ok()
         .filter(|&n| n <= POINTS_MAX)
         .ok_or(TooManyPoints { points })
+}
+
+/// How ranks change when a server comes or goes.
+#[derive(Clone, Copy)]
+struct Rerank {
+    /// The first that does.
+    from: usize,
+    by: i32,
+}
+
+impl Rerank {
+    fn of(self, server: Rank) -> Rank {
+        let by = if server as usize >= self.from {
+            self.by
+        } else {
+            0
+        };
+        server.wrapping_add_signed(by)
+    }
 }
 
 /// Appends the points `indexes` of one server, unsorted.

@@ -10,18 +10,14 @@ use core::fmt;
 
 use serde::ser::{self, Serialize};
 
-/// The bytes of a shape; of null for one that cannot be written, of which there
-/// is none.
+/// The bytes of a shape.
 pub(super) fn answer(shape: &impl Serialize) -> Vec<u8> {
     let mut answer = Answer {
         values: vec![0; 4],
         texts: String::new(),
         names: Vec::new(),
     };
-    if shape.serialize(&mut answer).is_err() {
-        answer.values.truncate(4);
-        answer.byte(0);
-    }
+    let Ok(()) = shape.serialize(&mut answer);
     let n = answer.values.len() as u32;
     answer.values[..4].copy_from_slice(&n.to_le_bytes());
     answer.values.extend_from_slice(answer.texts.as_bytes());
@@ -299,6 +295,7 @@ macro_rules! elements {
             type Ok = ();
             type Error = Refused;
 
+            #[inline(never)]
             fn $serialize<T: Serialize + ?Sized>(&mut self, value: &T) -> Written {
                 self.n += 1;
                 value.serialize(&mut *self.answer)
@@ -322,6 +319,7 @@ macro_rules! fields {
             type Ok = ();
             type Error = Refused;
 
+            #[inline(never)]
             fn serialize_field<T: Serialize + ?Sized>(
                 &mut self,
                 name: &'static str,
@@ -364,20 +362,21 @@ impl ser::SerializeMap for Part<'_> {
     }
 }
 
-/// A shape that cannot be written.
+/// There is no shape that cannot be written.
 #[derive(Debug)]
-struct Refused;
+enum Refused {}
 
 impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("this shape cannot be written")
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {}
     }
 }
 
 impl core::error::Error for Refused {}
 
 impl ser::Error for Refused {
-    fn custom<T: fmt::Display>(_: T) -> Self {
-        Self
+    /// For shapes with a `Serialize` of their own that can fail: none of ours.
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        unreachable!("a shape was not written: {message}")
     }
 }

@@ -29,10 +29,24 @@ pub struct Faults(Vec<Fault>);
 impl Faults {
     /// A single fault at `path`.
     pub fn new(path: impl Into<String>, message: impl fmt::Display) -> Self {
-        Self(vec![Fault {
-            path: path.into(),
-            message: message.to_string(),
-        }])
+        Self::single(path.into(), &message)
+    }
+
+    #[inline(never)]
+    fn single(path: String, message: &dyn fmt::Display) -> Self {
+        let message = message.to_string();
+        Self(vec![Fault { path, message }])
+    }
+
+    /// That `given` is not allowed; `allowed` says what to give instead.
+    #[inline(never)]
+    pub(crate) fn refusal(
+        location: ValuePointerRef<'_>,
+        given: &str,
+        allowed: &dyn fmt::Display,
+    ) -> Self {
+        let message = format_args!("{given} is not allowed; give {allowed}");
+        Self::single(path_of(location), &message)
     }
 
     /// A single fault at `location`.
@@ -126,14 +140,9 @@ impl DeserializeError for Faults {
         location: ValuePointerRef<'_>,
     ) -> ControlFlow<Self, Self> {
         let fault = match error {
-            ErrorKind::IncorrectValueKind { actual, accepted } => Self::at(
-                location,
-                format_args!(
-                    "{} is not allowed; give {}",
-                    shown(&actual),
-                    kinds(accepted)
-                ),
-            ),
+            ErrorKind::IncorrectValueKind { actual, accepted } => {
+                Self::refusal(location, &shown(&actual), &kinds(accepted))
+            }
             ErrorKind::MissingField { field } => {
                 let path = path_of(location.push_key(field));
                 Self::new(path, "this is required and was not given")

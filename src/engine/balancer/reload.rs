@@ -132,7 +132,7 @@ impl LoadBalancer {
     /// Goes over from the old way of probing to the present one.
     fn follow(&mut self, before: &HealthCheck, now: Timestamp, events: &mut Events) {
         let check = self.settings.health_check.clone();
-        let ids: Vec<ServerId> = self.names.keys().copied().collect();
+        let ids: Vec<ServerId> = self.names.keys().collect();
         match (before.enabled, check.enabled) {
             (true, false) => {
                 for id in ids {
