@@ -472,14 +472,15 @@ impl Ring {
     fn index(virtual_nodes: VirtualNodes, servers: Vec<RingServer>, points: Vec<Point>) -> Self {
         let shift = shift_for(points.len());
         let n_buckets = 1_usize << (64 - shift);
-        let mut buckets = Vec::with_capacity(n_buckets + 1);
+        let mut buckets = vec![points.len() as u32; n_buckets + 1];
+        let mut n_begun = 0;
         for (i, point) in points.iter().enumerate() {
             let bucket = (point.position.0 >> shift) as usize;
-            if bucket >= buckets.len() {
-                buckets.resize(bucket + 1, i as u32);
+            while n_begun <= bucket {
+                buckets[n_begun] = i as u32;
+                n_begun += 1;
             }
         }
-        buckets.resize(n_buckets + 1, points.len() as u32);
         Self {
             virtual_nodes,
             servers,

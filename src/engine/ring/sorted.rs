@@ -45,10 +45,19 @@ fn spread(points: &mut [Point]) {
     let mut begin = 0;
     for (bucket, &end) in ends.iter().enumerate() {
         while nexts[bucket] < end {
-            let at = nexts[bucket] as usize;
-            let home = bucket_of(&points[at]);
-            points.swap(at, nexts[home] as usize);
-            nexts[home] += 1;
+            // Puts it home, and then whatever stood there.
+            let mut point = points[nexts[bucket] as usize];
+            loop {
+                let home = bucket_of(&point);
+                let at = nexts[home] as usize;
+                nexts[home] += 1;
+                let other = points[at];
+                points[at] = point;
+                if home == bucket {
+                    break;
+                }
+                point = other;
+            }
         }
         let bucket = &mut points[begin..end as usize];
         if bucket.len() > NEIGHBOURS_MAX {
