@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::engine::{
     Address, AdminState, Counters, Event, FleetHealth, Health, Moved, NoServer, Position,
-    ProbeOutcome, ProbeRecord, Ring, RoutingTable, Server, ServerName, ServerNumber,
+    ProbeOutcome, ProbeRecord, Quoted, Ring, RoutingTable, Server, ServerName, ServerNumber,
     ServerSnapshot, Share, Snapshot, Standing, Timestamp, Verdict, Weight,
 };
 
@@ -1082,7 +1082,7 @@ pub(crate) fn named<T: Copy>(table: &[(&str, T)], text: &str) -> Result<T, Strin
         .map(|&(_, value)| value)
         .ok_or_else(|| {
             let names: Vec<&str> = table.iter().map(|&(name, _)| name).collect();
-            format!("{text:?} is not allowed; give {}", one_of(&names))
+            format!("{} is not allowed; give {}", Quoted(text), one_of(&names))
         })
 }
 

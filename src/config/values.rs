@@ -181,6 +181,18 @@ schema!(Secret, {
 pub struct Network(IpNet);
 
 impl Network {
+    /// `address/length`, or an address.
+    fn parse(text: &str) -> Option<Self> {
+        let Some((address, length)) = text.split_once('/') else {
+            let address: IpAddr = text.parse().ok()?;
+            return Some(Self(address.to_canonical().into()));
+        };
+        // Digits alone: numbers may have signs.
+        let is_number = length.bytes().all(|b| b.is_ascii_digit());
+        let length = is_number.then(|| length.parse().ok()).flatten()?;
+        IpNet::new(address.parse().ok()?, length).ok().map(Self)
+    }
+
     /// Whether `ip` is in it. An IPv4 address in its IPv6 form counts as itself.
     pub fn contains(&self, ip: IpAddr) -> bool {
         self.0.contains(&ip.to_canonical())
@@ -193,9 +205,8 @@ impl Deserr<Faults> for Network {
         location: ValuePointerRef<'_>,
     ) -> Result<Self, Faults> {
         let text = String::deserialize_from_value(value, location)?;
-        let single = || text.parse().ok().map(|ip: IpAddr| ip.to_canonical().into());
-        match text.parse().ok().or_else(single) {
-            Some(network) => Ok(Self(network)),
+        match Self::parse(&text) {
+            Some(network) => Ok(network),
             None => {
                 let allowed = &"a network such as 10.0.0.0/8, or an IP address";
                 Err(Faults::refusal(location, &shown_text(&text), allowed))

@@ -7,6 +7,7 @@
 //! position, which keeps their order and their distances.
 //! `docs/compatibility.md` says which setting of which product each one is.
 
+use crate::engine::quoted::Quoted;
 use crate::engine::sort;
 use core::fmt;
 
@@ -94,8 +95,8 @@ impl fmt::Display for CompatError {
         match self {
             Self::NeedsIpAddress { name, rule, remedy } => write!(
                 f,
-                "{rule} hashes IP addresses, but that of {:?} is a host name; {remedy}",
-                name.as_str()
+                "{rule} hashes IP addresses, but that of {} is a host name; {remedy}",
+                Quoted(name.as_str())
             ),
             Self::HashNameTooLong {
                 name,
@@ -103,8 +104,8 @@ impl fmt::Display for CompatError {
                 allowed,
             } => write!(
                 f,
-                "what is hashed for {:?} has {bytes} bytes; {allowed} are allowed",
-                name.as_str()
+                "what is hashed for {} has {bytes} bytes; {allowed} are allowed",
+                Quoted(name.as_str())
             ),
             Self::TooManyPoints { points } => write!(
                 f,

@@ -6,6 +6,7 @@
 //! asked of it is the first candidate that its caller accepts, so that nothing
 //! is allocated for a route.
 
+use crate::engine::quoted::Quoted;
 use crate::engine::sort;
 use core::fmt;
 
@@ -157,15 +158,15 @@ impl fmt::Display for LayoutError {
             ),
             Self::WeightedShard { name } => write!(
                 f,
-                "{:?} has a weight, but the shards of jump are all equal; give 1",
-                name.as_str()
+                "{} has a weight, but the shards of jump are all equal; give 1",
+                Quoted(name.as_str())
             ),
             Self::NotLastShard { name, last } => write!(
                 f,
-                "{:?} is not the last shard, which is {:?}; shards of jump come and go at \
+                "{} is not the last shard, which is {}; shards of jump come and go at \
                  the end only, or the keys of all those behind would move",
-                name.as_str(),
-                last.as_str()
+                Quoted(name.as_str()),
+                Quoted(last.as_str())
             ),
             Self::Compat(error) => error.fmt(f),
         }

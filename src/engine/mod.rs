@@ -22,6 +22,9 @@ pub(crate) mod sort;
 
 mod ledger;
 
+mod quoted;
+pub(crate) use quoted::Quoted;
+
 mod server;
 pub use server::{
     Address, AddressError, AdminState, NameError, OutOfRange, Port, Server, ServerName,

@@ -7,7 +7,7 @@
 //! it gains or loses. A lookup asks every server.
 
 use super::hash;
-use super::log2;
+use super::log2::Logarithm;
 use super::ring::{Position, Rank, RingServer};
 use crate::engine::sort;
 
@@ -24,9 +24,8 @@ pub struct Rendezvous {
     seeds: Vec<u64>,
     /// By rank, beside each other.
     weights: Vec<u32>,
-    /// Whether all weights are equal: the greatest draw wins then, by which
-    /// the logarithm is saved.
-    is_even: bool,
+    /// None where all weights are equal: the greatest draw wins then.
+    logarithm: Option<Logarithm>,
 }
 
 /// A server's draw for a key, made comparable: the least is the best.
@@ -56,7 +55,7 @@ impl Rendezvous {
             seeds: servers.iter().map(seed).collect(),
             weights: servers.iter().map(|s| s.weight.number()).collect(),
             servers,
-            is_even,
+            logarithm: (!is_even).then(Logarithm::new),
         }
     }
 
@@ -67,7 +66,7 @@ impl Rendezvous {
 
     /// The best of all servers; `None` without any.
     pub(super) fn owner(&self, position: Position) -> Option<Rank> {
-        if !self.is_even {
+        if self.logarithm.is_some() {
             return self.first(position, &mut |_| true);
         }
         let (&first, rest) = self.seeds.split_first()?;
@@ -123,7 +122,7 @@ impl Rendezvous {
     /// of a cost for each 2^-49 of `1 - u`; 182 leaves room for the error of a
     /// cost, which is 2.
     fn surely_loses(&self, rank: usize, draw: u64, best: Bid) -> bool {
-        if self.is_even {
+        if self.logarithm.is_none() {
             return draw < best.draw;
         }
         let rest = (1 << (DRAW_BITS + 1)) - (2 * (draw >> (64 - DRAW_BITS)) + 1);
@@ -133,11 +132,8 @@ impl Rendezvous {
     }
 
     fn bid(&self, rank: usize, draw: u64) -> Bid {
-        let cost = if self.is_even {
-            0
-        } else {
-            log2::negative_log2(draw >> (64 - DRAW_BITS), DRAW_BITS)
-        };
+        let negative_log2 = |by: &Logarithm| by.negative_log2(draw >> (64 - DRAW_BITS), DRAW_BITS);
+        let cost = self.logarithm.as_ref().map_or(0, negative_log2);
         Bid {
             cost,
             weight: self.weights[rank],

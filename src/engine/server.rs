@@ -4,6 +4,7 @@
 //! [`Server`] that exists is a valid one. The ranges stand beside the
 //! constructors and are quoted by their errors.
 
+use crate::engine::quoted::{Escaped, Quoted};
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -142,7 +143,8 @@ impl fmt::Display for NameError {
             Self::Control { control } => {
                 write!(
                     f,
-                    "a name with the control character {control:?} is not allowed"
+                    "a name with the control character '{}' is not allowed",
+                    Escaped(*control)
                 )
             }
         }?;
@@ -254,8 +256,8 @@ impl fmt::Display for AddressError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:?} is not allowed; give an IP address or a host name, without scheme and port",
-            self.given
+            "{} is not allowed; give an IP address or a host name, without scheme and port",
+            Quoted(&self.given)
         )
     }
 }

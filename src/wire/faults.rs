@@ -11,6 +11,7 @@ use deserr::{
     DeserializeError, ErrorKind, IntoValue, MergeWithError, Value, ValueKind, ValuePointerRef,
 };
 
+use crate::engine::Quoted;
 use crate::number;
 
 /// One fault.
@@ -156,7 +157,11 @@ impl DeserializeError for Faults {
             ),
             ErrorKind::UnknownValue { value, accepted } => Self::at(
                 location,
-                format_args!("{value:?} is not allowed; give {}", one_of(accepted)),
+                format_args!(
+                    "{} is not allowed; give {}",
+                    Quoted(value),
+                    one_of(accepted)
+                ),
             ),
             ErrorKind::BadSequenceLen { expected, .. } => {
                 Self::at(location, format_args!("give exactly {expected} entries"))
@@ -186,14 +191,17 @@ pub(crate) fn shown<V: IntoValue>(value: &Value<V>) -> String {
 pub(crate) fn shown_text(text: &str) -> String {
     const SHOWN_MAX: usize = 60;
     match text.char_indices().nth(SHOWN_MAX) {
-        Some((end, _)) => format!("{:?}…", &text[..end]),
-        None => format!("{text:?}"),
+        Some((end, _)) => format!("{}…", Quoted(&text[..end])),
+        None => Quoted(text).to_string(),
     }
 }
 
 /// `"a"`, `"b"` or `"c"`.
 pub(crate) fn one_of(accepted: &[&str]) -> String {
-    let quoted: Vec<String> = accepted.iter().map(|value| format!("{value:?}")).collect();
+    let quoted: Vec<String> = accepted
+        .iter()
+        .map(|value| format!("\"{value}\""))
+        .collect();
     match quoted.split_last() {
         Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
         _ => quoted.concat(),
