@@ -47,11 +47,15 @@ export class LoadBalancer {
   #servers = NO_SERVERS;
   #ids = NO_SERVERS;
   #version = -1;
+  // Whether the rule has no keys, so that none need be given.
+  #isKeyless;
 
-  constructor(config) {
+  constructor(config, options) {
     const spec = toSpec(config);
-    this.#engine = refusing(() => new glue.Engine(spec));
+    const seed = toSeed(options);
+    this.#engine = refusing(() => new glue.Engine(spec, seed));
     this.#pointer = this.#engine.__wbg_ptr;
+    this.#isKeyless = this.#engine.is_keyless();
     this.#refresh();
   }
 
@@ -230,6 +234,7 @@ export class LoadBalancer {
 
   #writeAny(key) {
     this.#alive();
+    if (key === undefined && this.#isKeyless) return 0;
     if (typeof key === 'string') {
       const length = key.length;
       if (length > KEY_BYTES_MAX) throw tooLong(`${length} characters`);
@@ -324,6 +329,13 @@ function toName(name) {
 function toTime(ms, name) {
   if (typeof ms === 'number' && ms >= 0 && ms <= Number.MAX_SAFE_INTEGER) return ms;
   throw fault('invalid-argument', `${name} must be a number of milliseconds from 0, not ${show(ms)}`);
+}
+
+// The seed of what is drawn by rules without keys.
+function toSeed(options = {}) {
+  const { seed } = fields(options, 'options');
+  if (seed === undefined || (Number.isSafeInteger(seed) && seed >= 0)) return seed;
+  throw fault('invalid-argument', `seed must be a whole number from 0 to ${Number.MAX_SAFE_INTEGER}, not ${show(seed)}`);
 }
 
 function toPage(page = {}) {

@@ -13,8 +13,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::engine::{
-    self, LoadBalancer, LoadFactor, POINTS_MAX, Port, RingSize, Server, ServerNumber, Settings,
-    TableSize, Timestamp, VirtualNodes, sort,
+    self, Algorithm, LoadBalancer, LoadFactor, POINTS_MAX, Port, RingSize, Server, ServerNumber,
+    Settings, TableSize, Timestamp, VirtualNodes, sort,
 };
 use crate::wire::{self, Fault, Faults, ServerSpec, fields, shown_text};
 
@@ -30,8 +30,16 @@ pub use hot_keys::{HotKeys, Multiple};
 mod plan;
 pub use plan::{ChangeSpec, PlanSpec, StateChange, WeightChange};
 
+mod rate_limit;
+pub use rate_limit::{LimitedBy, Rate, RateLimit, RateLimitRule};
+mod retries;
+pub use retries::Retries;
+
 mod section;
 use section::section;
+
+mod telemetry;
+pub use telemetry::{AccessLog, AccessLogFormat, OtlpUrl, Tracing};
 
 mod values;
 pub use crate::wire::RequestPath;
@@ -83,7 +91,7 @@ fields! {
         #[schemars(default)]
         #[cfg_attr(test, ts(optional, as = "Option<_>"))]
         pub hot_keys: HotKeys,
-        /// How often a request is tried.
+        /// When and how often a request is tried again.
         #[deserr(default)]
         #[schemars(default)]
         #[cfg_attr(test, ts(optional, as = "Option<_>"))]
@@ -103,11 +111,22 @@ fields! {
         #[schemars(default)]
         #[cfg_attr(test, ts(optional, as = "Option<_>"))]
         pub limits: Limits,
+        /// How often a client, or a key, may ask: a rule, or a list of rules that
+        /// must all admit a request. Default none.
+        #[deserr(default)]
+        #[schemars(default)]
+        #[cfg_attr(test, ts(type = "RateLimitRule | RateLimitRule[]", optional))]
+        pub rate_limit: RateLimit,
         /// A line for each request.
         #[deserr(default)]
         #[schemars(default)]
         #[cfg_attr(test, ts(optional, as = "Option<_>"))]
         pub access_log: AccessLog,
+        /// Traces of requests, sent to a collector.
+        #[deserr(default)]
+        #[schemars(default)]
+        #[cfg_attr(test, ts(optional, as = "Option<_>"))]
+        pub tracing: Tracing,
         /// The listener for operators.
         #[deserr(default)]
         #[schemars(default)]
@@ -148,7 +167,8 @@ section! {
 section! {
     /// Which server a request goes to.
     pub struct Routing {
-        /// The rule by which keys go to servers; default ring.
+        /// The rule by which keys go to servers, or one without keys by which
+        /// requests do; default ring.
         algorithm: AlgorithmName ["AlgorithmName"] = AlgorithmName::Ring,
         /// Points on the ring for each unit of weight, 1 to 10000; default 100.
         /// All servers together may have 2^20.
@@ -158,7 +178,8 @@ section! {
         table_size: TableSize ["number"] = TableSize::DEFAULT,
         /// Bounded loads: how many times its fair part of all requests in flight
         /// a server may have, 1.001 to 100, before further ones go to the next
-        /// candidate of their key; 1.25 is the advice. Default null: no bound.
+        /// candidate of their key; 1.25 is the advice. Default null: no bound. Not
+        /// for rules without keys.
         load_factor: Option<LoadFactor> ["number | null"] = None,
         /// Seconds in which a server that comes back, or joins a running fleet,
         /// gets its keys: a tenth at once, the others bit by bit, each key once.
@@ -261,15 +282,6 @@ section! {
 }
 
 section! {
-    /// How often a request is tried.
-    pub struct Retries {
-        /// Further attempts after a first one that failed before any answer,
-        /// each at the key's next candidate; 0 to 10, default 2.
-        attempts: Whole<0, 10> ["number"] = Whole::new(2),
-    }
-}
-
-section! {
     /// How long the proxy waits for what, in seconds.
     pub struct Timeouts {
         /// For a connection to a server; default 3.
@@ -308,15 +320,6 @@ section! {
         /// Connections of clients at a time, all workers together; further ones
         /// wait to be accepted. 1 to 1000000, default 10000.
         connections: Whole<1, 1_000_000> ["number"] = Whole::new(10_000),
-    }
-}
-
-section! {
-    /// A line of JSON for each request.
-    pub struct AccessLog {
-        /// Where it goes: `stdout`, or the path of a file to append to; default
-        /// nowhere.
-        to: Option<String> ["string"] = None,
     }
 }
 
@@ -459,6 +462,27 @@ impl Config {
                 engine::TooManyPoints { points: n_points }.to_string(),
             );
         }
+        if let Ok(Algorithm::Keyless(rule)) = self.algorithm() {
+            let rule = rule.name();
+            if self.routing.load_factor.is_some() {
+                fault(
+                    "routing.load_factor",
+                    format!(
+                        "routing.algorithm is {rule}, which has no keys whose requests could go \
+                         on to their next candidate; leave this out, or give a rule with keys"
+                    ),
+                );
+            }
+            if self.hot_keys.spread.number() > 1 {
+                fault(
+                    "hot_keys.spread",
+                    format!(
+                        "routing.algorithm is {rule}, which has no keys that could be hot; leave \
+                         this out, or give a rule with keys"
+                    ),
+                );
+            }
+        }
         // What no ring of ours is must be laid out to be checked: not every
         // product can have every server.
         if !is_ring && faults.is_empty() {
@@ -499,6 +523,19 @@ impl Config {
         }
         if self.ejection.cap < self.ejection.base {
             fault("ejection.cap", "give at least ejection.base".to_owned());
+        }
+        if self.retries.backoff_max < self.retries.backoff {
+            fault(
+                "retries.backoff_max",
+                "give at least retries.backoff".to_owned(),
+            );
+        }
+        let per_try = self.retries.per_try_timeout;
+        if per_try.is_some_and(|per_try| per_try >= self.timeouts.response_header) {
+            fault(
+                "retries.per_try_timeout",
+                "give less than timeouts.response_header".to_owned(),
+            );
         }
         if self.hot_keys.spread.number() > 1 && self.hot_keys.capacity.number() == 0 {
             fault(

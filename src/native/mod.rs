@@ -9,6 +9,11 @@ pub mod clock;
 pub mod counters;
 
 pub mod in_flight;
+pub mod retries;
+
+pub mod latency;
+
+pub mod rate_limit;
 
 pub mod shared;
 
@@ -45,7 +50,7 @@ use crate::config::Config;
 use crate::engine::Idle;
 use crate::wire::{ExplainView, PlanView};
 use asked::Asked;
-use cli::{Cli, Command, ConfigArg, RequestArgs};
+use cli::{Cli, Command, ConfigArg, RecordArgs, RequestArgs};
 use demo::DemoFleet;
 use plan::{Given, Lines};
 use reload::{Refusal, Stamp};
@@ -101,11 +106,17 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn execute(command: Command) -> Result<(), Failure> {
     match command {
-        Command::Serve { config, log } => {
+        Command::Serve {
+            config,
+            record,
+            log,
+        } => {
             let file = config_file(&config)?;
             let (config, stamp) = read_stamped(&file)?;
             telemetry::start(&log).map_err(Failure::Misuse)?;
-            Ok(serve::serve(config, Some((file, stamp)), || Ok(()))?)
+            Ok(serve::serve(config, Some((file, stamp)), &record, || {
+                Ok(())
+            })?)
         }
         Command::Demo {
             port,
@@ -117,7 +128,8 @@ fn execute(command: Command) -> Result<(), Failure> {
             let config = fleet
                 .config(port, api_port)
                 .map_err(|faults| Failure::Misuse(faults.to_string()))?;
-            Ok(serve::serve(config, None, || {
+            let nothing = RecordArgs::default();
+            Ok(serve::serve(config, None, &nothing, || {
                 fleet.next_steps(port, api_port, io::stdout())
             })?)
         }
@@ -134,6 +146,13 @@ fn execute(command: Command) -> Result<(), Failure> {
         }
         Command::Route { config, keys } => {
             let table = offline::table(&load(&config)?)?;
+            if let Some(rule) = table.keyless() {
+                return Err(Failure::Failed(format!(
+                    "{} has no keys: any request may go to any server; `ringway ring` says \
+                     what part of them each gets",
+                    rule.name()
+                )));
+            }
             print(|out| {
                 if keys.is_empty() {
                     offline::route_lines(&table, io::stdin().lock(), out)

@@ -93,6 +93,27 @@ test('algorithms.json: positions, owners, candidates, shares and fingerprints by
   assert.ok(keys.length * fleets.length > 10_000);
 });
 
+test('keyless.json: whom rules without keys pick', () => {
+  const { runs } = JSON.parse(golden('keyless.json'));
+  let n_picked = 0;
+  for (const { about, config, seed, steps, picked } of runs) {
+    const lb = new LoadBalancer(config, { seed });
+    const place = new Map(config.servers.map(({ name }, i) => [name, i.toString(36)]));
+    const begun = [];
+    const found = [];
+    for (const step of steps) {
+      const [what, first, ms, word] = step.split(' ');
+      if (what === 't') lb.advance(Number(first));
+      else if (what === 'f') begun[first].finish({ ok: word === 'ok', latencyMs: Number(ms) });
+      else found.push(place.get(begun[begun.push(lb.begin()) - 1].server?.name) ?? '-');
+    }
+    assert.equal(found.join(''), picked, about);
+    lb.free();
+    n_picked += found.length;
+  }
+  assert.ok(n_picked > 500);
+});
+
 test('trace.jsonl: the state machine, step by step', () => {
   const steps = golden('trace.jsonl').trimEnd().split('\n').map((line) => JSON.parse(line));
   const running = {};

@@ -39,6 +39,7 @@ pub(super) enum Kind {
     MovesTooMuch,
     NotLaidOut,
     TooManyPoints,
+    NoKeys,
     NoFile,
     NeedsRestart,
     InvalidFile,
@@ -47,6 +48,7 @@ pub(super) enum Kind {
     WrongContentType,
     ForeignHost,
     NoServer(NoServer),
+    TooManyStreams,
     Stopping,
 }
 
@@ -98,6 +100,11 @@ impl Kind {
                 "too-many-points",
                 "The ring would grow too large",
             ),
+            Self::NoKeys => (
+                S::CONFLICT,
+                "no-keys",
+                "The rule has no keys that could move",
+            ),
             Self::NoFile => (S::CONFLICT, "no-file", "There is no file to reload"),
             Self::NeedsRestart => (
                 S::CONFLICT,
@@ -129,6 +136,11 @@ impl Kind {
                 S::SERVICE_UNAVAILABLE,
                 no_server_code(reason),
                 "There is no server for this key",
+            ),
+            Self::TooManyStreams => (
+                S::SERVICE_UNAVAILABLE,
+                "too-many-streams",
+                "There are as many streams as may be",
             ),
             Self::Stopping => (
                 S::SERVICE_UNAVAILABLE,
@@ -188,6 +200,7 @@ impl From<CommandError> for Problem {
             CommandError::DuplicateName(_) => Kind::DuplicateName,
             CommandError::DuplicateId(_) => Kind::DuplicateId,
             CommandError::UnknownServer(_) => Kind::UnknownServer,
+            CommandError::NoKeys(_) => Kind::NoKeys,
             CommandError::Layout(LayoutError::TooManyPoints(_)) => Kind::TooManyPoints,
             CommandError::Layout(LayoutError::NotLastShard { .. }) => Kind::NotLastShard,
             CommandError::Layout(

@@ -19,19 +19,22 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, warn};
 
+use super::backoff::{Backoff, Jitter};
 use super::body::InFlight;
 use super::hash_key::HashKey;
 use super::request_id::RequestIds;
 use super::timer::{Timers, Wait};
 use super::upstream::Pool;
 use super::{conn, listen};
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::engine::{
-    Candidate, KeySketch, NoServer, Outcome, Position, RoutingTable, ServerIndex, Spread,
+    Candidate, KeySketch, Keyless, Loads, NoServer, Outcome, Picker, Position, Route, RoutingTable,
+    ServerIndex, Spread, Standing, Timestamp,
 };
 use crate::native::clock;
 use crate::native::counters::{BoundedShard, Shard};
-use crate::native::shared::{Fleet, ServerRuntime, Shared};
+use crate::native::rate_limit::RateLimits;
+use crate::native::shared::{Fleet, ServerRuntime, Shared, random};
 use crate::native::telemetry::access_log::AccessLog;
 
 /// How often kept connections are looked over: expired ones are closed, and
@@ -104,6 +107,7 @@ pub(super) struct Worker {
     pub(super) shared: Arc<Shared>,
     pub(super) timers: Rc<Timers>,
     pub(super) request_ids: RequestIds,
+    pub(super) jitter: Jitter,
     /// The hottest keys of this thread's requests.
     pub(super) hot_keys: RefCell<KeySketch>,
     pub(super) access_log: Option<AccessLog>,
@@ -121,6 +125,7 @@ struct LastSeen {
 pub(super) struct Rules {
     pub(super) config: Arc<Config>,
     pub(super) waits: Waits,
+    pub(super) backoff: Backoff,
     pub(super) hash_key: HashKey,
     pub(super) http1: http1::Builder,
 }
@@ -129,7 +134,11 @@ impl Rules {
     fn new(config: &Arc<Config>) -> Rc<Self> {
         Rc::new(Self {
             config: Arc::clone(config),
-            waits: Waits::new(&config.timeouts),
+            waits: Waits::new(config),
+            backoff: Backoff {
+                base: config.retries.backoff.duration(),
+                cap: config.retries.backoff_max.duration(),
+            },
             hash_key: HashKey::new(&config.routing.hash_key),
             http1: conn::http1(&config.limits),
         })
@@ -140,6 +149,7 @@ impl Rules {
 #[derive(Clone, Copy)]
 pub(super) struct Waits {
     pub(super) connect: Wait,
+    /// For the head of an answer, or for an attempt where that is less.
     pub(super) response_header: Wait,
     pub(super) stream_idle: Wait,
     pub(super) client_header: Wait,
@@ -147,10 +157,13 @@ pub(super) struct Waits {
 }
 
 impl Waits {
-    fn new(timeouts: &config::Timeouts) -> Self {
+    fn new(config: &Config) -> Self {
+        let timeouts = &config.timeouts;
+        let per_try = config.retries.per_try_timeout;
+        let answer = per_try.unwrap_or(timeouts.response_header);
         Self {
             connect: timeouts.connect.duration().into(),
-            response_header: timeouts.response_header.duration().into(),
+            response_header: answer.duration().into(),
             stream_idle: timeouts.stream_idle.duration().into(),
             client_header: timeouts.client_header.duration().into(),
             client_idle: timeouts.client_idle.duration().into(),
@@ -174,6 +187,9 @@ pub(super) struct WorkerFleet {
     fleet: Arc<Fleet>,
     servers: Vec<Rc<WorkerServer>>,
     rules: Rc<Rules>,
+    /// What rules without keys remember; it outlives this view.
+    picker: Rc<RefCell<Picker>>,
+    worker: usize,
 }
 
 /// A server, as this thread sees it; lives as long as the server stays.
@@ -184,7 +200,30 @@ pub(super) struct WorkerServer {
     pub(super) authority: HeaderValue,
     /// Its name, for the debug header.
     pub(super) name: HeaderValue,
+    /// Whether probes or ejection have taken it out while others may be used:
+    /// what waits for it goes elsewhere, if it can.
+    pub(super) is_out: Cell<bool>,
     worker: usize,
+    /// Whether the rule goes by how long it takes to answer.
+    is_timed: Cell<bool>,
+}
+
+/// The loads as one worker sees them at a time.
+struct Seen<'a> {
+    fleet: &'a Fleet,
+    worker: usize,
+    now: Timestamp,
+}
+
+impl Loads for Seen<'_> {
+    fn in_flight(&self, server: ServerIndex) -> u32 {
+        self.fleet.in_flight(server)
+    }
+
+    fn latency(&self, server: ServerIndex) -> u64 {
+        let latencies = &self.fleet.servers[server.as_usize()].latencies;
+        latencies[self.worker].read().mean(self.now)
+    }
 }
 
 impl Worker {
@@ -197,6 +236,7 @@ impl Worker {
             number,
             timers,
             request_ids: RequestIds::new(),
+            jitter: Jitter::new(),
             hot_keys: RefCell::new(sketch(&view.rules.config)),
             access_log,
             fleet: RefCell::new(LastSeen { published, view }),
@@ -217,6 +257,8 @@ impl Worker {
         tokio::task::spawn_local(async move { timers.run().await });
         let worker = Rc::clone(&self);
         tokio::task::spawn_local(async move { worker.sweep().await });
+        let worker = Rc::clone(&self);
+        tokio::task::spawn_local(async move { worker.follow().await });
         let connections = TaskTracker::new();
         let accepting = listen::accept(listener, places, stop, |stream, address, place| {
             let worker = Rc::clone(&self);
@@ -256,6 +298,17 @@ impl Worker {
                 .servers
                 .iter()
                 .for_each(|server| server.pool.sweep(now));
+        }
+    }
+
+    /// Takes note of each fleet when it is published, request or not.
+    async fn follow(&self) {
+        loop {
+            self.shared.published(self.number).await;
+            let fleet = self.fleet();
+            if fleet.servers.iter().any(|server| server.is_out.get()) {
+                self.timers.wake_attentive();
+            }
         }
     }
 
@@ -312,6 +365,10 @@ impl WorkerFleet {
             None => Rules::new(&fleet.config),
         };
         let config = &*fleet.config;
+        let picker = match before {
+            Some(before) => Rc::clone(&before.picker),
+            None => Rc::new(RefCell::new(Picker::new(random()))),
+        };
         let servers_before = before.map_or(&[][..], |before| &before.servers);
         if same_rules.is_none() {
             // Kept connections stay; what is over goes with the next sweep.
@@ -323,11 +380,13 @@ impl WorkerFleet {
             .iter()
             .map(|server| (server.runtime.id, server))
             .collect();
-        let servers = fleet.servers.iter().map(|runtime| {
+        let table = &fleet.table;
+        let servers = fleet.servers.iter().zip(table.servers());
+        let servers = servers.map(|(runtime, entry)| {
             let known = before
                 .get(&runtime.id)
                 .filter(|server| Arc::ptr_eq(&server.runtime, runtime));
-            match known {
+            let server = match known {
                 Some(&server) => Rc::clone(server),
                 None => Rc::new(WorkerServer::new(
                     Arc::clone(runtime),
@@ -335,11 +394,21 @@ impl WorkerFleet {
                     timers,
                     worker,
                 )),
-            }
+            };
+            let is_out = matches!(entry.standing, Standing::Unhealthy | Standing::Ejected);
+            server.is_out.set(is_out && !table.is_fail_open());
+            server
         });
+        let servers: Vec<_> = servers.collect();
+        let is_timed = fleet.table.keyless() == Some(Keyless::ResponseTime);
+        servers
+            .iter()
+            .for_each(|server| server.is_timed.set(is_timed));
         Self {
-            servers: servers.collect(),
+            servers,
             rules,
+            picker,
+            worker,
             fleet,
         }
     }
@@ -349,9 +418,68 @@ impl WorkerFleet {
         &self.rules
     }
 
+    /// How often who may ask.
+    pub(super) fn rate_limits(&self) -> &RateLimits {
+        &self.fleet.rate_limits
+    }
+
     /// Where keys go.
     pub(super) fn table(&self) -> &RoutingTable {
         &self.fleet.table
+    }
+
+    /// The server at `index`, which must be of this fleet.
+    pub(super) fn server(&self, index: ServerIndex) -> &Rc<WorkerServer> {
+        &self.servers[index.as_usize()]
+    }
+
+    /// How many servers there are, whatever their standing.
+    pub(super) fn n_servers(&self) -> usize {
+        self.servers.len()
+    }
+
+    /// The place of `server`, if it is in this fleet.
+    pub(super) fn index_of(&self, server: &WorkerServer) -> Option<ServerIndex> {
+        let id = server.runtime.id;
+        let here = self
+            .servers
+            .iter()
+            .position(|server| server.runtime.id == id)?;
+        self.fleet.table.index(here)
+    }
+
+    /// Requests in flight at all servers, of all workers.
+    pub(super) fn n_in_flight(&self) -> u64 {
+        let servers = self.servers.iter();
+        servers
+            .map(|server| u64::from(server.runtime.in_flight.number()))
+            .sum()
+    }
+
+    /// The places in this fleet of those servers in `before` at `indices` that
+    /// are still there; `None` when keys may go by other rules here.
+    pub(super) fn places(
+        &self,
+        before: &Self,
+        indices: &[ServerIndex],
+    ) -> Option<Vec<ServerIndex>> {
+        if !Rc::ptr_eq(&self.rules, &before.rules) {
+            return None;
+        }
+        let place = |&index| self.index_of(before.server(index));
+        Some(indices.iter().filter_map(place).collect())
+    }
+
+    /// Whether a request that was `tried` can be sent to another server.
+    pub(super) fn has_candidate(
+        &self,
+        key: Option<Position>,
+        spread: Option<Spread>,
+        tried: &[ServerIndex],
+    ) -> bool {
+        let table = &self.fleet.table;
+        let route = table.route_spread(key, spread, &*self.fleet, tried);
+        route.is_ok() || table.route_backup(key, tried).is_some()
     }
 
     /// Why a key goes where it goes now, after these were tried.
@@ -360,7 +488,7 @@ impl WorkerFleet {
     }
 
     /// Where a request goes now, of the servers not yet tried, counted in
-    /// there. With bounded loads another worker may take the last place between
+    /// there; a backup one when all others were tried. With bounded loads another worker may take the last place between
     /// the question and the answer; then it is asked again, and somebody has
     /// gone on. What bounded loads did is counted in `bounded`.
     pub(super) fn enter(
@@ -369,18 +497,50 @@ impl WorkerFleet {
         spread: Option<Spread>,
         tried: &[ServerIndex],
         bounded: &BoundedShard,
-    ) -> Result<(ServerIndex, &Rc<WorkerServer>, InFlight), NoServer> {
+    ) -> Result<(ServerIndex, InFlight), NoServer> {
         let mut n_asked_before = 0;
         loop {
             let table = &self.fleet.table;
-            let route = table.route_spread(key, spread, &*self.fleet, tried)?;
+            let route = match table.keyless() {
+                None => table.route_spread(key, spread, &*self.fleet, tried),
+                Some(rule) => self.pick(rule, tried),
+            };
+            let route = match route {
+                Ok(route) => route,
+                Err(why) => return self.enter_backup(key, tried).ok_or(why),
+            };
             let server = &self.servers[route.server.as_usize()];
             if let Some(in_flight) = InFlight::enter(server, route.bound) {
                 bounded.record(&route, n_asked_before);
-                return Ok((route.server, server, in_flight));
+                return Ok((route.server, in_flight));
             }
             n_asked_before += route.n_asked;
         }
+    }
+
+    /// Where a request goes now by a rule without keys.
+    fn pick(&self, rule: Keyless, tried: &[ServerIndex]) -> Result<Route, NoServer> {
+        let seen = Seen {
+            fleet: &self.fleet,
+            worker: self.worker,
+            now: match rule {
+                Keyless::ResponseTime => clock::now(),
+                _ => Timestamp::ZERO,
+            },
+        };
+        let mut picker = self.picker.borrow_mut();
+        self.fleet.table.pick(&mut picker, &seen, tried)
+    }
+
+    #[cold]
+    fn enter_backup(
+        &self,
+        key: Option<Position>,
+        tried: &[ServerIndex],
+    ) -> Option<(ServerIndex, InFlight)> {
+        let index = self.fleet.table.route_backup(key, tried)?;
+        let in_flight = InFlight::enter(self.server(index), None)?;
+        Some((index, in_flight))
     }
 }
 
@@ -402,7 +562,9 @@ impl WorkerServer {
             name: HeaderValue::from_str(server.name.as_str())
                 .or_else(|_| HeaderValue::from_bytes(server.name.as_str().as_bytes()))
                 .unwrap_or(HeaderValue::from_static("")),
+            is_out: Cell::new(false),
             worker,
+            is_timed: Cell::new(false),
             runtime,
         }
     }
@@ -410,5 +572,9 @@ impl WorkerServer {
     /// Counts an attempt that took `latency`.
     pub(super) fn record(&self, outcome: Outcome, latency: Duration) {
         self.runtime.shards[self.worker].record(outcome, latency);
+        if self.is_timed.get() {
+            let mean = &self.runtime.latencies[self.worker];
+            mean.record(latency, outcome.is_error(), clock::now());
+        }
     }
 }
