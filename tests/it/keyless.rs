@@ -6,9 +6,9 @@ use std::thread;
 use std::time::Duration;
 
 use ringway::engine::{
-    AdminState, Algorithm, Command, Idle, Keyless, LoadBalancer, LoadFactor, Loads, NoServer,
-    Observation, Outcome, Picker, Reason, RoutingTable, Server, ServerIndex, Settings, Standing,
-    Timestamp, Verdict,
+    AdminState, Algorithm, Command, Event, Idle, Keyless, LoadBalancer, LoadFactor, Loads,
+    NoServer, Observation, Outcome, Picker, Reason, RoutingTable, Server, ServerIndex, Settings,
+    Standing, Timestamp, Verdict,
 };
 use ringway::native::clock;
 use serde_json::json;
@@ -19,7 +19,7 @@ use crate::support::client::Client;
 use crate::support::origin::{After, Origin, ok};
 use crate::support::proxy::Proxy;
 use crate::support::rng::Rng;
-use crate::support::{name, server};
+use crate::support::{id_of, judge, name, server};
 
 const ALL: [Keyless; 4] = [
     Keyless::LeastConnections,
@@ -209,15 +209,24 @@ fn troubled(rng: &mut Rng, rule: Keyless) -> LoadBalancer {
         }
         let server = lb.table().servers()[i as usize].id;
         for _ in 0..5 {
-            let verdict = Verdict::Failed;
-            let _ = lb.observe(Observation::Judged { server, verdict }, now);
+            let _ = judge(&mut lb, server, Verdict::Failed, now);
         }
     }
     let until = Timestamp::from_millis(rng.below(60_000));
     while let Some(at) = lb.next_deadline().filter(|&at| at <= until) {
-        let _ = lb.advance(at);
+        advance(&mut lb, at);
     }
     lb
+}
+
+/// Lets time pass; who is on trial then answers well.
+fn advance(lb: &mut LoadBalancer, now: Timestamp) {
+    for event in lb.advance(now) {
+        if let Event::TrialBegan { name } = event {
+            let server = id_of(lb, &name);
+            let _ = judge(lb, server, Verdict::Good, now);
+        }
+    }
 }
 
 #[test]
@@ -290,12 +299,7 @@ fn a_returning_server_gets_its_part_bit_by_bit_and_a_drained_one_loses_it() {
             LoadBalancer::new(settings, servers.to_vec(), Timestamp::ZERO).expect("a good fleet");
         let gone = lb.table().servers()[1].id;
         for _ in 0..5 {
-            let verdict = Verdict::Failed;
-            let judged = Observation::Judged {
-                server: gone,
-                verdict,
-            };
-            let _ = lb.observe(judged, Timestamp::ZERO);
+            let _ = judge(&mut lb, gone, Verdict::Failed, Timestamp::ZERO);
         }
         let mut parts = Vec::new();
         let mut picker = Picker::new(9);
@@ -321,7 +325,7 @@ fn a_returning_server_gets_its_part_bit_by_bit_and_a_drained_one_loses_it() {
         parts.push(part(&lb));
         let mut back = None;
         while let Some(at) = lb.next_deadline().filter(|at| at.as_millis() < 140_000) {
-            let _ = lb.advance(at);
+            advance(&mut lb, at);
             let admission = lb.table().servers()[1].admission.fraction();
             let is_in = lb.table().servers()[1].standing == Standing::Eligible;
             if back.is_none() && is_in {
@@ -335,11 +339,11 @@ fn a_returning_server_gets_its_part_bit_by_bit_and_a_drained_one_loses_it() {
         let now = Timestamp::from_millis(140_000);
         let _ = lb.apply(drained, now).expect("it is there");
         while let Some(at) = lb.next_deadline().filter(|at| at.as_millis() < 230_000) {
-            let _ = lb.advance(at);
+            advance(&mut lb, at);
         }
         parts.push(part(&lb));
         while let Some(at) = lb.next_deadline().filter(|at| at.as_millis() < 245_000) {
-            let _ = lb.advance(at);
+            advance(&mut lb, at);
         }
         parts.push(part(&lb));
         // Gone; a tenth of its weight: 0.1 / 3.1; all; a tenth; gone.
@@ -361,6 +365,7 @@ fn the_balancer_measures_what_response_time_goes_by_and_nothing_else() {
         let _ = lb.observe(started, Timestamp::ZERO);
         let finished = Observation::RequestFinished {
             server,
+            term: lb.term(server),
             outcome: Outcome::Status(200),
             latency: Duration::from_millis(70),
         };

@@ -13,6 +13,7 @@ use super::error::ProxyError;
 use super::explanation::Explanation;
 use super::headers;
 use super::rate_limit;
+use super::trace::Trace;
 use super::upload::{RequestBody, Upload};
 use crate::config::Retries;
 use crate::native::clock;
@@ -36,7 +37,8 @@ pub(super) async fn handle(
         .as_ref()
         .and_then(AccessLog::format)
         .map(|format| Box::new(Entry::new(&client.ip, &request, clock::now(), format)));
-    let mut response = match forward(&client, request, entry.as_deref_mut()).await {
+    let mut trace = None;
+    let mut response = match forward(&client, request, entry.as_deref_mut(), &mut trace).await {
         Ok(response) => response,
         Err(error) => error
             .into_response()
@@ -46,6 +48,10 @@ pub(super) async fn handle(
         entry.answered(response.status(), clock::now());
         response.body_mut().log(entry);
     }
+    if let Some(trace) = trace {
+        trace.answered(response.status());
+        response.body_mut().end(trace);
+    }
     client.answer_began();
     Ok(response)
 }
@@ -54,13 +60,17 @@ async fn forward(
     client: &Rc<Client>,
     request: Request<Incoming>,
     mut entry: Option<&mut Entry>,
+    trace: &mut Option<Rc<Trace>>,
 ) -> Result<Response<ResponseBody>, ProxyError> {
     let worker = &*client.worker;
-    let (mut head, body) = request.into_parts();
     // One fleet for the whole request: its table says where the key stands.
     let fleet = worker.fleet();
     let rules = fleet.rules();
     client.follow(rules);
+    if rules.config.tracing.otlp.is_some() {
+        *trace = Trace::begin(client, &request, &rules.config.tracing);
+    }
+    let (mut head, body) = request.into_parts();
     let told = rate_limit::admit(client, &fleet, &head)?;
     let (key, spread) = client.counted_key(&fleet, &head);
     let debug = rules.config.routing.debug_header;
@@ -93,13 +103,19 @@ async fn forward(
         has_host,
         has_body,
         kept,
+        trace: trace.clone(),
     };
-    let answered = Attempts::new(client, fleet, sent).run(request).await?;
+    let mut request = Some(request);
+    let mut attempts = Attempts::new(client, fleet, sent);
+    let mut answered = attempts.run(&mut request).await?;
     let n_attempts = answered.tried.len() + 1;
     let server = answered.fleet.server(answered.index);
     if let Some(entry) = entry {
         entry.server = Some(server.runtime.server.name.clone());
         entry.n_attempts = n_attempts;
+    }
+    if let Some(trace) = trace {
+        trace.answered_by(server, n_attempts);
     }
     let fields = explanation.map(|explanation| {
         let value = explanation.value(&answered.fleet, answered.index, &answered.tried);
@@ -109,10 +125,12 @@ async fn forward(
             (&X_RINGWAY_EXPLAIN, value),
         ]
     });
-    let mut response = answer(answered.response, fields)?;
-    rate_limit::tell(&told, response.headers_mut());
-    let in_flight = answered.in_flight;
-    Ok(response.map(|body| ResponseBody::of_server(body, in_flight, Rc::clone(client))))
+    answer(&mut answered.response, fields)?;
+    rate_limit::tell(&told, answered.response.headers_mut());
+    let (ahead, in_flight) = (answered.ahead, answered.in_flight);
+    Ok(answered
+        .response
+        .map(|rest| ResponseBody::of_server(ahead, rest, in_flight, Rc::clone(client))))
 }
 
 /// A request with a body, and what it can be made of again if it may be sent
@@ -140,9 +158,9 @@ fn with_body(
 
 /// Makes a server's answer one that the client gets.
 fn answer<B>(
-    mut response: Response<B>,
+    response: &mut Response<B>,
     debug: Option<[(&HeaderName, HeaderValue); 3]>,
-) -> Result<Response<B>, ProxyError> {
+) -> Result<(), ProxyError> {
     // Nothing was asked to be upgraded, so this is no answer to it.
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         return Err(ProxyError::BadAnswer);
@@ -153,5 +171,5 @@ fn answer<B>(
     for (name, value) in debug.into_iter().flatten() {
         headers.insert(name, value);
     }
-    Ok(response)
+    Ok(())
 }

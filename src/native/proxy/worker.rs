@@ -7,6 +7,7 @@ use std::net::TcpListener;
 use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -29,13 +30,14 @@ use super::{conn, listen};
 use crate::config::Config;
 use crate::engine::{
     Candidate, KeySketch, Keyless, Loads, NoServer, Outcome, Picker, Position, Route, RoutingTable,
-    ServerIndex, Spread, Standing, Timestamp,
+    ServerIndex, Spread, Standing, Term, Timestamp,
 };
 use crate::native::clock;
 use crate::native::counters::{BoundedShard, Shard};
 use crate::native::rate_limit::RateLimits;
 use crate::native::shared::{Fleet, ServerRuntime, Shared, random};
 use crate::native::telemetry::access_log::AccessLog;
+use crate::native::telemetry::trace_context::TraceIds;
 
 /// How often kept connections are looked over: expired ones are closed, and
 /// those to servers that have left the fleet.
@@ -107,6 +109,7 @@ pub(super) struct Worker {
     pub(super) shared: Arc<Shared>,
     pub(super) timers: Rc<Timers>,
     pub(super) request_ids: RequestIds,
+    pub(super) trace_ids: TraceIds,
     pub(super) jitter: Jitter,
     /// The hottest keys of this thread's requests.
     pub(super) hot_keys: RefCell<KeySketch>,
@@ -220,6 +223,10 @@ impl Loads for Seen<'_> {
         self.fleet.in_flight(server)
     }
 
+    fn has_trial(&self, server: ServerIndex, term: Term) -> bool {
+        self.fleet.has_trial(server, term)
+    }
+
     fn latency(&self, server: ServerIndex) -> u64 {
         let latencies = &self.fleet.servers[server.as_usize()].latencies;
         latencies[self.worker].read().mean(self.now)
@@ -236,6 +243,7 @@ impl Worker {
             number,
             timers,
             request_ids: RequestIds::new(),
+            trace_ids: TraceIds::default(),
             jitter: Jitter::new(),
             hot_keys: RefCell::new(sketch(&view.rules.config)),
             access_log,
@@ -263,7 +271,11 @@ impl Worker {
         let accepting = listen::accept(listener, places, stop, |stream, address, place| {
             let worker = Rc::clone(&self);
             connections.spawn_local(async move {
+                let counts = Arc::clone(&worker.shared.counts);
+                counts.connections_accepted.fetch_add(1, Relaxed);
+                counts.connections.fetch_add(1, Relaxed);
                 conn::serve(stream, address, worker).await;
+                counts.connections.fetch_sub(1, Relaxed);
                 drop(place);
             });
         });
@@ -471,14 +483,11 @@ impl WorkerFleet {
     }
 
     /// Whether a request that was `tried` can be sent to another server.
-    pub(super) fn has_candidate(
-        &self,
-        key: Option<Position>,
-        spread: Option<Spread>,
-        tried: &[ServerIndex],
-    ) -> bool {
+    #[cold]
+    pub(super) fn has_candidate(&self, key: Option<Position>, tried: &[ServerIndex]) -> bool {
         let table = &self.fleet.table;
-        let route = table.route_spread(key, spread, &*self.fleet, tried);
+        // Spreading a key decides where it goes, and not whether.
+        let route = table.route(key, &*self.fleet, tried);
         route.is_ok() || table.route_backup(key, tried).is_some()
     }
 
@@ -488,9 +497,11 @@ impl WorkerFleet {
     }
 
     /// Where a request goes now, of the servers not yet tried, counted in
-    /// there; a backup one when all others were tried. With bounded loads another worker may take the last place between
-    /// the question and the answer; then it is asked again, and somebody has
-    /// gone on. What bounded loads did is counted in `bounded`.
+    /// there; a backup one when all others were tried. With bounded loads
+    /// another worker may take the last place between the question and the
+    /// answer, and so with the one place at a server on trial; then it is asked
+    /// again, and somebody has gone on. What bounded loads did is counted in
+    /// `bounded`.
     pub(super) fn enter(
         &self,
         key: Option<Position>,
@@ -510,7 +521,7 @@ impl WorkerFleet {
                 Err(why) => return self.enter_backup(key, tried).ok_or(why),
             };
             let server = &self.servers[route.server.as_usize()];
-            if let Some(in_flight) = InFlight::enter(server, route.bound) {
+            if let Some(in_flight) = InFlight::enter(server, &route) {
                 bounded.record(&route, n_asked_before);
                 return Ok((route.server, in_flight));
             }
@@ -538,9 +549,9 @@ impl WorkerFleet {
         key: Option<Position>,
         tried: &[ServerIndex],
     ) -> Option<(ServerIndex, InFlight)> {
-        let index = self.fleet.table.route_backup(key, tried)?;
-        let in_flight = InFlight::enter(self.server(index), None)?;
-        Some((index, in_flight))
+        let route = self.fleet.table.route_backup(key, tried)?;
+        let in_flight = InFlight::enter(self.server(route.server), &route)?;
+        Some((route.server, in_flight))
     }
 }
 

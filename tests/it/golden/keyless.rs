@@ -50,7 +50,7 @@ fn answer(run: &mut Run) {
     let mut now = Timestamp::ZERO;
     let mut lb = LoadBalancer::new(config.settings(), config.servers(), now).expect("a fleet");
     let mut picker = Picker::new(run.seed);
-    let mut begun: Vec<Option<ServerId>> = Vec::new();
+    let mut begun: Vec<Option<(ServerId, ringway::engine::Term)>> = Vec::new();
     run.picked.clear();
     for step in &run.steps {
         let words: Vec<&str> = step.split(' ').collect();
@@ -63,15 +63,16 @@ fn answer(run: &mut Run) {
                 if let Some(server) = server {
                     let _ = lb.observe(Observation::RequestStarted { server }, now);
                 }
-                begun.push(server);
+                begun.push(server.map(|server| (server, lb.term(server))));
             }
             ["f", request, ms, word] => {
                 let request: usize = request.parse().expect("a number");
-                let Some(server) = begun[request].take() else {
+                let Some((server, term)) = begun[request].take() else {
                     continue;
                 };
                 let finished = Observation::RequestFinished {
                     server,
+                    term,
                     outcome: match word {
                         "ok" => Outcome::Status(200),
                         _ => Outcome::NoAnswer,
