@@ -5,7 +5,6 @@
 //! time; events, a next deadline and a new [`RoutingTable`] come out.
 
 use core::time::Duration;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::admission::{Admission, AdmissionState, Turn, Wanted};
@@ -40,12 +39,15 @@ mod memory;
 mod reload;
 pub use memory::Memory;
 
+mod members;
+use members::{Members, Names};
+
 /// The fleet and everything known about it.
 #[derive(Clone, Debug)]
 pub struct LoadBalancer {
     settings: Settings,
-    servers: BTreeMap<ServerName, Member>,
-    names: BTreeMap<ServerId, ServerName>,
+    servers: Members,
+    names: Names,
     next_id: u64,
     primary: Arc<Layout>,
     backup: Arc<Layout>,
@@ -120,8 +122,8 @@ impl LoadBalancer {
         );
         let mut balancer = Self {
             settings,
-            servers: BTreeMap::new(),
-            names: BTreeMap::new(),
+            servers: Members::default(),
+            names: Names::default(),
             next_id: 0,
             primary,
             backup,
@@ -240,7 +242,7 @@ impl LoadBalancer {
 
     /// The term in which a request is sent to `server` now.
     pub fn term(&self, server: ServerId) -> Term {
-        let name = self.names.get(&server);
+        let name = self.names.get(server);
         let member = name.and_then(|name| self.servers.get(name));
         member.map_or_else(Term::default, |member| member.ejection.term())
     }
@@ -439,8 +441,8 @@ impl LoadBalancer {
             traffic: Traffic::default(),
             last_probe: None,
         };
-        self.names.insert(id, name.clone());
-        self.servers.insert(name, member);
+        self.names.insert(id, name);
+        self.servers.insert(member);
         id
     }
 
@@ -449,7 +451,7 @@ impl LoadBalancer {
         let Some(member) = self.servers.remove(name) else {
             return;
         };
-        self.names.remove(&member.id);
+        self.names.remove(member.id);
         if let Some(at) = member.probe.next {
             self.timers.cancel(at, member.id, Timer::Probe);
         }
@@ -590,7 +592,7 @@ impl LoadBalancer {
     }
 
     fn member(&mut self, id: ServerId) -> Option<&mut Member> {
-        self.servers.get_mut(self.names.get(&id)?)
+        self.servers.get_mut(self.names.get(id)?)
     }
 }
 
