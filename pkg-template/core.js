@@ -1,6 +1,7 @@
 // The class, over the engine in WebAssembly. Nothing is decided here: values are converted, the
 // engine is called, its answer is converted. Written by hand and not generated is the way of a key
 // into the engine's memory, because that way is most of what a call costs.
+import { fault } from './fault.js';
 import * as glue from './glue.js';
 
 // The longest key, in bytes: as much as the proxy's API takes in a whole body.
@@ -29,11 +30,21 @@ const encoder = new TextEncoder();
 const typedArrayName = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag).get;
 let wasm;
 
-/** Starts the engine. Each door calls this once, with the module as its runtime can have it. */
+/**
+ * Starts the engine, with the module as the door's runtime can have it; once, should a program
+ * come in by two doors.
+ */
 export function attach(module) {
-  wasm = new WebAssembly.Instance(module, { './lb_bg.js': glue }).exports;
-  glue.__wbg_set_wasm(wasm);
-  wasm.__wbindgen_start();
+  if (isAttached()) return;
+  const { exports } = new WebAssembly.Instance(module(), { './lb_bg.js': glue });
+  glue.__wbg_set_wasm(exports);
+  exports.__wbindgen_start();
+  wasm = exports;
+}
+
+/** Whether the engine was started. */
+export function isAttached() {
+  return wasm !== undefined;
 }
 
 export class LoadBalancer {
@@ -48,6 +59,7 @@ export class LoadBalancer {
   #version = -1;
 
   constructor(config) {
+    if (!isAttached()) throw fault('not-started', 'the engine is not started: await init() first');
     this.#engine = new glue.Engine(toJson(config));
     this.#pointer = this.#engine.__wbg_ptr;
     this.#refresh();
@@ -273,10 +285,6 @@ export class LoadBalancer {
 
 // Older runtimes have no `using`, and no symbol for it.
 if (Symbol.dispose) LoadBalancer.prototype[Symbol.dispose] = LoadBalancer.prototype.free;
-
-function fault(code, message) {
-  return Object.assign(new Error(message), { code });
-}
 
 function tooLong(size) {
   return fault('key-too-long', `a key of ${size} is too long; ${KEY_BYTES_MAX} bytes are allowed`);

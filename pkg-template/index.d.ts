@@ -64,7 +64,9 @@ export interface LoadBalancerError extends Error {
     | 'not-laid-out'
     | 'unknown-server'
     | 'too-many-points'
-    | 'freed';
+    | 'freed'
+    | 'not-started'
+    | 'not-loaded';
   /** Each fault of a configuration or a server, with its place: `servers[2].weight`. */
   errors?: { path: string; message: string }[];
 }

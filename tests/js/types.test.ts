@@ -21,6 +21,10 @@ import type {
   ServerSpec,
   ServerView,
 } from 'ringway';
+import HashRing from 'ringway/hashring';
+import { HashRing as NamedHashRing } from 'ringway/hashring';
+import { initSync } from 'ringway/slim';
+import type { WasmSource } from 'ringway/slim';
 
 const sources: KeySource[] = ['path', { header: 'x-user-id' }, { join: ['uri', { cookie: 'session' }, { query: 'id' }] }];
 const spec: ServerSpec = { name: 'a', address: '10.0.0.1', port: 80 };
@@ -76,6 +80,16 @@ try {
   code = errors?.[0]?.path === 'servers[0].weight' ? found : undefined;
 }
 
+// As those have it who come from npm's `hashring`.
+const hashRing: HashRing = new HashRing({ 'a:1': 2, 'b:1': { vnodes: 50 } }, 'md5', { 'max cache size': 100, compatibility: 'hash_ring' });
+const owner: string | undefined = hashRing.add('c:1').get('user:1');
+const copiesOfRing: string[] = hashRing.range('user:1', 2);
+const points: Record<string, number[]> = hashRing.points(['a:1']);
+const custom: HashRing.HashFunction = (key) => [key.length, 0, 0, 0];
+const start = (source: WasmSource) => initSync(source);
+// @ts-expect-error there is no such option
+const noOption = () => new HashRing('a', custom, { nonsense: 1 });
+
 // @ts-expect-error a number is no key
 const noKey = () => lb.route(1);
 // @ts-expect-error the answer is frozen
@@ -100,6 +114,7 @@ export const seen = {
   events: probes.length === 2 && events.some((event) => event.event === 'health-changed'),
   deadline: deadline !== undefined,
   code: code === 'invalid-config',
+  hashRing: NamedHashRing === HashRing && owner !== undefined && copiesOfRing.length === 2 && points['a:1']!.length > 0,
 };
 
-export const unused = [noKey, noChange, noSetting, noState];
+export const unused = [noKey, noChange, noSetting, noState, noOption, start];
