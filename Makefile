@@ -39,7 +39,7 @@ page: www/pkg/index.js  ## Build what the page needs; www/ is then a site that a
 
 ##@ To test it
 
-test: start fmt lint test-native test-oracle package test-wasm test-package test-page docs  ## Run all checks, in the order in which a failing one should be seen
+test: start fmt lint test-native test-oracle package test-wasm test-package test-runtimes test-page docs  ## Run all checks, in the order in which a failing one should be seen
 	@tests/scripts/summary
 
 start:
@@ -76,6 +76,12 @@ test-package: $(PACKAGE)  ## Test the packed npm package, installed in a fresh f
 	$(NEED) cc
 	$(STEP) binary-debug "building the binary that the package must agree with" cargo build --bin ringway
 	$(STEP) --show package "the npm package" node --test --test-reporter=spec tests/js/*.test.mjs
+
+test-runtimes: $(PACKAGE)  ## Test the packed npm package in Node, Deno, Bun, workerd, edge-runtime, Chromium and by bundlers
+	$(NEED) node-modules
+	$(NEED) chromium
+	$(STEP) --show runtimes "the npm package in every runtime" \
+		node --test --test-reporter=spec tests/js/runtimes/runtimes.test.mjs
 
 test-page: www/pkg/index.js  ## Test the page in Chromium
 	$(NEED) node-modules
@@ -126,7 +132,7 @@ help:  ## Say what there is
 build/page: www/pkg/index.js $(shell find www -type f -not -path 'www/pkg/*')
 	@touch src/native/admin/assets.rs $@
 
-.PHONY: run package page test start fmt lint test-native test-oracle test-wasm test-package test-page docs test-long bench evaluation clean help
+.PHONY: run package page test start fmt lint test-native test-oracle test-wasm test-package test-runtimes test-page docs test-long bench evaluation clean help
 
 # The engine for JavaScript: compiled, given its glue, optimised.
 $(WASM): $(WASM_SOURCES)
