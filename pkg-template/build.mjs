@@ -43,7 +43,7 @@ for (const file of sources) cpSync(join(template, file), join(dist, file));
 // Where modules cannot be required, each door is the same program in one CommonJS file.
 // `require` gives the class of `hashring` itself, as that package does.
 const footers = { hashring: { js: 'module.exports = Object.assign(HashRing, { HashRing, default: HashRing });' } };
-for (const door of ['index', 'slim', 'hashring']) {
+for (const door of ['index', 'slim', 'fetch', 'hashring']) {
   buildSync({
     entryPoints: [join(dist, `${door}.js`)],
     outfile: join(dist, `${door}.cjs`),
@@ -51,6 +51,8 @@ for (const door of ['index', 'slim', 'hashring']) {
     format: 'cjs',
     platform: 'neutral',
     target: 'es2022',
+    // What a door asks of another one.
+    external: ['ringway'],
     define: { 'import.meta.url': 'undefined' },
     footer: footers[door],
     logLevel: 'warning',

@@ -151,9 +151,8 @@ export class LoadBalancer {
     return this.#alive().config();
   }
 
-  begin(key) {
-    const length = this.#write(key);
-    const number = wasm.engine_begin(this.#pointer, length);
+  begin(key, options) {
+    const number = options === undefined ? wasm.engine_begin(this.#pointer, this.#write(key)) : this.#beginExcept(key, options);
     const server = this.#servers[number];
     if (server === undefined) return { server, finish: () => [] };
     const id = this.#ids[number];
@@ -209,6 +208,16 @@ export class LoadBalancer {
   // What came of it; most often nothing, for which nothing is made.
   #events(call) {
     return this.#change(call) ?? [];
+  }
+
+  // The number of the first server that would take the key if those in `except` were not there.
+  #beginExcept(key, options) {
+    const { except = [] } = fields(options, 'options');
+    if (!Array.isArray(except)) throw fault('invalid-argument', `except must be an array of names, not ${kind(except)}`);
+    if (except.length === 0) return wasm.engine_begin(this.#pointer, this.#write(key));
+    const passed = new Set(except.map(toName));
+    const fit = this.explain(key).candidates.find(({ server, reason }) => (reason === 'chosen' || reason === 'next') && !passed.has(server));
+    return fit ? this.#servers.findIndex((server) => server?.name === fit.server) : 0;
   }
 
   // Asks for the servers by number; those that did not change keep their objects.

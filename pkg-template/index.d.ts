@@ -142,8 +142,10 @@ export class LoadBalancer {
    * server takes no more than its part of those in flight, and the rest goes on to the next
    * candidate of its key; `route` answers by the same count. With `hot_keys.spread` a hot key's
    * requests go round its first candidates.
+   *
+   * @param options `except`: names of servers not to take, as those that were tried before.
    */
-  begin(key: Key): Attempt;
+  begin(key: Key, options?: { except?: readonly string[] }): Attempt;
 
   /** The probes that are due and were not handed out before. */
   probesDue(): Probe[];

@@ -14,7 +14,7 @@ import { folder, write } from './folder.mjs';
 const page = (script) => `<!doctype html><meta charset="utf-8"><title>…</title><script type="module" src="${script}"></script>\n`;
 
 /** What a page runs. Its title is the outcome. */
-export const pages = { page: write('page.mjs', program("import { run } from './program.mjs';", 'run()')), slim: write('slim.mjs', program(
+export const pages = { page: write('page.mjs', program("import { run } from './program.mjs';", 'await run()')), slim: write('slim.mjs', program(
   "import { LoadBalancer, init } from 'ringway/slim'; import * as replay from './replay.mjs'; import vectors from './vectors.mjs';",
   'await init(), replay.routes(LoadBalancer, vectors.routes)',
 )) };

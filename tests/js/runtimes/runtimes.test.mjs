@@ -44,11 +44,11 @@ function runtime(name, run, least = CHECKS_MIN) {
 
 const packageVersion = (name) => JSON.parse(readFileSync(join(modules, name, 'package.json'), 'utf8')).version;
 
-write('main.mjs', "import { run } from './program.mjs';\nconsole.log(`CHECKS ${run()}`);\n");
+write('main.mjs', "import { run } from './program.mjs';\nconsole.log(`CHECKS ${await run()}`);\n");
 write('main.cjs', `
   const { LoadBalancer } = require('ringway');
   const HashRing = require('ringway/hashring');
-  import('./program.mjs').then(({ run }) => console.log(\`CHECKS \${run({ LoadBalancer, HashRing })}\`));
+  import('./program.mjs').then(async ({ run }) => console.log(\`CHECKS \${await run({ LoadBalancer, HashRing })}\`));
 `);
 
 // Where a module cannot be required, the CommonJS files are what is loaded.
@@ -77,7 +77,7 @@ for (const [name, file] of [['Bun, import', 'main.mjs'], ['Bun, require', 'main.
 runtime('workerd', async () => {
   const workerd = binary('@cloudflare/workerd-linux-64/bin/workerd', '@cloudflare/workerd-linux-arm64/bin/workerd');
   if (!workerd) return undefined;
-  const worker = write('worker.mjs', "import { run } from './program.mjs';\nexport default { test() { console.log(`CHECKS ${run()}`); } };\n");
+  const worker = write('worker.mjs', "import { run } from './program.mjs';\nexport default { async test() { console.log(`CHECKS ${await run()}`); } };\n");
   const outdir = join(folder, 'workerd');
   const { outputFiles } = await build({
     entryPoints: [worker],
@@ -107,7 +107,7 @@ runtime('workerd', async () => {
 
 runtime('edge-runtime', async () => {
   const { outputFiles } = await build({
-    entryPoints: [write('edge.mjs', "import { run } from './program.mjs';\nglobalThis.output = `CHECKS ${run()}`;\n")],
+    entryPoints: [write('edge.mjs', "import { run } from './program.mjs';\nglobalThis.output = run().then((checks) => `CHECKS ${checks}`);\n")],
     bundle: true,
     format: 'iife',
     conditions: ['edge-light', 'browser'],
@@ -124,11 +124,11 @@ runtime('edge-runtime', async () => {
   const wasm_lb = new WebAssembly.Module(readFileSync(join(dist, 'lb_bg.wasm')));
   const vm = new EdgeVM({ extend: (context) => Object.assign(context, { wasm_lb }) });
   vm.evaluate(outputFiles[0].text);
-  return [packageVersion('@edge-runtime/vm'), vm.evaluate('globalThis.output')];
+  return [packageVersion('@edge-runtime/vm'), await vm.evaluate('globalThis.output')];
 });
 
 test('browsers and bundlers', { timeout: 170_000 }, async (t) => {
-  const imports = Object.fromEntries(Object.entries({ ringway: 'index', 'ringway/slim': 'slim', 'ringway/hashring': 'hashring' }).map(([name, file]) => [name, `/node_modules/ringway/dist/${file}.js`]));
+  const imports = Object.fromEntries(Object.entries({ ringway: 'index', 'ringway/slim': 'slim', 'ringway/hashring': 'hashring', 'ringway/fetch': 'fetch' }).map(([name, file]) => [name, `/node_modules/ringway/dist/${file}.js`]));
   for (const name of ['page', 'slim']) {
     write(`${name}.html`, `<!doctype html><meta charset="utf-8"><title>…</title><script type="importmap" nonce="n">${JSON.stringify({ imports })}</script><script type="module" src="/${name}.mjs"></script>\n`);
   }
