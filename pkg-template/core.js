@@ -259,7 +259,11 @@ export class LoadBalancer {
     const length = key.length;
     if (length > KEY_BYTES_MAX) throw tooLong(`${length} bytes`);
     this.#reserve(length);
-    this.#scratch.set(key);
+    try {
+      this.#scratch.set(key);
+    } catch {
+      throw fault('invalid-key', 'the memory of this key has gone elsewhere: its buffer is detached');
+    }
     return length;
   }
 
