@@ -212,6 +212,7 @@ export class LoadBalancer {
 
   // The number of the first server that would take the key if those in `except` were not there.
   #beginExcept(key, options) {
+    this.#alive();
     const { except = [] } = fields(options, 'options');
     if (!Array.isArray(except)) throw fault('invalid-argument', `except must be an array of names, not ${kind(except)}`);
     if (except.length === 0) return wasm.engine_begin(this.#pointer, this.#write(key));
@@ -222,10 +223,13 @@ export class LoadBalancer {
 
   // Asks for the servers by number; those that did not change keep their objects.
   #refresh() {
-    const known = new Map();
-    for (const server of this.#servers) if (server) known.set(JSON.stringify(server), server);
+    const known = new Map(this.#ids.map((id, number) => [id, this.#servers[number]]));
     const { ids, servers } = this.#engine.directory();
-    this.#servers = [undefined, ...servers.map((server) => known.get(JSON.stringify(server)) ?? Object.freeze(server))];
+    const kept = (server, i) => {
+      const before = known.get(ids[i]);
+      return before !== undefined && isSame(before, server) ? before : Object.freeze(server);
+    };
+    this.#servers = [undefined, ...servers.map(kept)];
     this.#ids = [undefined, ...ids];
     this.#version = this.#engine.version();
   }
@@ -298,6 +302,12 @@ export class LoadBalancer {
 
 // Older runtimes have no `using`, and no symbol for it.
 if (Symbol.dispose) LoadBalancer.prototype[Symbol.dispose] = LoadBalancer.prototype.free;
+
+// Whether two servers have the same of everything.
+function isSame(a, b) {
+  for (const name in b) if (a[name] !== b[name]) return false;
+  return true;
+}
 
 function tooLong(size) {
   return fault('key-too-long', `a key of ${size} is too long; ${KEY_BYTES_MAX} bytes are allowed`);
