@@ -108,10 +108,13 @@ test-long:  ## Play many more histories, fuzz for ten minutes each what reads in
 	$(STEP) --show products "nginx, HAProxy, Envoy, twemproxy and libmemcached on fleets nobody has seen" \
 		tests/oracle/products/run fresh target/debug/ringway $(or $(RINGWAY_SEED),$(shell date +%s))
 
-bench: $(PACKAGE)  ## Measure: ring, routing, and the package in Node
+bench: bench-js  ## Measure: ring, routing, and the package in JavaScript
 	$(NEED) cc
 	cargo bench
-	node tests/js/speed.mjs
+
+bench-js: $(PACKAGE)  ## Measure the package in JavaScript, beside other packages
+	$(NEED) node-modules
+	@node bench/js/run.mjs
 
 evaluation:  ## Write docs/evaluation.md and its pictures again: how even, stable and costly each algorithm is
 	$(NEED) cc
@@ -132,7 +135,7 @@ help:  ## Say what there is
 build/page: www/pkg/index.js $(shell find www -type f -not -path 'www/pkg/*')
 	@touch src/native/admin/assets.rs $@
 
-.PHONY: run package page test start fmt lint test-native test-oracle test-wasm test-package test-runtimes test-page docs test-long bench evaluation clean help
+.PHONY: run package page test start fmt lint test-native test-oracle test-wasm test-package test-runtimes test-page docs test-long bench bench-js evaluation clean help
 
 # The engine for JavaScript: compiled, given its glue, optimised.
 $(WASM): $(WASM_SOURCES)

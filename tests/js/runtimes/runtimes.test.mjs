@@ -165,6 +165,9 @@ test('browsers and bundlers', { timeout: 170_000 }, async (t) => {
   const least = { page: CHECKS_MIN, slim: 1000 };
   await inside('Chromium, as it lies there, under a policy', async () => [browser.version(), await open('page.html')], least.page);
   await inside('Chromium, slim, streamed', async () => [browser.version(), await open('slim.html')], least.slim);
+  const [, readme] = /^```html\n([\s\S]*?)^```/m.exec(readFileSync(join(dist, '../README.md'), 'utf8'));
+  write('readme.html', `<!doctype html><meta charset="utf-8"><title>…</title>${readme}`);
+  await inside('Chromium, the page of the README', async () => [browser.version(), (await open('readme.html')).replace(/^(eu|us|asia)$/, 'CHECKS 1')], 1);
   for (const [name, { version, entries, build }] of Object.entries(bundlers)) {
     for (const entry of entries) {
       const to = `by-${name}-${entry}`;
