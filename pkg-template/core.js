@@ -77,11 +77,11 @@ export class LoadBalancer {
   routeMany(keys) {
     this.#alive();
     if (!Array.isArray(keys)) throw fault('invalid-argument', `keys must be an array, not ${kind(keys)}`);
-    const servers = [];
+    const servers = new Array(keys.length);
     for (let from = 0; from < keys.length; from += BATCH_KEYS_MAX) {
       const batch = keys.slice(from, from + BATCH_KEYS_MAX);
-      if (!this.#routeBatch(batch, servers)) {
-        for (const key of batch) servers.push(this.route(key));
+      if (!this.#routeBatch(batch, servers, from)) {
+        for (let i = 0; i < batch.length; i += 1) servers[from + i] = this.route(batch[i]);
       }
     }
     return servers;
@@ -279,23 +279,25 @@ export class LoadBalancer {
     this.#scratch = new Uint8Array(wasm.memory.buffer, pointer, room);
   }
 
-  // Routes many short keys in one call. Answers `false`, having done nothing, when one of them is
-  // not short text.
-  #routeBatch(keys, servers) {
-    for (let i = 0; i < keys.length; i += 1) {
-      if (typeof keys[i] !== 'string' || keys[i].length > BATCH_KEY_CHARS_MAX) return false;
+  // Routes many short keys in one call, to `servers` from `from` on. Answers `false`, having done
+  // nothing, when one of them is not short text.
+  #routeBatch(keys, servers, from) {
+    const { length } = keys;
+    for (let i = 0; i < length; i += 1) {
+      const key = keys[i];
+      if (typeof key !== 'string' || key.length > BATCH_KEY_CHARS_MAX) return false;
     }
     const text = keys.join('');
-    const ends = this.#engine.batch(keys.length);
+    const ends = this.#engine.batch(length);
     this.#reserve(text.length * BYTES_PER_CHAR_MAX);
     const { written } = encoder.encodeInto(text, this.#scratch);
     // More bytes than characters: where each key ends would have to be counted.
     if (written !== text.length) return false;
-    const numbers = new Uint32Array(wasm.memory.buffer, ends, keys.length);
-    let end = 0;
-    for (let i = 0; i < keys.length; i += 1) numbers[i] = end += keys[i].length;
+    const numbers = new Uint32Array(wasm.memory.buffer, ends, length);
+    for (let i = 0, end = 0; i < length; i += 1) numbers[i] = end += keys[i].length;
     wasm.engine_route_batch(this.#pointer);
-    for (let i = 0; i < numbers.length; i += 1) servers.push(this.#servers[numbers[i]]);
+    const known = this.#servers;
+    for (let i = 0; i < length; i += 1) servers[from + i] = known[numbers[i]];
     return true;
   }
 }

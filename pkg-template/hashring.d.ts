@@ -128,24 +128,35 @@ declare namespace HashRing {
 
   /** A server as it was understood. */
   interface Server {
+    /** Its host. */
     host: string;
+    /** Its port; `NaN` when none was given. */
     port: number;
+    /** Its name, `host:port` as it was given. */
     string: string;
+    /** Its weight. */
     weight: number;
+    /** How often it asked to be hashed. */
     vnodes?: number | undefined;
   }
 
   /** A point of the ring. */
   interface Point {
+    /** Its place among all of 32 bits. */
     value: number;
+    /** Whose it is. */
     server: string;
   }
 
   /** Keys and their servers. */
   interface Cache {
+    /** The server that is remembered for a key. */
     get(key: string): string | undefined;
+    /** Remembers a server for a key. */
     set(key: string, server: string): void;
+    /** Goes over all that is remembered. */
     forEach(callback: (server: string, key: string) => void): void;
+    /** Forgets everything. */
     reset(): void;
   }
 }

@@ -53,6 +53,7 @@ export interface Probe {
 
 /** What every method throws when it cannot do what it is asked. */
 export interface LoadBalancerError extends Error {
+  /** What kind of error it is; the message says the rest. */
   code:
     | 'invalid-config'
     | 'invalid-argument'
