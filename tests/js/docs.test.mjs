@@ -15,13 +15,18 @@ test('docs/package.md is what the declarations say', () => {
 
 test('every declaration and every member has a comment', () => {
   for (const name of readdirSync(template).filter((name) => name.endsWith('.d.ts'))) {
-    const lines = readFileSync(join(template, name), 'utf8').split('\n');
+    const text = readFileSync(join(template, name), 'utf8').replaceAll(/^import type \{[^}]*\} from .*$/gm, '');
+    const lines = text.split('\n');
     let depth = 0;
+    let before = '';
     lines.forEach((line, i) => {
+      const isComment = /^\s*(\/\*|\*)/.test(line);
+      const indent = line.search(/\S/);
       const isDeclared = depth === 0 && /^(export (?!default |type \*|\*|\{)|declare (?!namespace))/.test(line);
-      const isMember = depth > 0 && /^ +(?!\* |\*\/|\/\*|\||\})\S.*[;{]$/.test(line) && /[;{}*/]$/.test(lines[i - 1]) && !/^ +(interface|type|function) /.test(line);
-      if (isDeclared || isMember) assert.match(lines[i - 1], /\*\/$/, `${name}:${i + 1} has no comment: ${line}`);
-      if (!/^\s*(\/\*|\*)/.test(line)) depth += (line.match(/\{/g) ?? []).length - (line.match(/\}/g) ?? []).length;
+      const isMember = depth > 0 && !isComment && indent === 2 * depth && /^\s*[\w'[]/.test(line);
+      if (isDeclared || isMember) assert.match(before, /\*\/$/, `${name} has no comment over: ${line}`);
+      if (!isComment) depth += (line.match(/\{/g) ?? []).length - (line.match(/\}/g) ?? []).length;
+      if (indent >= 0) before = line;
     });
   }
 });

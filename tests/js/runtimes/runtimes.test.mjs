@@ -53,7 +53,7 @@ write('main.cjs', `
 
 // Where a module cannot be required, the CommonJS files are what is loaded.
 const noModules = '--no-experimental-require-module';
-const nodes = { [`Node ${process.versions.node.split('.')[0]}`]: process.execPath, 'Node 22': binary('node-22/bin/node'), 'Node 24': binary('node-24/bin/node') };
+const nodes = { 'Node of this machine': process.execPath, 'Node 22': binary('node-22/bin/node'), 'Node 24': binary('node-24/bin/node') };
 for (const [name, node] of Object.entries(nodes)) {
   const run = async (...args) => node && [(await execute(node, ['--version'])).slice(1), await execute(node, args)];
   runtime(`${name}, import`, () => run('main.mjs'));
