@@ -1,14 +1,22 @@
 // Every JSON shape: of configuration, of the REST API's bodies, of what the package takes and gives.
 // Made from src/wire.rs and src/config.rs by `UPDATE=1 cargo test typescript`; not to be edited.
 
-/** A line of JSON for each request. */
+/** A line for each request. */
 export type AccessLog = {
   /**
    * Where it goes: `stdout`, or the path of a file to append to; default
    * nowhere.
    */
   to?: string,
+  /**
+   * What a line is: json, an object; combined, as nginx writes it; or
+   * common, as Apache does. Default json.
+   */
+  format?: AccessLogFormat,
 };
+
+/** What a line of the access log is. */
+export type AccessLogFormat = "json" | "combined" | "common";
 
 /** The name of a rule; options of some are in sections of the same name. */
 export type AlgorithmName = "ring" | "local-rendezvous" | "maglev" | "rendezvous" | "jump" | "nginx" | "ketama" | "libmemcached" | "twemproxy" | "envoy-ring" | "envoy-maglev" | "haproxy";
@@ -188,7 +196,7 @@ export type Config = {
   ejection?: Ejection,
   /** Counting the hottest keys, and spreading them. */
   hot_keys?: HotKeys,
-  /** How often a request is tried. */
+  /** When and how often a request is tried again. */
   retries?: Retries,
   /** How long the proxy waits for what. */
   timeouts?: Timeouts,
@@ -196,8 +204,15 @@ export type Config = {
   pool?: Pool,
   /** How much the proxy takes from clients. */
   limits?: Limits,
+  /**
+   * How often a client, or a key, may ask: a rule, or a list of rules that
+   * must all admit a request. Default none.
+   */
+  rate_limit?: RateLimitRule | RateLimitRule[],
   /** A line for each request. */
   access_log?: AccessLog,
+  /** Traces of requests, sent to a collector. */
+  tracing?: Tracing,
   /** The listener for operators. */
   api?: Api,
 };
@@ -532,6 +547,9 @@ export type KeySourceCountView = {
   after: number | null,
 };
 
+/** Whose requests are counted together. */
+export type LimitedBy = "client_ip" | "hash_key";
+
 /** How much the proxy takes from clients. What is over is refused. */
 export type Limits = {
   /** Bytes of a request's head; 1024 to 1048576, default 16384. */
@@ -593,6 +611,8 @@ export type MetricsView = {
    * the package, which does not bound loads.
    */
   bounded_loads: BoundedLoadsView | null,
+  /** Requests that were sent again; null in the package, which sends none. */
+  retries: RetriesView | null,
   /** The servers, by name. */
   servers: Array<ServerMetricsView>,
 };
@@ -763,6 +783,37 @@ export type Process = {
   max_moved?: number | string | null,
 };
 
+/**
+ * One limit on how often may be asked: so many requests a second in the long
+ * run, and so many at once.
+ */
+export type RateLimitRule = {
+  /** Whose requests are counted together. */
+  per: LimitedBy,
+  /** Requests a second in the long run, 0.001 to 1000000. */
+  requests_per_second: number,
+  /**
+   * Requests that may come at once after a pause, 1 to 1000000; default
+   * null: those of one second, at least 1.
+   */
+  burst?: number | null,
+  /**
+   * How many clients or keys are remembered, 8 to 10000000, at 16 bytes each;
+   * default 100000. When more come, who has been idle longest is forgotten.
+   */
+  max_keys?: number,
+  /**
+   * The leading bits of an IPv6 address that are one client, 1 to 128;
+   * default 64, which is what one household or machine has.
+   */
+  ipv6_prefix?: number,
+  /**
+   * Whether answers to admitted requests carry RateLimit fields too; those to
+   * refused ones always do. Default false.
+   */
+  headers?: boolean,
+};
+
 /** Why a candidate is the answer, or why it is not. */
 export type ReasonWord = "chosen" | "next" | "unproven" | "unhealthy" | "ejected" | "draining" | "not-admitted" | "backup" | "tried" | "above-bound";
 
@@ -813,13 +864,81 @@ export type RequestSpec = {
   client_ip?: string,
 };
 
-/** How often a request is tried. */
+/** When and how often a request is tried again. */
 export type Retries = {
   /**
-   * Further attempts after a first one that failed before any answer,
-   * each at the key's next candidate; 0 to 10, default 2.
+   * Further attempts after a first one that failed, each at the key's next
+   * candidate; 0 to 10, default 2.
    */
   attempts?: number,
+  /**
+   * How many retries may be under way at a time, in percent of all requests
+   * in flight; 0 to 100, default 20. Failovers that add no load (after a
+   * failed connect, or away from a server that was taken out) do not
+   * count.
+   */
+  budget_percent?: number,
+  /**
+   * How many may be under way however few requests are in flight, all
+   * workers together; 0 to 100000, default 3.
+   */
+  budget_min?: number,
+  /**
+   * Seconds: a retry waits a random time up to this, the next one up to
+   * twice this, and so on; default 0.025. The first failover after a
+   * failed connect does not wait.
+   */
+  backoff?: number,
+  /**
+   * The longest of these waits in seconds, and of the Retry-After that is
+   * heeded; default 0.25, at least `backoff`.
+   */
+  backoff_max?: number,
+  /**
+   * Answers with these statuses, 400 to 599, are no answers to idempotent
+   * requests while another server can be asked; default 502, 503 and 504.
+   */
+  on_status?: number[],
+  /**
+   * Bytes of a request's body that are kept so that it can be sent again;
+   * more is not tried again. 0, for none, to 16777216, default 65536.
+   */
+  replay_buffer?: number,
+  /**
+   * Answers to idempotent requests that say that they have at most so
+   * many bytes are awaited whole before the client gets the first, so
+   * that another server can be asked when they break off. 0, for none,
+   * to 16777216, default 65536.
+   */
+  hold_answer?: number,
+  /**
+   * Seconds after which an idempotent request is tried elsewhere although
+   * its server may still answer; less than `timeouts.response_header`.
+   * Default null: never.
+   */
+  per_try_timeout?: number | null,
+};
+
+/**
+ * Retries since the start. One that goes to the same server again, over
+ * another connection, is none.
+ */
+export type RetriesView = {
+  /** After a server that could not be connected to. */
+  connect: number,
+  /**
+   * After one that broke off before its answer, or the part of it that is
+   * awaited, was whole; or whose answer was none.
+   */
+  broken: number,
+  /** After one that answered with a status in `retries.on_status`. */
+  status: number,
+  /** After one that took longer than `retries.per_try_timeout`. */
+  timeout: number,
+  /** Away from one that probes or ejection took out meanwhile. */
+  taken_out: number,
+  /** Requests that were not sent again because the budget was used up. */
+  budget_exhausted: number,
 };
 
 /** A server on the ring. */
@@ -1073,6 +1192,23 @@ export type TimesView = {
   p90: number,
   /** 99 % were. */
   p99: number,
+};
+
+/** Traces of requests, sent to a collector. */
+export type Tracing = {
+  /**
+   * Where spans are sent by OTLP over HTTP, as JSON:
+   * http://127.0.0.1:4318/v1/traces. Default null: nowhere, and the
+   * fields traceparent and tracestate pass as they came.
+   */
+  otlp?: string | null,
+  /**
+   * The part of the traces that begin here which is sent, as 0.1 or "10%";
+   * default 1. A trace that comes in is sent if its sender says so.
+   */
+  sample?: number | string,
+  /** What the proxy is called in traces; default ringway. */
+  service_name?: string,
 };
 
 /** Sums over finished requests. */

@@ -30,8 +30,16 @@ pub use hot_keys::{HotKeys, Multiple};
 mod plan;
 pub use plan::{ChangeSpec, PlanSpec, StateChange, WeightChange};
 
+mod rate_limit;
+pub use rate_limit::{LimitedBy, Rate, RateLimit, RateLimitRule};
+mod retries;
+pub use retries::Retries;
+
 mod section;
 use section::section;
+
+mod telemetry;
+pub use telemetry::{AccessLog, AccessLogFormat, OtlpUrl, Tracing};
 
 mod values;
 pub use crate::wire::RequestPath;
@@ -83,7 +91,7 @@ pub struct Config {
     #[schemars(default)]
     #[cfg_attr(test, ts(optional, as = "Option<_>"))]
     pub hot_keys: HotKeys,
-    /// How often a request is tried.
+    /// When and how often a request is tried again.
     #[deserr(default)]
     #[schemars(default)]
     #[cfg_attr(test, ts(optional, as = "Option<_>"))]
@@ -103,11 +111,22 @@ pub struct Config {
     #[schemars(default)]
     #[cfg_attr(test, ts(optional, as = "Option<_>"))]
     pub limits: Limits,
+    /// How often a client, or a key, may ask: a rule, or a list of rules that
+    /// must all admit a request. Default none.
+    #[deserr(default)]
+    #[schemars(default)]
+    #[cfg_attr(test, ts(type = "RateLimitRule | RateLimitRule[]", optional))]
+    pub rate_limit: RateLimit,
     /// A line for each request.
     #[deserr(default)]
     #[schemars(default)]
     #[cfg_attr(test, ts(optional, as = "Option<_>"))]
     pub access_log: AccessLog,
+    /// Traces of requests, sent to a collector.
+    #[deserr(default)]
+    #[schemars(default)]
+    #[cfg_attr(test, ts(optional, as = "Option<_>"))]
+    pub tracing: Tracing,
     /// The listener for operators.
     #[deserr(default)]
     #[schemars(default)]
@@ -260,15 +279,6 @@ section! {
 }
 
 section! {
-    /// How often a request is tried.
-    pub struct Retries {
-        /// Further attempts after a first one that failed before any answer,
-        /// each at the key's next candidate; 0 to 10, default 2.
-        attempts: Whole<0, 10> ["number"] = Whole::new(2),
-    }
-}
-
-section! {
     /// How long the proxy waits for what, in seconds.
     pub struct Timeouts {
         /// For a connection to a server; default 3.
@@ -307,15 +317,6 @@ section! {
         /// Connections of clients at a time, all workers together; further ones
         /// wait to be accepted. 1 to 1000000, default 10000.
         connections: Whole<1, 1_000_000> ["number"] = Whole::new(10_000),
-    }
-}
-
-section! {
-    /// A line of JSON for each request.
-    pub struct AccessLog {
-        /// Where it goes: `stdout`, or the path of a file to append to; default
-        /// nowhere.
-        to: Option<String> ["string"] = None,
     }
 }
 
@@ -504,6 +505,19 @@ impl Config {
         }
         if self.ejection.cap < self.ejection.base {
             fault("ejection.cap", "give at least ejection.base".to_owned());
+        }
+        if self.retries.backoff_max < self.retries.backoff {
+            fault(
+                "retries.backoff_max",
+                "give at least retries.backoff".to_owned(),
+            );
+        }
+        let per_try = self.retries.per_try_timeout;
+        if per_try.is_some_and(|per_try| per_try >= self.timeouts.response_header) {
+            fault(
+                "retries.per_try_timeout",
+                "give less than timeouts.response_header".to_owned(),
+            );
         }
         if self.hot_keys.spread.number() > 1 && self.hot_keys.capacity.number() == 0 {
             fault(

@@ -19,7 +19,10 @@ use crate::engine::{
 };
 
 mod access_log;
-pub use access_log::{AccessLogLine, rfc3339};
+pub use access_log::{AccessLogLine, common_log_time, rfc3339};
+
+mod feed;
+pub use feed::{FeedEvent, FeedSnapshot, FeedTick};
 
 mod faults;
 use faults::one_of;
@@ -63,6 +66,9 @@ pub use reload::{ReloadServerView, ReloadServersView, ReloadView, SettingView};
 
 mod bounded_loads;
 pub use bounded_loads::BoundedLoadsView;
+
+mod retries;
+pub use retries::RetriesView;
 
 mod hot_keys;
 pub use hot_keys::{HotKeyView, HotKeysView, HotShareView};
@@ -343,6 +349,8 @@ shape! { out
         /// What bounded loads did; null while `routing.load_factor` is, and in
         /// the package, which does not bound loads.
         pub bounded_loads: Option<BoundedLoadsView>,
+        /// Requests that were sent again; null in the package, which sends none.
+        pub retries: Option<RetriesView>,
         /// The servers, by name.
         pub servers: Vec<ServerMetricsView>,
     }
@@ -817,6 +825,7 @@ impl From<&Snapshot> for MetricsView {
                 last_minute: (&snapshot.last_minute).into(),
             },
             bounded_loads: None,
+            retries: None,
             servers: servers
                 .iter()
                 .map(|server| ServerMetricsView {

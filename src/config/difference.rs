@@ -7,19 +7,14 @@ use super::Config;
 use crate::wire::{Fault, Faults};
 
 /// What is only looked at when the program starts: sockets that are bound,
-/// threads that are made, files that are opened, and all of the API, so that
-/// nobody can lock the operators out while it runs.
-const NEEDS_RESTART: &[&str] = &[
-    "access_log",
-    "api",
-    "limits.connections",
-    "listen",
-    "process.workers",
-];
+/// threads that are made, and all of the API, so that nobody can lock the
+/// operators out while it runs.
+const NEEDS_RESTART: &[&str] = &["api", "limits.connections", "listen", "process.workers"];
 
 /// What is taken from the configuration in effect, whenever it is needed.
 #[cfg(test)]
 const APPLIED: &[&str] = &[
+    "access_log",
     "compat",
     "ejection",
     "health_check",
@@ -30,9 +25,11 @@ const APPLIED: &[&str] = &[
     "process.max_moved",
     "process.shutdown_grace",
     "process.watch_config",
+    "rate_limit",
     "retries",
     "routing",
     "timeouts",
+    "tracing",
 ];
 
 /// One setting that differs.
@@ -156,11 +153,14 @@ mod tests {
     fn what_needs_a_restart_is_named_all_at_once() {
         let before = config(json!({}));
         let after = config(json!({"listen": {"port": 81}, "process": {"workers": 3},
-            "retries": {"attempts": 0}, "access_log": {"to": "stdout"}}));
+            "retries": {"attempts": 0}, "limits": {"connections": 9}}));
         let faults = before.can_become(&after).expect_err("three are stuck");
         let mut paths: Vec<&str> = faults.as_slice().iter().map(|f| f.path.as_str()).collect();
         paths.sort_unstable();
-        assert_eq!(paths, ["access_log.to", "listen.port", "process.workers"]);
+        assert_eq!(
+            paths,
+            ["limits.connections", "listen.port", "process.workers"]
+        );
         let live = config(json!({"retries": {"attempts": 0}}));
         assert_eq!(before.can_become(&live), Ok(()));
     }

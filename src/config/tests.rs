@@ -142,6 +142,7 @@ fn the_schema_names_every_section() {
         "pool",
         "limits",
         "access_log",
+        "tracing",
         "api",
     ] {
         assert!(properties.contains_key(section), "{section}");

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use ts_rs::{Config as Style, TS, TypeVisitor};
 
-use super::{AlgorithmName, Config, PlanSpec, ServerKey};
+use super::{AccessLogFormat, AlgorithmName, Config, PlanSpec, RateLimitRule, ServerKey};
 use crate::wire::{
     ChangeView, EventView, ExplainView, FaultView, HealthView, HotKeysView, MetricsView, PlanView,
     ProblemView, ReloadView, RequestSpec, RingView, ServerSpec, ServersView, StateSpec, WeightSpec,
@@ -105,6 +105,8 @@ fn typescript_is_that_of_the_shapes() {
     all.visit::<PlanSpec>();
     all.visit::<ServerKey>();
     all.visit::<AlgorithmName>();
+    all.visit::<RateLimitRule>();
+    all.visit::<AccessLogFormat>();
     all.visit::<EventView>();
     all.visit::<ProblemView>();
     all.visit::<FaultView>();

@@ -25,6 +25,11 @@ impl Seconds {
         Self(Duration::from_secs(seconds))
     }
 
+    /// `millis` thousandths, which the caller keeps within the range.
+    pub(super) const fn millis(millis: u64) -> Self {
+        Self(Duration::from_millis(millis))
+    }
+
     /// The time as the standard library has it.
     pub const fn duration(self) -> Duration {
         self.0
@@ -226,7 +231,7 @@ pub struct Part(f64);
 
 impl Part {
     /// What is allowed, in words.
-    pub const ALLOWED: &'static str = "give a part of all keys: 0% to 100%, or 0 to 1";
+    pub const ALLOWED: &'static str = "give a part: 0% to 100%, or 0 to 1";
 
     /// A part as people write it: `5%` or `0.05`.
     pub fn parse(text: &str) -> Option<Self> {
@@ -236,6 +241,11 @@ impl Part {
         };
         let number: f64 = number.trim().parse().ok()?;
         Self::new(number / divisor)
+    }
+
+    /// `fraction`, which the caller keeps within the range.
+    pub(super) const fn known(fraction: f64) -> Self {
+        Self(fraction)
     }
 
     fn new(fraction: f64) -> Option<Self> {
@@ -279,5 +289,5 @@ schema!(Part, {
         { "type": "number", "minimum": 0, "maximum": 1 },
         { "type": "string", "pattern": "^[0-9.]+%?$" }
     ],
-    "description": "A part of all keys: a fraction, or a text such as 5%."
+    "description": "A part: a fraction, or a text such as 5%."
 });

@@ -19,6 +19,7 @@ use super::ring::{Moved, Position, Rank};
 use super::server::{Server, ServerName, VirtualNodes};
 use super::settings::Settings;
 
+mod backup;
 mod bounded;
 use bounded::AtBound;
 mod spread;
@@ -280,6 +281,12 @@ impl RoutingTable {
     /// The server at `index`, which must be of this table.
     pub fn server(&self, index: ServerIndex) -> &TableServer {
         &self.servers[index.as_usize()]
+    }
+
+    /// The place of the `n`-th server by name, from 0.
+    pub fn index(&self, n: usize) -> Option<ServerIndex> {
+        let index = u32::try_from(n).ok().map(ServerIndex);
+        index.filter(|_| n < self.servers.len())
     }
 
     /// The rule by which keys go to servers.

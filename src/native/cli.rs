@@ -37,6 +37,9 @@ pub enum Command {
         /// Which configuration.
         #[command(flatten)]
         config: ConfigArg,
+        /// What is recorded.
+        #[command(flatten)]
+        record: RecordArgs,
         /// How to log.
         #[command(flatten)]
         log: LogArgs,
@@ -161,6 +164,20 @@ pub struct ConfigArg {
     /// The configuration file; default config.json in the current folder
     #[arg(long = "config", short, value_name = "FILE")]
     pub file: Option<PathBuf>,
+}
+
+/// What a running proxy records; by default nothing.
+#[derive(Debug, Default, Args)]
+pub struct RecordArgs {
+    /// Append what happens to the fleet, and figures each second, to this file, a
+    /// line of JSON each; what GET /api/events tells
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
+    /// How large that file may grow; it is then set aside as FILE.1, in place of
+    /// the one before
+    #[arg(long, value_name = "MIB", default_value_t = 64, requires = "record",
+        value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
+    pub record_max: u32,
 }
 
 /// How a running proxy logs, to standard error.

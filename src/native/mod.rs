@@ -9,6 +9,9 @@ pub mod clock;
 pub mod counters;
 
 pub mod in_flight;
+pub mod retries;
+
+pub mod rate_limit;
 
 pub mod shared;
 
@@ -45,7 +48,7 @@ use crate::config::Config;
 use crate::engine::Idle;
 use crate::wire::{ExplainView, PlanView};
 use asked::Asked;
-use cli::{Cli, Command, ConfigArg, RequestArgs};
+use cli::{Cli, Command, ConfigArg, RecordArgs, RequestArgs};
 use demo::DemoFleet;
 use plan::{Given, Lines};
 use reload::{Refusal, Stamp};
@@ -101,11 +104,17 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn execute(command: Command) -> Result<(), Failure> {
     match command {
-        Command::Serve { config, log } => {
+        Command::Serve {
+            config,
+            record,
+            log,
+        } => {
             let file = config_file(&config)?;
             let (config, stamp) = read_stamped(&file)?;
             telemetry::start(&log).map_err(Failure::Misuse)?;
-            Ok(serve::serve(config, Some((file, stamp)), || Ok(()))?)
+            Ok(serve::serve(config, Some((file, stamp)), &record, || {
+                Ok(())
+            })?)
         }
         Command::Demo {
             port,
@@ -117,7 +126,8 @@ fn execute(command: Command) -> Result<(), Failure> {
             let config = fleet
                 .config(port, api_port)
                 .map_err(|faults| Failure::Misuse(faults.to_string()))?;
-            Ok(serve::serve(config, None, || {
+            let nothing = RecordArgs::default();
+            Ok(serve::serve(config, None, &nothing, || {
                 fleet.next_steps(port, api_port, io::stdout())
             })?)
         }

@@ -9,7 +9,7 @@ use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::signal::unix::Signal;
@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use super::shared::Shared;
+use super::telemetry::access_log::AccessLog;
 use crate::config::{Config, Part};
 use crate::engine::{CommandError, Plan};
 use crate::wire::{Faults, ReloadView, SettingView};
@@ -86,6 +87,8 @@ pub struct Reloader {
     /// What the file was like when it was last read; also the turn of whoever
     /// reads it, so that an older state never follows a newer one.
     last_read: Mutex<Option<Stamp>>,
+    /// What lines of requests are written to, if anything ever is.
+    access_log: OnceLock<AccessLog>,
 }
 
 /// What is wanted.
@@ -112,6 +115,8 @@ pub enum Outcome {
 pub enum Refusal {
     /// The file cannot be read.
     Unreadable(String),
+    /// The access log that it asks for cannot be written.
+    Unwritable(String),
     /// It is not a good configuration.
     Invalid(Faults),
     /// It is, but for another process.
@@ -130,7 +135,7 @@ pub enum Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unreadable(why) => f.write_str(why),
+            Self::Unreadable(why) | Self::Unwritable(why) => f.write_str(why),
             Self::Invalid(faults) | Self::NeedsRestart(faults) => faults.fmt(f),
             Self::Refused(error) => error.fmt(f),
             Self::MovesTooMuch { plan, max_moved } => write!(
@@ -152,7 +157,14 @@ impl Reloader {
             file,
             shared,
             last_read: Mutex::new(Some(stamp)),
+            access_log: OnceLock::new(),
         })
+    }
+
+    /// From now on `log` goes where the configuration says after a reload.
+    pub fn switches(&self, log: AccessLog) {
+        // Told once, at start.
+        let _ = self.access_log.set(log);
     }
 
     /// Does what is asked, on a thread where waiting for a disk harms nobody.
@@ -194,12 +206,25 @@ impl Reloader {
             (Asked::Reload(_), Some(max_moved)) => plan.moved.total.fraction() <= max_moved,
             (Asked::Reload(_), None) => true,
         };
+        // What can fail of it comes before anything is changed.
+        let mut log = None;
+        if before.access_log != after.access_log
+            && matches!(asked, Asked::Reload(_))
+            && let Some(access_log) = self.access_log.get()
+        {
+            let prepared = access_log.prepare(&after.access_log);
+            let prepared = prepared.map_err(|error| Refusal::Unwritable(error.to_string()))?;
+            log = Some((access_log, prepared));
+        }
         match self
             .shared
             .reconfigure(after, may)
             .map_err(Refusal::Refused)?
         {
             Ok((applied, plan)) => {
+                if let Some((access_log, prepared)) = log {
+                    access_log.switch(prepared);
+                }
                 let view = ReloadView::new(&applied.before, &applied.after, &plan, settings);
                 Ok(Outcome::Reloaded(view))
             }

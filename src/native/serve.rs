@@ -10,27 +10,35 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::admin::{self, Admin};
+use super::cli::RecordArgs;
 use super::driver;
 use super::proxy;
 use super::reload::{self, Reloader, Stamp};
 use super::shared::Shared;
-use super::telemetry::access_log::AccessLog;
+use super::telemetry::access_log::{self, AccessLog};
+use super::telemetry::record::Recorder;
 use crate::config::{Api, Config};
 
 /// Runs the proxy and the API until SIGTERM or SIGINT; then lets requests in
 /// flight end. `file` is where `config` was read from, which is where it is
-/// reloaded from. `when_ready` is called once everything listens.
+/// reloaded from; `record` says what is written down. `when_ready` is called once everything listens.
 ///
 /// # Errors
 /// When something cannot be bound or started; nothing is left running then.
 pub fn serve(
     config: Config,
     file: Option<(PathBuf, Stamp)>,
+    record: &RecordArgs,
     when_ready: impl FnOnce() -> io::Result<()>,
 ) -> io::Result<()> {
     let n_workers = n_workers(&config);
     let (shared, reports) = Shared::new(&config, n_workers).map_err(io::Error::other)?;
-    let reloader = file.map(|(file, stamp)| Reloader::new(file, stamp, Arc::clone(&shared)));
+    let access_log = AccessLog::open(&config.access_log, Arc::clone(&shared.counts))?;
+    let reloader = file.map(|(file, stamp)| {
+        let reloader = Reloader::new(file, stamp, Arc::clone(&shared));
+        reloader.switches(access_log.clone());
+        reloader
+    });
     let admin = Admin::new(Arc::clone(&shared), reloader.clone()).map_err(io::Error::other)?;
     let (host, port) = (config.listen.host.as_str(), config.listen.port.number());
     let listeners = proxy::listen::bind(host, port, n_workers).map_err(|error| {
@@ -40,7 +48,12 @@ pub fn serve(
     let api_listeners = bind_api(&config.api)?;
     let proxy_at = local_addresses(&listeners[..1])?;
     let api_at = local_addresses(&api_listeners)?;
-    let (access_log, log_writer) = AccessLog::open(&config.access_log)?.unzip();
+
+    let recorder = record.record.as_ref().map(|file| {
+        let bytes_max = u64::from(record.record_max) << 20;
+        Recorder::new(Arc::clone(&shared), file.clone(), bytes_max)
+    });
+    let recorder = recorder.transpose()?;
 
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -51,7 +64,7 @@ pub fn serve(
         let _stop_on_return = stop.clone().drop_guard();
         // Before the first request, so that a signal always ends in order.
         let mut signals = Signals::new()?;
-        let workers = proxy::start(&config, &shared, listeners, access_log.as_ref(), &stop)?;
+        let workers = proxy::start(&config, &shared, listeners, Some(&access_log), &stop)?;
         let mut tasks = vec![tokio::spawn(driver::run(
             Arc::clone(&shared),
             reports,
@@ -62,6 +75,14 @@ pub fn serve(
             let hangups = signal(SignalKind::hangup())?;
             tasks.push(tokio::spawn(reload::run(reloader, hangups, stop.clone())));
         }
+        let recording = recorder.map(|recorder| tokio::spawn(recorder.run(stop.clone())));
+        tasks.extend(recording);
+        // Always caught: without a log, a signal for it must not end the program.
+        tasks.push(tokio::spawn(access_log::reopen_on(
+            signal(SignalKind::user_defined1())?,
+            access_log.clone(),
+            stop.clone(),
+        )));
         for listener in api_listeners {
             let listener = tokio::net::TcpListener::from_std(listener)?;
             let api = admin::serve(listener, Arc::clone(&admin), stop.clone());
@@ -86,10 +107,7 @@ pub fn serve(
         }
         workers.join();
         // The last one to write has gone; what it wrote must reach the file.
-        drop(access_log);
-        if let Some(writer) = log_writer {
-            writer.join();
-        }
+        access_log.close();
         info!("stopped");
         Ok(())
     })

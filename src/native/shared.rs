@@ -6,7 +6,7 @@
 //! driver through a bounded queue.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -15,13 +15,21 @@ use tokio::sync::{Notify, mpsc};
 use super::clock;
 use super::counters::{BoundedShard, Shard};
 use super::in_flight::InFlightCount;
-use super::telemetry::events;
+use super::rate_limit::{RateLimitCounters, RateLimits};
+use super::retries::Retries;
+use super::telemetry::feed::{Feed, Kind, Line};
+use super::telemetry::{Counts, events, moved};
 use crate::config::Config;
 use crate::engine::{
     BoundedCounters, Change, Command, CommandError, Counters, Event, Events, KeyCounts, KeySketch,
     LoadBalancer, Loads, Observation, Outcome, Plan, RoutingTable, Server, ServerId, ServerIndex,
     ServerName, Snapshot, Timestamp, Verdict,
 };
+use crate::wire::{FeedEvent, FeedSnapshot, FeedTick, ServerSpec};
+
+/// Ticks from one whole state in the feed to the next, so that the log of the
+/// last minutes has one to begin with.
+const KEYFRAME_TICKS: u64 = 60;
 
 /// Verdicts waiting for the driver. It takes them out in batches thousands of
 /// times a second; more only pile up when the machine is drowning, and are
@@ -37,6 +45,8 @@ pub struct Fleet {
     pub servers: Vec<Arc<ServerRuntime>>,
     /// The configuration in effect; its servers may be out of date.
     pub config: Arc<Config>,
+    /// How often who may ask.
+    pub rate_limits: Arc<RateLimits>,
 }
 
 impl Loads for Fleet {
@@ -56,10 +66,18 @@ pub struct ServerRuntime {
     pub in_flight: InFlightCount,
     /// One for each worker.
     pub shards: Box<[Shard]>,
-    /// Whether its last reported request failed. While false, successes need
-    /// not be reported.
-    has_failed: AtomicBool,
+    /// How its last reported request ended, as one of the states below.
+    last: AtomicU8,
 }
+
+/// It went well: further successes need not be reported.
+const WELL: u8 = 0;
+/// It failed.
+const FAILED: u8 = 1;
+/// Its answer began well and broke off: from now on it is only when answers
+/// have ended that they speak for the server, or each would be forgiven by the
+/// beginning of the next.
+const BROKE_OFF: u8 = 2;
 
 /// The state of the running proxy.
 #[derive(Debug)]
@@ -72,8 +90,16 @@ pub struct Shared {
     bounded: Box<[BoundedShard]>,
     /// For each worker, a copy of its sketch that is about a second old.
     hot_keys: Box<[ArcSwap<KeySketch>]>,
+    /// Requests that were sent again.
+    retries: Retries,
+    /// For each worker, tells it that another fleet is published.
+    is_published: Box<[Notify]>,
     reports: mpsc::Sender<(ServerId, Verdict)>,
     reports_dropped: AtomicU64,
+    /// What became of what the proxy tells about itself.
+    pub counts: Arc<Counts>,
+    /// What happens, for whoever follows it.
+    pub feed: Feed,
     /// Wakes the driver after a change that may have brought a nearer deadline.
     pub(super) is_changed: Notify,
 }
@@ -85,8 +111,12 @@ pub type Reports = mpsc::Receiver<(ServerId, Verdict)>;
 struct Control {
     balancer: LoadBalancer,
     config: Arc<Config>,
+    rate_limits: Arc<RateLimits>,
     members: BTreeMap<ServerId, Member>,
     unrouted: Counted,
+    n_ticks: u64,
+    /// What part of all keys changes have moved, about, added up.
+    keys_moved: f64,
 }
 
 /// What the engine has been told of a set of shards.
@@ -123,8 +153,11 @@ impl Shared {
         let mut control = Control {
             balancer,
             config: Arc::new(config.clone()),
+            rate_limits: Arc::new(RateLimits::new(&config.rate_limit)),
             members: BTreeMap::new(),
             unrouted: Counted::default(),
+            n_ticks: 0,
+            keys_moved: 0.0,
         };
         let fleet = control.fleet(n_workers);
         let (reports, queue) = mpsc::channel(REPORTS_MAX);
@@ -137,16 +170,31 @@ impl Shared {
             hot_keys: (0..n_workers)
                 .map(|_| ArcSwap::from_pointee(sketch.clone()))
                 .collect(),
+            retries: Retries::default(),
+            is_published: (0..n_workers).map(|_| Notify::new()).collect(),
             reports,
             reports_dropped: AtomicU64::new(0),
+            counts: Arc::default(),
+            feed: Feed::new(),
             is_changed: Notify::new(),
         };
+        shared.tell_state(&shared.lock(), Kind::Keyframe, clock::now());
         Ok((Arc::new(shared), queue))
     }
 
     /// The fleet as published; workers keep a cache over this.
     pub fn fleet(&self) -> &ArcSwap<Fleet> {
         &self.fleet
+    }
+
+    /// Waits until another fleet is published; for the worker of this number.
+    pub async fn published(&self, worker: usize) {
+        self.is_published[worker].notified().await;
+    }
+
+    /// Requests that were sent again.
+    pub fn retries(&self) -> &Retries {
+        &self.retries
     }
 
     /// How many workers there are.
@@ -171,6 +219,11 @@ impl Shared {
         sum
     }
 
+    /// What limits on rates have counted since the start.
+    pub fn rate_limit_counters(&self) -> Vec<RateLimitCounters> {
+        self.fleet.load().rate_limits.counters().collect()
+    }
+
     /// Shows the sketch of a worker to whoever asks; for that worker, once in a
     /// while.
     pub fn publish_hot_keys(&self, worker: usize, sketch: &KeySketch) {
@@ -191,11 +244,31 @@ impl Shared {
     /// after a success; never waits.
     pub fn report(&self, runtime: &ServerRuntime, outcome: Outcome) {
         let verdict = Verdict::from(outcome);
-        let is_failure = verdict != Verdict::Good;
-        if !is_failure && !runtime.has_failed.load(Relaxed) {
-            return;
+        let last = runtime.last.load(Relaxed);
+        match (verdict, last) {
+            (Verdict::Good, WELL | BROKE_OFF) => return,
+            (Verdict::Good, _) => runtime.last.store(WELL, Relaxed),
+            (_, BROKE_OFF) => {}
+            _ => runtime.last.store(FAILED, Relaxed),
         }
-        runtime.has_failed.store(is_failure, Relaxed);
+        self.hand_over(runtime, verdict);
+    }
+
+    /// An answer that was reported as good has broken off.
+    pub fn report_broken_off(&self, runtime: &ServerRuntime) {
+        runtime.last.store(BROKE_OFF, Relaxed);
+        self.hand_over(runtime, Verdict::Failed);
+    }
+
+    /// An answer has ended well. Free unless one broke off before.
+    pub fn report_whole(&self, runtime: &ServerRuntime) {
+        if runtime.last.load(Relaxed) == BROKE_OFF {
+            runtime.last.store(WELL, Relaxed);
+            self.hand_over(runtime, Verdict::Good);
+        }
+    }
+
+    fn hand_over(&self, runtime: &ServerRuntime, verdict: Verdict) {
         if self.reports.try_send((runtime.id, verdict)).is_err() {
             self.reports_dropped.fetch_add(1, Relaxed);
         }
@@ -279,8 +352,10 @@ impl Shared {
             after: Arc::clone(balancer.table()),
         };
         control.balancer = balancer;
+        control.rate_limits = Arc::new(control.rate_limits.with(&config.rate_limit));
         control.config = Arc::new(config);
         self.settle(&mut control, events, now);
+        self.tell_state(&control, Kind::Snapshot, now);
         self.is_changed.notify_one();
         Ok(Ok((applied, plan)))
     }
@@ -312,9 +387,59 @@ impl Shared {
         }
     }
 
-    /// Adds up what the workers have counted; for the driver, once in a while.
+    /// Adds up what the workers have counted, and tells the figures to whoever
+    /// follows; for the driver, each second.
     pub(super) fn tick(&self) {
-        self.collect(&mut self.lock());
+        let mut control = self.lock();
+        self.collect(&mut control);
+        let now = clock::now();
+        control.n_ticks += 1;
+        if control.n_ticks.is_multiple_of(KEYFRAME_TICKS) {
+            self.tell_state(&control, Kind::Keyframe, now);
+        }
+        let snapshot = control.balancer.snapshot(now);
+        drop(control);
+        self.feed.push(Kind::News, |seq| {
+            (FeedTick::NAME, FeedTick::new(seq, &snapshot))
+        });
+    }
+
+    /// The whole state, up to the last line of the feed; not kept there.
+    pub fn state_line(&self) -> Line {
+        let mut control = self.lock();
+        self.collect(&mut control);
+        let (snapshot, config) = (
+            control.balancer.snapshot(clock::now()),
+            control.config_now(),
+        );
+        let seq = self.feed.last();
+        let fingerprint = control.balancer.table().fingerprint();
+        // Others may go on while it is written.
+        drop(control);
+        let boot = self.feed.boot();
+        let shape = FeedSnapshot::new(seq, boot, fingerprint, &config, &snapshot);
+        let name = FeedSnapshot::<Config>::NAME;
+        self.feed.line(seq, Kind::Snapshot, name, &shape)
+    }
+
+    /// What part of all keys changes have moved since the start, about, added up.
+    pub fn keys_moved(&self) -> f64 {
+        self.lock().keys_moved
+    }
+
+    /// The configuration in effect, with the servers that there are now.
+    pub fn config_now(&self) -> Config {
+        self.lock().config_now()
+    }
+
+    fn tell_state(&self, control: &Control, kind: Kind, now: Timestamp) {
+        let (snapshot, config) = (control.balancer.snapshot(now), control.config_now());
+        let fingerprint = control.balancer.table().fingerprint();
+        self.feed.push(kind, |seq| {
+            let boot = self.feed.boot();
+            let shape = FeedSnapshot::new(seq, boot, fingerprint, &config, &snapshot);
+            (FeedSnapshot::<Config>::NAME, shape)
+        });
     }
 
     /// Fires what is due; for the driver. Returns the probes to send and when
@@ -332,18 +457,35 @@ impl Shared {
     /// Returns the events that ask for a probe.
     fn settle(&self, control: &mut Control, events: Events, now: Timestamp) -> Vec<Event> {
         let mut probes = Vec::new();
+        let mut happened = Vec::new();
         for event in events {
             if let Event::ProbeDue { .. } = event {
                 probes.push(event);
             } else {
                 events::log(&event, now);
+                happened.push(event);
             }
         }
         let published = self.fleet.load();
+        let mut moved = None;
+        if control.balancer.table().version() != published.table.version() {
+            let part = moved::estimate(&published.table, control.balancer.table());
+            control.keys_moved += part;
+            moved = Some(part).filter(|part| *part > 0.0);
+        }
+        for event in &happened {
+            // What they moved together stands at the first.
+            let moved = moved.take();
+            self.feed.push(Kind::News, |seq| {
+                let line = FeedEvent::new(seq, event, now, moved);
+                (line.name(), line)
+            });
+        }
         if control.balancer.table().version() != published.table.version()
             || !Arc::ptr_eq(&control.config, &published.config)
         {
             self.fleet.store(Arc::new(control.fleet(self.n_workers())));
+            self.is_published.iter().for_each(Notify::notify_one);
         }
         probes
     }
@@ -407,6 +549,16 @@ impl Shared {
 }
 
 impl Control {
+    fn config_now(&self) -> Config {
+        let servers = self.balancer.table().servers().iter();
+        Config {
+            servers: servers
+                .map(|entry| ServerSpec::from(&entry.server))
+                .collect(),
+            ..Config::clone(&self.config)
+        }
+    }
+
     /// The fleet of the present table; servers that stay keep their runtime.
     fn fleet(&mut self, n_workers: usize) -> Fleet {
         let table = Arc::clone(self.balancer.table());
@@ -420,7 +572,7 @@ impl Control {
                         server: entry.server.clone(),
                         in_flight: InFlightCount::default(),
                         shards: (0..n_workers).map(|_| Shard::default()).collect(),
-                        has_failed: AtomicBool::new(false),
+                        last: AtomicU8::new(WELL),
                     }),
                     counted: Counted::default(),
                 });
@@ -431,6 +583,7 @@ impl Control {
             table,
             servers,
             config: Arc::clone(&self.config),
+            rate_limits: Arc::clone(&self.rate_limits),
         }
     }
 }

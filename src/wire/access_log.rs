@@ -43,12 +43,35 @@ impl AccessLogLine<'_> {
 }
 
 /// A time, given in milliseconds since the UNIX epoch, by RFC 3339.
+pub fn rfc3339(epoch_millis: u64) -> String {
+    let (year, month, day) = date(epoch_millis);
+    let (hour, minute, second) = time_of_day(epoch_millis);
+    let millis = epoch_millis % 1000;
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+}
+
+/// The same as common log format has it, in UTC: `10/Oct/2025:13:55:36 +0000`.
+pub fn common_log_time(epoch_millis: u64) -> String {
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    let (year, month, day) = date(epoch_millis);
+    let (hour, minute, second) = time_of_day(epoch_millis);
+    let month = MONTHS[month as usize - 1];
+    format!("{day:02}/{month}/{year:04}:{hour:02}:{minute:02}:{second:02} +0000")
+}
+
+fn time_of_day(epoch_millis: u64) -> (u64, u64, u64) {
+    let second = epoch_millis / 1000 % 86_400;
+    (second / 3600, second / 60 % 60, second % 60)
+}
+
+/// Year, month from 1 and day.
 ///
 /// The calendar is Howard Hinnant's `civil_from_days`
 /// (<https://howardhinnant.github.io/date_algorithms.html>).
-pub fn rfc3339(epoch_millis: u64) -> String {
-    let (seconds, millis) = (epoch_millis / 1000, epoch_millis % 1000);
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
+fn date(epoch_millis: u64) -> (u64, u64, u64) {
+    let days = epoch_millis / 1000 / 86_400;
     // Years begin in March here, so that the leap day is their last one.
     let z = days + 719_468;
     let (era, day_of_era) = (z / 146_097, z % 146_097);
@@ -59,8 +82,7 @@ pub fn rfc3339(epoch_millis: u64) -> String {
     let day = day_of_year - (153 * march_month + 2) / 5 + 1;
     let month = (march_month + 2) % 12 + 1;
     let year = 400 * era + year_of_era + u64::from(month <= 2);
-    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+    (year, month, day)
 }
 
 #[cfg(test)]

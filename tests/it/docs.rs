@@ -11,12 +11,16 @@ fn read(path: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
+/// What a reference within the schema `root` leads to.
+fn referred<'a>(root: &'a Value, reference: &str) -> &'a Value {
+    let found = root.pointer(&reference[1..]);
+    found.expect("a reference within the schema")
+}
+
 /// The properties of a schema, through one reference.
 fn properties<'a>(root: &'a Value, schema: &'a Value) -> &'a serde_json::Map<String, Value> {
     let schema = match schema["$ref"].as_str() {
-        Some(reference) => root
-            .pointer(&reference[1..])
-            .expect("a reference within the schema"),
+        Some(reference) => referred(root, reference),
         None => schema,
     };
     schema["properties"].as_object().expect("an object")
@@ -28,6 +32,14 @@ fn operating_md_lists_every_setting_with_its_default() {
     let schema = Config::schema();
     let mut missing = Vec::new();
     for (section, body) in properties(&schema, &schema) {
+        // What may be one or a list of them is described by the one.
+        let body = match &body["$ref"] {
+            Value::String(reference) => match referred(&schema, reference) {
+                any if any["anyOf"].is_array() => &any["anyOf"][0],
+                _ => body,
+            },
+            _ => body,
+        };
         let (heading, fields) = match body["items"].is_object() {
             true => (
                 format!("### `{section}[]`"),

@@ -5,12 +5,20 @@
 /// «a server», «a ring».
 mod support;
 
+/// The lines of requests: formats, rotation, exchange by a reload.
+mod access_log;
 /// What holds for every algorithm, and what each promises.
 mod algorithms;
 /// The REST API over real sockets: every call, every refusal, every example.
 mod api;
 /// Bounded loads: the engine's answers, the counts that workers share, a proxy.
 mod bounds;
+/// Raw requests, and what becomes of each.
+mod corpus;
+/// What happens to the fleet, streamed and recorded.
+mod events;
+/// The fault matrix: servers that go wrong in every way, behind the proxy.
+mod faults;
 /// The golden vectors, which other languages replay too.
 mod golden;
 /// Hot keys through a running proxy.
@@ -23,8 +31,12 @@ mod probes;
 mod properties;
 /// The proxy between a scripted client and scripted servers, on real sockets.
 mod proxy;
+/// Limits on rates, seen by clients.
+mod rate_limit;
 /// The configuration file read anew while the proxy runs.
 mod reload;
+/// What is tried again and what is not, case by case.
+mod retries;
 /// A fleet in random trouble beside a shadow model; one seed, one history.
 mod simulation;
 /// Keys that come back and leave bit by bit.

@@ -2,12 +2,11 @@
 
 use std::io::Write;
 use std::net::{Shutdown, TcpStream};
+use std::sync::Mutex;
 use std::sync::mpsc::{channel, sync_channel};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ringway::engine::Verdict;
-use ringway::native::telemetry::access_log::AccessLog;
 
 use crate::support::client::Client;
 use crate::support::origin::{After, Origin, Refusing, ok};
@@ -892,49 +891,4 @@ fn removed_servers_lose_their_connections_and_others_keep_them() {
     assert_eq!(client.get(&to_a).text(), "b");
     assert_eq!(closing.recv_timeout(Duration::from_secs(20)), Ok(0));
     assert_eq!(b.n_connections(), 1);
-}
-
-#[test]
-fn the_access_log_has_a_line_for_each_request() {
-    #[derive(Clone, Default)]
-    struct Sink(Arc<Mutex<Vec<u8>>>);
-    impl Write for Sink {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().expect("no panic").write(bytes)
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-    let sink = Sink::default();
-    let (log, writer) = AccessLog::to(sink.clone()).expect("a thread");
-    let origin = Origin::named("answer");
-    let servers = [("a", origin.address)];
-    let mut proxy = Proxy::start_with(&servers, BY_PATH, 1, Some(&log));
-    let mut client = Client::connect(proxy.address);
-    client.get("/\"x\"?y=z");
-    client.send("GET / HTTP/1.1\r\n\r\n");
-    client.answer();
-    proxy.stop();
-    proxy.join();
-    drop(log);
-    writer.join();
-    let text = String::from_utf8(sink.0.lock().expect("no panic").clone()).expect("text");
-    let lines: Vec<serde_json::Value> = text
-        .lines()
-        .map(|line| serde_json::from_str(line).expect("JSON"))
-        .collect();
-    assert_eq!(lines.len(), 2);
-    assert_eq!(lines[0]["path"], "/\"x\"?y=z");
-    assert_eq!(lines[0]["status"], 200);
-    assert_eq!(lines[0]["server"], "a");
-    assert_eq!(lines[0]["bytes"], 6);
-    assert_eq!(lines[0]["attempts"], 1);
-    assert_eq!(lines[0]["client_ip"], "127.0.0.1");
-    assert_eq!(
-        lines[0]["request_id"],
-        origin.got()[0].all("x-request-id")[0]
-    );
-    assert_eq!(lines[1]["status"], 400);
-    assert_eq!(lines[1]["server"], serde_json::Value::Null);
 }

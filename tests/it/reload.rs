@@ -1,11 +1,9 @@
 //! The configuration file is read anew while the proxy runs: by the real
 //! program under load, and by the API.
 
-use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ringway::engine::{AdminState, Health, Outcome, ServerSnapshot};
@@ -14,93 +12,14 @@ use serde_json::{Value, json};
 use crate::support::api::Api;
 use crate::support::client::Client;
 use crate::support::origin::Origin;
+use crate::support::program::{Program, at, folder, free_port, write};
 use crate::support::proxy::eventually;
-
-/// A folder of the test's own.
-fn folder(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("reload-{name}"));
-    let _ = std::fs::remove_dir_all(&folder);
-    std::fs::create_dir_all(&folder).expect("a writable folder");
-    folder
-}
-
-fn write(file: &Path, document: &Value) {
-    let new = file.with_extension("new");
-    std::fs::write(&new, document.to_string()).expect("a writable folder");
-    // As editors do, so that nobody reads half of it.
-    std::fs::rename(&new, file).expect("a writable folder");
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("it is bound").port()
-}
-
-fn at(name: &str, address: SocketAddr) -> Value {
-    json!({"name": name, "address": address.ip().to_string(), "port": address.port()})
-}
-
-/// The program, ended with the test.
-struct Program {
-    process: Child,
-    log: Arc<Mutex<String>>,
-    proxy: SocketAddr,
-}
-
-impl Program {
-    fn start(file: &Path, proxy: u16) -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_ringway"))
-            .args(["serve", "--config"])
-            .arg(file)
-            .stdin(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the program starts");
-        let log = Arc::new(Mutex::new(String::new()));
-        let (into, pipe) = (Arc::clone(&log), process.stderr.take().expect("a pipe"));
-        std::thread::spawn(move || {
-            for line in std::io::BufRead::lines(std::io::BufReader::new(pipe)).map_while(Result::ok)
-            {
-                *into.lock().expect("nobody panics under it") += &format!("{line}\n");
-            }
-        });
-        let program = Self {
-            process,
-            log,
-            proxy: SocketAddr::from(([127, 0, 0, 1], proxy)),
-        };
-        eventually("it listens", || program.log().contains("listening"));
-        program
-    }
-
-    fn log(&self) -> String {
-        self.log.lock().expect("nobody panics under it").clone()
-    }
-
-    fn hang_up(&self) {
-        let pid = self.process.id().to_string();
-        let status = Command::new("kill").args(["-HUP", &pid]).status();
-        assert!(status.expect("kill is there").success());
-    }
-
-    /// Waits until `what` stands in the log for the `n`-th time.
-    fn says(&self, what: &str, n: usize) {
-        eventually(what, || self.log().matches(what).count() >= n);
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
 
 #[test]
 fn under_load_no_request_fails_and_untouched_servers_keep_their_keys_and_connections() {
     let stay = [Origin::named("a"), Origin::named("b"), Origin::named("c")];
     let guest = Origin::named("guest");
-    let file = folder("load").join("config.json");
+    let file = folder("reload-load").join("config.json");
     let (port, api_port) = (free_port(), free_port());
     let document = |round: usize| {
         let mut servers: Vec<Value> = ["a", "b", "c"]
@@ -171,7 +90,7 @@ fn under_load_no_request_fails_and_untouched_servers_keep_their_keys_and_connect
 #[test]
 fn a_watched_file_is_read_again_and_a_bad_one_named_with_every_fault() {
     let (a, b) = (Origin::named("a"), Origin::named("b"));
-    let folder = folder("watch");
+    let folder = folder("reload-watch");
     let (port, api_port) = (free_port(), free_port());
     let document = |server: Value| {
         json!({
@@ -214,7 +133,7 @@ fn a_watched_file_is_read_again_and_a_bad_one_named_with_every_fault() {
 
 /// An API with a file behind it.
 async fn api(name: &str, settings: Value) -> (Api, PathBuf, Value) {
-    let file = folder(name).join("config.json");
+    let file = folder(&format!("reload-{name}")).join("config.json");
     let mut document = settings;
     let server =
         |i: u16| json!({"name": format!("s{i}"), "address": "127.0.0.1", "port": 7000 + i});

@@ -9,8 +9,9 @@ use super::call::{Answer, Call, answer, json};
 use super::problem::{Kind, Problem};
 use crate::config::Config;
 use crate::engine::{FleetHealth, Position};
+use crate::native::retries::RetryCounts;
 use crate::native::telemetry::prometheus;
-use crate::wire::{Fault, Faults, HealthView, MetricsView, RingView, ServerSpec};
+use crate::wire::{Fault, Faults, HealthView, MetricsView, RetriesView, RingView};
 
 /// Points on a page of the ring: by default, and at most.
 pub(super) const PAGE: usize = 1000;
@@ -30,9 +31,22 @@ pub(super) fn metrics(call: &Call) -> Answer {
     let is_bounded = shared.config().routing.load_factor.is_some();
     let view = MetricsView {
         bounded_loads: is_bounded.then(|| (&shared.bounded_counters()).into()),
+        retries: Some(retries(&shared.retries().counts())),
         ..MetricsView::from(&shared.snapshot())
     };
     Ok(json(StatusCode::OK, &view))
+}
+
+fn retries(counts: &RetryCounts) -> RetriesView {
+    let [connect, broken, status, timeout, taken_out] = counts.by_reason;
+    RetriesView {
+        connect,
+        broken,
+        status,
+        timeout,
+        taken_out,
+        budget_exhausted: counts.budget_exhausted,
+    }
 }
 
 pub(super) fn prometheus(call: &Call) -> Answer {
@@ -43,6 +57,8 @@ pub(super) fn prometheus(call: &Call) -> Answer {
         shared.reports_dropped(),
         shared.hot_keys(),
         shared.bounded_counters(),
+        shared.rate_limit_counters(),
+        shared.retries().counts(),
     );
     Ok(answer(StatusCode::OK, prometheus::CONTENT_TYPE, text))
 }
@@ -84,15 +100,7 @@ fn position(text: &str) -> Option<Position> {
 
 /// The configuration in effect, with the servers that there are now.
 pub(super) fn config(call: &Call) -> Answer {
-    let table = call.admin.shared.table();
-    let servers = table.servers().iter();
-    let config = Config {
-        servers: servers
-            .map(|entry| ServerSpec::from(&entry.server))
-            .collect(),
-        ..Config::clone(&call.admin.shared.config())
-    };
-    Ok(json(StatusCode::OK, &config))
+    Ok(json(StatusCode::OK, &call.admin.shared.config_now()))
 }
 
 pub(super) fn schema(_: &Call) -> Answer {

@@ -85,6 +85,7 @@ pub async fn serve(listener: TcpListener, admin: Arc<Admin>, stop: CancellationT
         }
     }
     drop(listener);
+    admin.streams.end();
     let grace = admin.shared.config().process.shutdown_grace.duration();
     let all = async { while connections.join_next().await.is_some() {} };
     if timeout(grace, all).await.is_err() {

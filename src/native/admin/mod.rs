@@ -14,6 +14,8 @@ pub use auth::TokenError;
 
 mod call;
 
+mod events;
+
 mod fleet;
 
 mod forward;
@@ -47,6 +49,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use super::reload::Reloader;
 use super::shared::Shared;
+use events::Streams;
 use guard::Hosts;
 use targets::Targets;
 
@@ -60,6 +63,7 @@ pub struct Admin {
     hosts: Hosts,
     targets: Targets,
     is_stopping: AtomicBool,
+    streams: Streams,
 }
 
 impl Admin {
@@ -80,6 +84,7 @@ impl Admin {
             shared,
             reloader,
             is_stopping: AtomicBool::new(false),
+            streams: Streams::new(),
         }))
     }
 

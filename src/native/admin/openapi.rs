@@ -71,12 +71,22 @@ fn document() -> Value {
 fn operation(entry: &Entry, schemas: &mut Schemas) -> Value {
     let mut responses = Map::new();
     for (status, what, content) in entry.answers {
-        let (media, schema) = match content {
-            Content::Json(schema) => ("application/json", schema(&mut schemas.outgoing).into()),
-            Content::JsonIn(schema) => ("application/json", schema(&mut schemas.incoming).into()),
-            Content::Other(media) => (*media, json!({ "type": "string" })),
+        let mut medias = Map::new();
+        let mut add = |media: &str, schema: Value| {
+            medias.insert(media.to_owned(), json!({ "schema": schema }));
         };
-        let answer = json!({ "description": what, "content": { media: { "schema": schema } } });
+        match content {
+            Content::Json(schema) => add("application/json", schema(&mut schemas.outgoing).into()),
+            Content::JsonIn(schema) => {
+                add("application/json", schema(&mut schemas.incoming).into());
+            }
+            Content::Other(media) => add(media, json!({ "type": "string" })),
+            Content::Either(one, other) => {
+                add(one, json!({ "type": "string" }));
+                add(other, json!({ "type": "string" }));
+            }
+        }
+        let answer = json!({ "description": what, "content": medias });
         responses.insert(status.to_string(), answer);
     }
     let problem = schemas.outgoing.subschema_for::<ProblemView>();

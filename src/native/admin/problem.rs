@@ -47,6 +47,7 @@ pub(super) enum Kind {
     WrongContentType,
     ForeignHost,
     NoServer(NoServer),
+    TooManyStreams,
     Stopping,
 }
 
@@ -129,6 +130,11 @@ impl Kind {
                 S::SERVICE_UNAVAILABLE,
                 no_server_code(reason),
                 "There is no server for this key",
+            ),
+            Self::TooManyStreams => (
+                S::SERVICE_UNAVAILABLE,
+                "too-many-streams",
+                "There are as many streams as may be",
             ),
             Self::Stopping => (
                 S::SERVICE_UNAVAILABLE,

@@ -31,7 +31,9 @@ pub(super) async fn reload(call: Call) -> Answer {
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         match refusal {
-            Refusal::Unreadable(_) => Self::new(Kind::InvalidFile, refusal.to_string()),
+            Refusal::Unreadable(_) | Refusal::Unwritable(_) => {
+                Self::new(Kind::InvalidFile, refusal.to_string())
+            }
             Refusal::Invalid(faults) => Self::from(faults).of_kind(Kind::InvalidFile),
             Refusal::NeedsRestart(faults) => Self::from(faults).of_kind(Kind::NeedsRestart),
             Refusal::Refused(error) => error.into(),

@@ -9,7 +9,7 @@ use http::Method;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::call::{Answer, Call};
-use super::{assets, fleet, hot_keys, openapi, plan, reload, route, servers};
+use super::{assets, events, fleet, hot_keys, openapi, plan, reload, route, servers};
 use crate::config::{Config, PlanSpec};
 use crate::wire::{
     ChangeView, ExplainView, HealthView, HotKeysView, MetricsView, PlanView, ReloadView,
@@ -50,6 +50,8 @@ pub(super) enum Content {
     JsonIn(SchemaOf),
     /// Anything else, of this type.
     Other(&'static str),
+    /// The same, of one of two types.
+    Either(&'static str, &'static str),
 }
 
 /// Who does it.
@@ -274,6 +276,25 @@ pub(super) static ROUTES: &[Entry] = &[
         body: None,
         answers: &[(200, "The keys.", Content::Json(of::<HotKeysView>))],
         run: Run::Now(hot_keys::hot_keys),
+    },
+    Entry {
+        method: GET,
+        path: "/api/events",
+        summary: "What happens to the fleet: as it happens, or the last minutes.",
+        query: &[Parameter {
+            name: "format",
+            what: "`sse`, a live stream of events, as Accept: text/event-stream asks for; \
+                   or `jsonl`, the last minutes as lines of JSON, the default.",
+            is_required: false,
+            schema: || json_schema!({ "type": "string", "enum": events::FORMATS }),
+        }],
+        body: None,
+        answers: &[(
+            200,
+            "The lines; each is an object of JSON, in a stream the data of an event.",
+            Content::Either("application/jsonl", "text/event-stream"),
+        )],
+        run: Run::Now(events::events),
     },
     Entry {
         method: GET,

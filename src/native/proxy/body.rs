@@ -1,5 +1,5 @@
-//! Bodies on their way through the proxy, frame by frame and never whole, and
-//! what ends when they do: the upload, the request in flight, the client's turn.
+//! Answers' bodies on their way to clients, frame by frame, and what ends when
+//! they do: the request in flight, the client's turn.
 
 use std::pin::Pin;
 use std::rc::Rc;
@@ -7,67 +7,12 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 
 use super::conn::Client;
-use super::upstream;
+use super::hold::AnswerBody;
 use super::worker::WorkerServer;
-use crate::engine::Outcome;
 use crate::native::clock;
 use crate::native::telemetry::access_log::Entry;
-
-/// The body of a request on its way to a server.
-pub(super) struct RequestBody(Option<(Incoming, Rc<Client>)>);
-
-impl RequestBody {
-    /// `incoming`, which comes from `client` and may be empty.
-    pub(super) fn new(incoming: Incoming, client: &Rc<Client>) -> Self {
-        Self((!incoming.is_end_stream()).then(|| (incoming, Rc::clone(client))))
-    }
-
-    /// No body.
-    pub(super) const fn empty() -> Self {
-        Self(None)
-    }
-}
-
-impl Body for RequestBody {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let Some((incoming, client)) = &mut self.0 else {
-            return Poll::Ready(None);
-        };
-        let frame = Pin::new(incoming).poll_frame(cx);
-        client.upload_awaits_client(frame.is_pending());
-        frame
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.0
-            .as_ref()
-            .is_none_or(|(incoming, _)| incoming.is_end_stream())
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match &self.0 {
-            Some((incoming, _)) => incoming.size_hint(),
-            None => SizeHint::with_exact(0),
-        }
-    }
-}
-
-impl Drop for RequestBody {
-    fn drop(&mut self) {
-        if let Some((_, client)) = &self.0 {
-            client.upload_ended();
-        }
-    }
-}
 
 /// One request in flight at a server, from its attempt until its answer's body
 /// has ended or was dropped.
@@ -79,6 +24,11 @@ impl InFlight {
     pub(super) fn enter(server: &Rc<WorkerServer>, bound: Option<u32>) -> Option<Self> {
         let is_in = server.runtime.in_flight.enter(bound);
         is_in.then(|| Self(Rc::clone(server)))
+    }
+
+    /// Where it is.
+    pub(super) fn server(&self) -> &WorkerServer {
+        &self.0
     }
 }
 
@@ -97,13 +47,13 @@ pub(super) struct ResponseBody {
 }
 
 enum Source {
-    Server(upstream::Body, InFlight),
+    Server(AnswerBody, InFlight),
     Proxy(Option<Bytes>),
 }
 
 impl ResponseBody {
     /// The body of a server's answer.
-    pub(super) fn of_server(body: upstream::Body, in_flight: InFlight, client: Rc<Client>) -> Self {
+    pub(super) fn of_server(body: AnswerBody, in_flight: InFlight, client: Rc<Client>) -> Self {
         Self {
             source: Source::Server(body, in_flight),
             client,
@@ -138,11 +88,13 @@ impl Body for ResponseBody {
         let frame = match &mut this.source {
             Source::Server(body, in_flight) => {
                 let frame = Pin::new(body).poll_frame(cx);
-                if let Poll::Ready(Some(Err(_))) = &frame {
+                let (server, shared) = (&in_flight.0.runtime, &this.client.worker.shared);
+                match &frame {
                     // It was counted by its status; that it broke off speaks
                     // against the server all the same.
-                    let server = &in_flight.0.runtime;
-                    this.client.worker.shared.report(server, Outcome::NoAnswer);
+                    Poll::Ready(Some(Err(_))) => shared.report_broken_off(server),
+                    Poll::Ready(None) => shared.report_whole(server),
+                    _ => {}
                 }
                 frame
             }
@@ -171,10 +123,15 @@ impl Body for ResponseBody {
 
 impl Drop for ResponseBody {
     fn drop(&mut self) {
+        if let Source::Server(body, in_flight) = &self.source
+            && body.is_end_stream()
+        {
+            self.client.worker.shared.report_whole(&in_flight.0.runtime);
+        }
         self.client.answer_ended();
         if let (Some(mut entry), Some(log)) = (self.entry.take(), &self.client.worker.access_log) {
             entry.ended(clock::now());
-            log.write(*entry);
+            log.write(entry);
         }
     }
 }

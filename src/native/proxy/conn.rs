@@ -4,6 +4,7 @@
 //! hyper parses and writes HTTP/1.1; what it does not do by itself (time
 //! limits, ending gracefully on demand) is done around it.
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
@@ -31,8 +32,9 @@ use crate::engine::{Position, Spread};
 pub(super) struct Client {
     /// The thread that serves it.
     pub(super) worker: Rc<Worker>,
-    /// Its IP address in the canonical text form; an IPv4 address that came in
-    /// an IPv6 one is given as IPv4.
+    /// Its IP address; an IPv4 address that came in an IPv6 one is given as IPv4.
+    pub(super) address: IpAddr,
+    /// The same in the canonical text form.
     pub(super) ip: Box<str>,
     /// What every request of it is given.
     pub(super) fields: ClientFields,
@@ -116,7 +118,8 @@ mod hyper_default {
 
 impl Client {
     fn new(ip: IpAddr, worker: Rc<Worker>) -> Self {
-        let ip = ip.to_canonical().to_string().into_boxed_str();
+        let address = ip.to_canonical();
+        let ip = address.to_string().into_boxed_str();
         let timer = Timer::new(&worker.timers);
         let waits = worker.fleet().rules().waits;
         timer.set(waits.client_header);
@@ -127,6 +130,7 @@ impl Client {
                     .unwrap_or(HeaderValue::from_static("unknown")),
                 forwarded_proto: HeaderValue::from_static("http"),
             },
+            address,
             ip,
             timer,
             head_bytes: HeadBytes::default(),
@@ -165,6 +169,15 @@ impl Client {
         (Some(position), spread)
     }
 
+    /// The bytes of a request's key, if it has one.
+    pub(super) fn key_bytes<'a>(
+        &'a self,
+        fleet: &WorkerFleet,
+        head: &'a request::Parts,
+    ) -> Option<Cow<'a, [u8]>> {
+        fleet.rules().hash_key.key(self.key_parts(head))
+    }
+
     /// The source of a request's key, in words.
     pub(super) fn key_source(&self, fleet: &WorkerFleet, head: &request::Parts) -> Option<String> {
         let found = fleet.rules().hash_key.explain(self.key_parts(head)).ok();
@@ -184,6 +197,7 @@ impl Client {
     pub(super) fn asks_server(&self, has_body: bool) {
         self.turn
             .set(if has_body { Turn::Upload } else { Turn::Server });
+        self.timer.set_attentive(true);
     }
 
     /// The client's body has ended: from now on the server has to answer.
@@ -199,6 +213,11 @@ impl Client {
         self.awaits_body.set(awaits_client);
     }
 
+    /// Whether its body is still on its way to a server.
+    pub(super) fn is_uploading(&self) -> bool {
+        self.turn.get() == Turn::Upload
+    }
+
     /// Whether it is the client's body that the request waits for.
     pub(super) fn is_awaited(&self) -> bool {
         self.turn.get() == Turn::Upload && self.awaits_body.get()
@@ -207,6 +226,7 @@ impl Client {
     /// An answer begins.
     pub(super) fn answer_began(&self) {
         self.turn.set(Turn::Answer);
+        self.timer.set_attentive(false);
         self.timer.set(self.waits.get().stream_idle);
     }
 

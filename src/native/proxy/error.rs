@@ -7,10 +7,12 @@
 use core::fmt;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
 
+use super::rate_limit;
 use crate::engine::NoServer;
+use crate::native::rate_limit::Standing;
 
 /// Why a request gets an answer from the proxy itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,8 +21,13 @@ pub(super) enum ProxyError {
     BadRequest(&'static str),
     /// The request's body stopped coming.
     BodyTimeout,
+    /// Who asks has asked too often.
+    RateLimited(Standing),
     /// `CONNECT`: this is no forward proxy.
     Connect,
+    /// `Max-Forwards` let it come here and no further, so it is for the proxy
+    /// itself.
+    LastStep,
     /// There was nowhere to send it.
     NoServer(NoServer),
     /// The last server that was tried could not be connected to.
@@ -41,7 +48,9 @@ impl ProxyError {
         match self {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Connect => StatusCode::METHOD_NOT_ALLOWED,
+            Self::LastStep => StatusCode::OK,
             Self::NoServer(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::ConnectFailed | Self::Broken | Self::BadAnswer => StatusCode::BAD_GATEWAY,
             Self::ConnectTimeout | Self::AnswerTimeout => StatusCode::GATEWAY_TIMEOUT,
@@ -63,11 +72,20 @@ impl ProxyError {
             Self::NoServer(_) => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             }
-            Self::Connect => {
+            Self::RateLimited(standing) => {
+                headers.insert(RETRY_AFTER, standing.wait().into());
+                rate_limit::tell(&[standing], headers);
+            }
+            Self::Connect | Self::LastStep => {
                 headers.insert(
                     ALLOW,
                     HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
                 );
+            }
+            // Where such a request ends, programs may differ: what comes behind
+            // it is not read (RFC 9112, section 11.2).
+            Self::BadRequest(_) => {
+                headers.insert(CONNECTION, HeaderValue::from_static("close"));
             }
             _ => {}
         }
@@ -80,7 +98,12 @@ impl fmt::Display for ProxyError {
         f.write_str(match self {
             Self::BadRequest(why) => return write!(f, "bad request: {why}"),
             Self::BodyTimeout => "request timeout: the body stopped coming",
+            Self::RateLimited(standing) => {
+                let wait = standing.wait();
+                return write!(f, "too many requests: try again in {wait} s");
+            }
             Self::Connect => "CONNECT is not offered here",
+            Self::LastStep => "this is a proxy, and Max-Forwards lets the request go no further",
             Self::NoServer(why) => return write!(f, "service unavailable: {why}"),
             Self::ConnectFailed => "bad gateway: the server could not be connected to",
             Self::ConnectTimeout => "gateway timeout: the server could not be connected to in time",
@@ -101,6 +124,7 @@ mod tests {
             (ProxyError::BadRequest("x"), 400),
             (ProxyError::BodyTimeout, 408),
             (ProxyError::Connect, 405),
+            (ProxyError::LastStep, 200),
             (ProxyError::NoServer(NoServer::Empty), 503),
             (ProxyError::ConnectFailed, 502),
             (ProxyError::Broken, 502),

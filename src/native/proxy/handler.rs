@@ -1,22 +1,22 @@
-//! One request: its key, its server, its attempts, its answer.
+//! One request: from its key over what its attempts came to, to its answer.
 
 use std::convert::Infallible;
 use std::rc::Rc;
 
-use http::header::HOST;
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Version, request};
 use hyper::body::{Body, Incoming};
 
-use super::body::{RequestBody, ResponseBody};
+use super::attempts::{Attempts, Kept, Sent};
+use super::body::ResponseBody;
 use super::conn::Client;
 use super::error::ProxyError;
 use super::explanation::Explanation;
 use super::headers;
-use super::upstream::{AttemptWaits, Connection, Exchange};
-use super::worker::WorkerFleet;
-use crate::engine::{NoServer, Outcome, Position};
+use super::rate_limit;
+use super::upload::{RequestBody, Upload};
+use crate::config::Retries;
 use crate::native::clock;
-use crate::native::telemetry::access_log::Entry;
+use crate::native::telemetry::access_log::{AccessLog, Entry};
 
 /// Which server answered; only if configuration asks for it.
 static X_RINGWAY_SERVER: HeaderName = HeaderName::from_static("x-ringway-server");
@@ -34,7 +34,8 @@ pub(super) async fn handle(
         .worker
         .access_log
         .as_ref()
-        .map(|_| Box::new(Entry::new(&client.ip, &request, clock::now())));
+        .and_then(AccessLog::format)
+        .map(|format| Box::new(Entry::new(&client.ip, &request, clock::now(), format)));
     let mut response = match forward(&client, request, entry.as_deref_mut()).await {
         Ok(response) => response,
         Err(error) => error
@@ -60,9 +61,10 @@ async fn forward(
     let fleet = worker.fleet();
     let rules = fleet.rules();
     client.follow(rules);
+    let told = rate_limit::admit(client, &fleet, &head)?;
     let (key, spread) = client.counted_key(&fleet, &head);
     let debug = rules.config.routing.debug_header;
-    let mut explanation = debug.then(|| Explanation::new(client, &fleet, &head, key));
+    let explanation = debug.then(|| Explanation::new(client, &fleet, &head, key));
     let n_fields = head.headers.len();
     let has_host = headers::prepare_request(
         &mut head,
@@ -74,107 +76,66 @@ async fn forward(
         entry.request_id = head.headers.get(&headers::X_REQUEST_ID).cloned();
     }
     head.version = Version::HTTP_11;
-    let method = head.method.clone();
     let has_body = !body.is_end_stream();
-    let waits = AttemptWaits {
-        connect: rules.waits.connect,
-        answer: if has_body {
-            rules.waits.stream_idle
-        } else {
-            rules.waits.response_header
-        },
+    let mut kept = None;
+    let request = if has_body {
+        let (request, copy) = with_body(head, body, client, &rules.config.retries);
+        kept = copy;
+        request
+    } else {
+        Request::from_parts(head, RequestBody::Empty)
     };
-    let mut request = Some(Request::from_parts(head, RequestBody::new(body, client)));
-    let mut tried = Vec::new();
-    let mut connection = Connection::KeptOrNew;
-    let mut failed = None;
-    loop {
-        let (index, server, in_flight) = match fleet.enter(key, spread, &tried, worker.bounded()) {
-            Ok(route) => route,
-            // What went wrong at the last server says more than that there is
-            // no other.
-            Err(why) => return Err(failed.unwrap_or_else(|| no_server(client, why))),
-        };
-        if let (false, Some(request)) = (has_host, &mut request) {
-            request.headers_mut().insert(HOST, server.authority.clone());
-        }
-        client.asks_server(has_body);
-        let sent = clock::now();
-        let result = server
-            .pool
-            .exchange(&mut request, connection, client, waits)
-            .await;
-        let took = clock::now().since(sent);
-        let failure = match result {
-            Ok(response) => {
-                let outcome = Outcome::Status(response.status().as_u16());
-                server.record(outcome, took);
-                worker.shared.report(&server.runtime, outcome);
-                let n_attempts = tried.len() + 1;
-                if let Some(entry) = entry {
-                    entry.server = Some(server.runtime.server.name.clone());
-                    entry.n_attempts = n_attempts;
-                }
-                let fields = explanation.take().map(|explanation| {
-                    let value = explanation.value(&fleet, index, &tried);
-                    [
-                        (&X_RINGWAY_SERVER, server.name.clone()),
-                        (&X_RINGWAY_ATTEMPTS, n_attempts.into()),
-                        (&X_RINGWAY_EXPLAIN, value),
-                    ]
-                });
-                let response = answer(response, fields)?;
-                return Ok(response
-                    .map(|body| ResponseBody::of_server(body, in_flight, Rc::clone(client))));
-            }
-            Err(failure) => failure,
-        };
-        if let Some(outcome) = failure.outcome() {
-            server.record(outcome, took);
-            worker.shared.report(&server.runtime, outcome);
-        }
-        if !failure.may_try_again(&method) {
-            return Err(failure.error());
-        }
-        if request.is_none() && !has_body {
-            request = again(client, &fleet, &method, key, n_fields);
-        }
-        if request.is_none() {
-            return Err(failure.error());
-        }
-        if failure.keeps_server() {
-            connection = Connection::New;
-            continue;
-        }
-        connection = Connection::KeptOrNew;
-        failed = Some(failure.error());
-        tried.push(index);
-        if tried.len() as u64 > rules.config.retries.attempts.number() {
-            return Err(failure.error());
-        }
+    let sent = Sent {
+        method: request.method().clone(),
+        key,
+        spread,
+        n_fields,
+        has_host,
+        has_body,
+        kept,
+    };
+    let answered = Attempts::new(client, fleet, sent).run(request).await?;
+    let n_attempts = answered.tried.len() + 1;
+    let server = answered.fleet.server(answered.index);
+    if let Some(entry) = entry {
+        entry.server = Some(server.runtime.server.name.clone());
+        entry.n_attempts = n_attempts;
     }
+    let fields = explanation.map(|explanation| {
+        let value = explanation.value(&answered.fleet, answered.index, &answered.tried);
+        [
+            (&X_RINGWAY_SERVER, server.name.clone()),
+            (&X_RINGWAY_ATTEMPTS, n_attempts.into()),
+            (&X_RINGWAY_EXPLAIN, value),
+        ]
+    });
+    let mut response = answer(answered.response, fields)?;
+    rate_limit::tell(&told, response.headers_mut());
+    let in_flight = answered.in_flight;
+    Ok(response.map(|body| ResponseBody::of_server(body, in_flight, Rc::clone(client))))
 }
 
-/// Makes the request in hand anew, from the bytes it came as: what was sent is
-/// gone, and copies beforehand would cost every request.
-#[cold]
-fn again(
-    client: &Client,
-    fleet: &WorkerFleet,
-    method: &Method,
-    key: Option<Position>,
-    n_fields: usize,
-) -> Option<Request<RequestBody>> {
-    let (mut head, ()) = client.head_bytes.parse()?.into_parts();
-    let key_now = client.key(fleet, &head);
-    if head.method != *method || key_now != key || head.headers.len() != n_fields {
-        // The bytes of another request: this one's are not all there.
-        return None;
+/// A request with a body, and what it can be made of again if it may be sent
+/// again once a server has seen it.
+fn with_body(
+    head: request::Parts,
+    body: Incoming,
+    client: &Rc<Client>,
+    retries: &Retries,
+) -> (Request<RequestBody>, Option<Box<Kept>>) {
+    let limit = retries.replay_buffer.number();
+    if !head.method.is_idempotent() || limit == 0 || retries.attempts.number() == 0 {
+        let body = RequestBody::Once(body, Rc::clone(client));
+        return (Request::from_parts(head, body), None);
     }
-    let new_id = || client.worker.request_ids.next();
-    headers::prepare_request(&mut head, &client.fields, new_id, || false).ok()?;
-    head.version = Version::HTTP_11;
-    Some(Request::from_parts(head, RequestBody::empty()))
+    // At most 16 MiB.
+    let upload = Upload::new(body, client, limit as usize);
+    let kept = Kept {
+        head: head.clone(),
+        upload: Rc::clone(&upload),
+    };
+    let request = Request::from_parts(head, upload.again());
+    (request, Some(Box::new(kept)))
 }
 
 /// Makes a server's answer one that the client gets.
@@ -193,13 +154,4 @@ fn answer<B>(
         headers.insert(name, value);
     }
     Ok(response)
-}
-
-#[cold]
-fn no_server(client: &Client, why: NoServer) -> ProxyError {
-    client
-        .worker
-        .unrouted()
-        .record(Outcome::NoAnswer, core::time::Duration::ZERO);
-    ProxyError::NoServer(why)
 }

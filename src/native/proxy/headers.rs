@@ -6,8 +6,8 @@
 //! so that no `Connection` field can take those out again.
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, Entry, FORWARDED, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
-    TE, TRANSFER_ENCODING, UPGRADE, VIA,
+    CONNECTION, CONTENT_LENGTH, Entry, FORWARDED, HOST, MAX_FORWARDS, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::uri::{Parts, PathAndQuery};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, request};
@@ -77,6 +77,9 @@ pub(super) fn prepare_request(
         0 => return Err(ProxyError::BadRequest("no Host")),
         _ => return Err(ProxyError::BadRequest("several Hosts")),
     }
+    if matches!(*method, Method::OPTIONS | Method::TRACE) {
+        count_down(headers)?;
+    }
     if found.n_transfer_encodings > 0 {
         check_transfer_encoding(headers)?;
         if is_framed_twice() {
@@ -84,6 +87,10 @@ pub(super) fn prepare_request(
         }
     }
     drop_connection_fields(headers, &found);
+    if found.n_transfer_encodings > 0 {
+        // Said aloud, or the body of a GET would be taken for none.
+        headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
     if names_host {
         let authority = to_origin_form(uri)?;
         headers.insert(HOST, authority);
@@ -162,6 +169,22 @@ fn check_target(method: &Method, uri: &Uri) -> Result<bool, ProxyError> {
         return Ok(false);
     }
     Err(ProxyError::BadRequest("bad request target"))
+}
+
+/// Takes one from `Max-Forwards` (RFC 9110, section 7.6.2).
+fn count_down(headers: &mut HeaderMap) -> Result<(), ProxyError> {
+    let Some(value) = headers.get(MAX_FORWARDS) else {
+        return Ok(());
+    };
+    let n: Option<u64> = value.to_str().ok().and_then(|text| text.parse().ok());
+    match n {
+        Some(0) => Err(ProxyError::LastStep),
+        Some(n) => {
+            headers.insert(MAX_FORWARDS, HeaderValue::from(n - 1));
+            Ok(())
+        }
+        None => Err(ProxyError::BadRequest("bad Max-Forwards")),
+    }
 }
 
 /// Only one exact `chunked` is understood alike by everybody.
@@ -398,7 +421,10 @@ mod tests {
                 &[],
             ),
             (&[("upgrade", "h2c"), ("proxy-authorization", "1")], &[]),
-            (&[("transfer-encoding", "Chunked")], &[]),
+            (
+                &[("transfer-encoding", "Chunked")],
+                &["transfer-encoding: chunked"],
+            ),
             (
                 &[("forwarded", "for=1.2.3.4"), ("x-forwarded-for", "1.2.3.4")],
                 &[],

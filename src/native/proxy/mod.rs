@@ -9,18 +9,23 @@
 //! - `worker`: what a thread has; its view of the fleet; start and stop;
 //! - `timer`: the thread's deadlines;
 //! - `conn`: one client's connection, and how long it may do nothing;
-//! - `handler`: one request, from its key over its attempts to its answer;
-//! - `hash_key`, `headers`, `retry`, `error`, `request_id`: the rules
-//!   of that, pure;
+//! - `rate_limit`: whether it comes in at all;
+//! - `handler`: one request, from its key to its answer;
+//! - `attempts`: where it is sent, and sent again;
+//! - `hash_key`, `headers`, `retry`, `backoff`, `error`, `request_id`: the
+//!   rules of that, pure;
 //! - `explanation`: what the debug header says;
 //! - `head_bytes`: a request's head as it came, for the rare cases that need it;
-//! - `body`: bodies on their way, and what ends with them;
+//! - `upload`, `hold`, `body`: bodies on their way there and back, what of them
+//!   is kept or awaited, and what ends with them;
 //! - `upstream`: the leg to the servers, behind one trait.
 //!
 //! TLS will stand between `listen` and `conn`, tunnels (`upgrade`) and limits
-//! on rates and load beside `handler`; HTTP/2 is another way into `handler`
+//! on load beside `handler`; HTTP/2 is another way into `handler`
 //! and another implementation of the trait in `upstream`.
 
+mod attempts;
+mod backoff;
 mod body;
 mod conn;
 mod error;
@@ -29,10 +34,13 @@ mod handler;
 pub(crate) mod hash_key;
 mod head_bytes;
 mod headers;
+mod hold;
 pub mod listen;
+mod rate_limit;
 mod request_id;
 mod retry;
 mod timer;
+mod upload;
 mod upstream;
 mod worker;
 

@@ -8,6 +8,7 @@ use http::Method;
 
 use super::error::ProxyError;
 use crate::engine::Outcome;
+use crate::native::retries::Reason;
 
 /// How an attempt ended that brought no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,10 +26,14 @@ pub(super) enum Failure {
     /// have seen it.
     Stale,
     /// A new connection ended, or did not speak HTTP, before the head of an
-    /// answer was whole.
+    /// answer was whole, or the part of its body that is awaited.
     Broken,
     /// The head of the answer did not come in time.
     AnswerTimeout,
+    /// The answer did not come in the time that one attempt has.
+    TryTimeout,
+    /// Probes or ejection took the server out while it was waited for.
+    TakenOut,
     /// The client's body was malformed, or broke off.
     BadBody,
     /// The client's body stopped coming.
@@ -42,9 +47,17 @@ impl Failure {
     pub(super) const fn outcome(self) -> Option<Outcome> {
         match self {
             Self::Connect | Self::ConnectTimeout => Some(Outcome::ConnectError),
-            Self::Broken | Self::AnswerTimeout => Some(Outcome::NoAnswer),
+            Self::Broken | Self::AnswerTimeout | Self::TryTimeout | Self::TakenOut => {
+                Some(Outcome::NoAnswer)
+            }
             Self::Unsent | Self::Stale | Self::BadBody | Self::BodyTimeout => None,
         }
+    }
+
+    /// Whether the server is to be judged by it: not by what follows from a
+    /// judgement.
+    pub(super) const fn is_judged(self) -> bool {
+        !matches!(self, Self::TakenOut)
     }
 
     /// What the client is told when no further attempt is made.
@@ -53,7 +66,7 @@ impl Failure {
             Self::Connect => ProxyError::ConnectFailed,
             Self::ConnectTimeout => ProxyError::ConnectTimeout,
             Self::Unsent | Self::Stale | Self::Broken => ProxyError::Broken,
-            Self::AnswerTimeout => ProxyError::AnswerTimeout,
+            Self::AnswerTimeout | Self::TryTimeout | Self::TakenOut => ProxyError::AnswerTimeout,
             Self::BadBody => ProxyError::BadRequest("bad body"),
             Self::BodyTimeout => ProxyError::BodyTimeout,
         }
@@ -67,16 +80,42 @@ impl Failure {
         matches!(self, Self::Unsent | Self::Stale)
     }
 
+    /// Why the next attempt is made, if it is made at another server.
+    pub(super) const fn reason(self) -> Reason {
+        match self {
+            Self::Connect | Self::ConnectTimeout => Reason::Connect,
+            Self::TryTimeout => Reason::Timeout,
+            Self::TakenOut => Reason::TakenOut,
+            _ => Reason::Broken,
+        }
+    }
+
     /// Whether another attempt may be made, given that the request can be sent
     /// again as it was.
     pub(super) fn may_try_again(self, method: &Method) -> bool {
         match self {
             Self::Connect | Self::ConnectTimeout | Self::Unsent => true,
-            Self::Stale | Self::Broken => method.is_idempotent(),
+            Self::Stale | Self::Broken | Self::TryTimeout | Self::TakenOut => {
+                method.is_idempotent()
+            }
             // The client has waited for as long as it was allowed to.
             Self::AnswerTimeout | Self::BadBody | Self::BodyTimeout => false,
         }
     }
+}
+
+/// Whether a retry for this reason takes a place of the budget: it does when a
+/// server may have worked on the request in vain, so that retries add to the
+/// load. What could not be connected to has done nothing, and what was taken
+/// out gets no new requests: there the others bear its part anyway.
+pub(super) const fn is_budgeted(reason: Reason) -> bool {
+    matches!(reason, Reason::Broken | Reason::Status | Reason::Timeout)
+}
+
+/// How many retries may be under way while `n_in_flight` requests are.
+pub(super) fn budget(n_in_flight: u64, percent: u64, min: u64) -> u32 {
+    let part = n_in_flight.saturating_mul(percent) / 100;
+    u32::try_from(part.max(min)).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -84,14 +123,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_budget_is_a_part_of_what_is_in_flight_and_never_below_its_minimum() {
+        assert_eq!(budget(0, 20, 3), 3);
+        assert_eq!(budget(15, 20, 3), 3);
+        assert_eq!(budget(20, 20, 3), 4);
+        assert_eq!(budget(1000, 20, 3), 200);
+        assert_eq!(budget(1000, 0, 0), 0);
+    }
+
+    #[test]
     fn only_what_no_server_saw_is_sent_again_whatever_the_method() {
-        use Failure::{AnswerTimeout, Broken, Connect, ConnectTimeout, Stale, Unsent};
+        use Failure::{
+            AnswerTimeout, Broken, Connect, ConnectTimeout, Stale, TakenOut, TryTimeout, Unsent,
+        };
         for (failure, get, post) in [
             (Connect, true, true),
             (ConnectTimeout, true, true),
             (Unsent, true, true),
             (Stale, true, false),
             (Broken, true, false),
+            (TryTimeout, true, false),
+            (TakenOut, true, false),
             (AnswerTimeout, false, false),
         ] {
             assert_eq!(failure.may_try_again(&Method::GET), get, "{failure:?}");

@@ -61,6 +61,8 @@ struct Entry {
     /// When the queue looks at it next; [`NEVER`] when it is not queued.
     queued: Cell<Timestamp>,
     waker: Cell<Option<Waker>>,
+    /// Whether its task wants to hear of other things than its deadline.
+    is_attentive: Cell<bool>,
 }
 
 /// One deadline that is set again and again, and the task that waits for it.
@@ -107,6 +109,13 @@ impl Timers {
         }
     }
 
+    /// Wakes every task that has said that it is attentive.
+    pub(super) fn wake_attentive(&self) {
+        let queue = self.queue.borrow();
+        let attentive = queue.values().filter(|entry| entry.is_attentive.get());
+        attentive.for_each(|entry| entry.wake());
+    }
+
     /// Wakes whose deadline has come.
     fn turn(&self) {
         let now = clock::now();
@@ -151,6 +160,7 @@ impl Timer {
                 deadline: Cell::new(NEVER),
                 queued: Cell::new(NEVER),
                 waker: Cell::new(None),
+                is_attentive: Cell::new(false),
             }),
         }
     }
@@ -168,6 +178,12 @@ impl Timer {
     /// Whether the deadline has come.
     pub(super) fn is_due(&self) -> bool {
         self.entry.deadline.get() <= self.timers.now.get()
+    }
+
+    /// Whether its task, while there is a deadline, is to be woken by
+    /// [`Timers::wake_attentive`] too.
+    pub(super) fn set_attentive(&self, is_attentive: bool) {
+        self.entry.is_attentive.set(is_attentive);
     }
 
     /// Makes the task of `cx` the one that is woken.

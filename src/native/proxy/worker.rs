@@ -19,18 +19,20 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, warn};
 
+use super::backoff::{Backoff, Jitter};
 use super::body::InFlight;
 use super::hash_key::HashKey;
 use super::request_id::RequestIds;
 use super::timer::{Timers, Wait};
 use super::upstream::Pool;
 use super::{conn, listen};
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::engine::{
-    Candidate, KeySketch, NoServer, Outcome, Position, RoutingTable, ServerIndex, Spread,
+    Candidate, KeySketch, NoServer, Outcome, Position, RoutingTable, ServerIndex, Spread, Standing,
 };
 use crate::native::clock;
 use crate::native::counters::{BoundedShard, Shard};
+use crate::native::rate_limit::RateLimits;
 use crate::native::shared::{Fleet, ServerRuntime, Shared};
 use crate::native::telemetry::access_log::AccessLog;
 
@@ -104,6 +106,7 @@ pub(super) struct Worker {
     pub(super) shared: Arc<Shared>,
     pub(super) timers: Rc<Timers>,
     pub(super) request_ids: RequestIds,
+    pub(super) jitter: Jitter,
     /// The hottest keys of this thread's requests.
     pub(super) hot_keys: RefCell<KeySketch>,
     pub(super) access_log: Option<AccessLog>,
@@ -121,6 +124,7 @@ struct LastSeen {
 pub(super) struct Rules {
     pub(super) config: Arc<Config>,
     pub(super) waits: Waits,
+    pub(super) backoff: Backoff,
     pub(super) hash_key: HashKey,
     pub(super) http1: http1::Builder,
 }
@@ -129,7 +133,11 @@ impl Rules {
     fn new(config: &Arc<Config>) -> Rc<Self> {
         Rc::new(Self {
             config: Arc::clone(config),
-            waits: Waits::new(&config.timeouts),
+            waits: Waits::new(config),
+            backoff: Backoff {
+                base: config.retries.backoff.duration(),
+                cap: config.retries.backoff_max.duration(),
+            },
             hash_key: HashKey::new(&config.routing.hash_key),
             http1: conn::http1(&config.limits),
         })
@@ -140,6 +148,7 @@ impl Rules {
 #[derive(Clone, Copy)]
 pub(super) struct Waits {
     pub(super) connect: Wait,
+    /// For the head of an answer, or for an attempt where that is less.
     pub(super) response_header: Wait,
     pub(super) stream_idle: Wait,
     pub(super) client_header: Wait,
@@ -147,10 +156,13 @@ pub(super) struct Waits {
 }
 
 impl Waits {
-    fn new(timeouts: &config::Timeouts) -> Self {
+    fn new(config: &Config) -> Self {
+        let timeouts = &config.timeouts;
+        let per_try = config.retries.per_try_timeout;
+        let answer = per_try.unwrap_or(timeouts.response_header);
         Self {
             connect: timeouts.connect.duration().into(),
-            response_header: timeouts.response_header.duration().into(),
+            response_header: answer.duration().into(),
             stream_idle: timeouts.stream_idle.duration().into(),
             client_header: timeouts.client_header.duration().into(),
             client_idle: timeouts.client_idle.duration().into(),
@@ -184,6 +196,9 @@ pub(super) struct WorkerServer {
     pub(super) authority: HeaderValue,
     /// Its name, for the debug header.
     pub(super) name: HeaderValue,
+    /// Whether probes or ejection have taken it out while others may be used:
+    /// what waits for it goes elsewhere, if it can.
+    pub(super) is_out: Cell<bool>,
     worker: usize,
 }
 
@@ -197,6 +212,7 @@ impl Worker {
             number,
             timers,
             request_ids: RequestIds::new(),
+            jitter: Jitter::new(),
             hot_keys: RefCell::new(sketch(&view.rules.config)),
             access_log,
             fleet: RefCell::new(LastSeen { published, view }),
@@ -217,6 +233,8 @@ impl Worker {
         tokio::task::spawn_local(async move { timers.run().await });
         let worker = Rc::clone(&self);
         tokio::task::spawn_local(async move { worker.sweep().await });
+        let worker = Rc::clone(&self);
+        tokio::task::spawn_local(async move { worker.follow().await });
         let connections = TaskTracker::new();
         let accepting = listen::accept(listener, places, stop, |stream, address, place| {
             let worker = Rc::clone(&self);
@@ -256,6 +274,17 @@ impl Worker {
                 .servers
                 .iter()
                 .for_each(|server| server.pool.sweep(now));
+        }
+    }
+
+    /// Takes note of each fleet when it is published, request or not.
+    async fn follow(&self) {
+        loop {
+            self.shared.published(self.number).await;
+            let fleet = self.fleet();
+            if fleet.servers.iter().any(|server| server.is_out.get()) {
+                self.timers.wake_attentive();
+            }
         }
     }
 
@@ -323,11 +352,13 @@ impl WorkerFleet {
             .iter()
             .map(|server| (server.runtime.id, server))
             .collect();
-        let servers = fleet.servers.iter().map(|runtime| {
+        let table = &fleet.table;
+        let servers = fleet.servers.iter().zip(table.servers());
+        let servers = servers.map(|(runtime, entry)| {
             let known = before
                 .get(&runtime.id)
                 .filter(|server| Arc::ptr_eq(&server.runtime, runtime));
-            match known {
+            let server = match known {
                 Some(&server) => Rc::clone(server),
                 None => Rc::new(WorkerServer::new(
                     Arc::clone(runtime),
@@ -335,7 +366,10 @@ impl WorkerFleet {
                     timers,
                     worker,
                 )),
-            }
+            };
+            let is_out = matches!(entry.standing, Standing::Unhealthy | Standing::Ejected);
+            server.is_out.set(is_out && !table.is_fail_open());
+            server
         });
         Self {
             servers: servers.collect(),
@@ -349,9 +383,68 @@ impl WorkerFleet {
         &self.rules
     }
 
+    /// How often who may ask.
+    pub(super) fn rate_limits(&self) -> &RateLimits {
+        &self.fleet.rate_limits
+    }
+
     /// Where keys go.
     pub(super) fn table(&self) -> &RoutingTable {
         &self.fleet.table
+    }
+
+    /// The server at `index`, which must be of this fleet.
+    pub(super) fn server(&self, index: ServerIndex) -> &Rc<WorkerServer> {
+        &self.servers[index.as_usize()]
+    }
+
+    /// How many servers there are, whatever their standing.
+    pub(super) fn n_servers(&self) -> usize {
+        self.servers.len()
+    }
+
+    /// The place of `server`, if it is in this fleet.
+    pub(super) fn index_of(&self, server: &WorkerServer) -> Option<ServerIndex> {
+        let id = server.runtime.id;
+        let here = self
+            .servers
+            .iter()
+            .position(|server| server.runtime.id == id)?;
+        self.fleet.table.index(here)
+    }
+
+    /// Requests in flight at all servers, of all workers.
+    pub(super) fn n_in_flight(&self) -> u64 {
+        let servers = self.servers.iter();
+        servers
+            .map(|server| u64::from(server.runtime.in_flight.number()))
+            .sum()
+    }
+
+    /// The places in this fleet of those servers in `before` at `indices` that
+    /// are still there; `None` when keys may go by other rules here.
+    pub(super) fn places(
+        &self,
+        before: &Self,
+        indices: &[ServerIndex],
+    ) -> Option<Vec<ServerIndex>> {
+        if !Rc::ptr_eq(&self.rules, &before.rules) {
+            return None;
+        }
+        let place = |&index| self.index_of(before.server(index));
+        Some(indices.iter().filter_map(place).collect())
+    }
+
+    /// Whether a request that was `tried` can be sent to another server.
+    pub(super) fn has_candidate(
+        &self,
+        key: Option<Position>,
+        spread: Option<Spread>,
+        tried: &[ServerIndex],
+    ) -> bool {
+        let table = &self.fleet.table;
+        let route = table.route_spread(key, spread, &*self.fleet, tried);
+        route.is_ok() || table.route_backup(key, tried).is_some()
     }
 
     /// Why a key goes where it goes now, after these were tried.
@@ -360,7 +453,7 @@ impl WorkerFleet {
     }
 
     /// Where a request goes now, of the servers not yet tried, counted in
-    /// there. With bounded loads another worker may take the last place between
+    /// there; a backup one when all others were tried. With bounded loads another worker may take the last place between
     /// the question and the answer; then it is asked again, and somebody has
     /// gone on. What bounded loads did is counted in `bounded`.
     pub(super) fn enter(
@@ -369,18 +462,32 @@ impl WorkerFleet {
         spread: Option<Spread>,
         tried: &[ServerIndex],
         bounded: &BoundedShard,
-    ) -> Result<(ServerIndex, &Rc<WorkerServer>, InFlight), NoServer> {
+    ) -> Result<(ServerIndex, InFlight), NoServer> {
         let mut n_asked_before = 0;
         loop {
             let table = &self.fleet.table;
-            let route = table.route_spread(key, spread, &*self.fleet, tried)?;
+            let route = match table.route_spread(key, spread, &*self.fleet, tried) {
+                Ok(route) => route,
+                Err(why) => return self.enter_backup(key, tried).ok_or(why),
+            };
             let server = &self.servers[route.server.as_usize()];
             if let Some(in_flight) = InFlight::enter(server, route.bound) {
                 bounded.record(&route, n_asked_before);
-                return Ok((route.server, server, in_flight));
+                return Ok((route.server, in_flight));
             }
             n_asked_before += route.n_asked;
         }
+    }
+
+    #[cold]
+    fn enter_backup(
+        &self,
+        key: Option<Position>,
+        tried: &[ServerIndex],
+    ) -> Option<(ServerIndex, InFlight)> {
+        let index = self.fleet.table.route_backup(key, tried)?;
+        let in_flight = InFlight::enter(self.server(index), None)?;
+        Some((index, in_flight))
     }
 }
 
@@ -402,6 +509,7 @@ impl WorkerServer {
             name: HeaderValue::from_str(server.name.as_str())
                 .or_else(|_| HeaderValue::from_bytes(server.name.as_str().as_bytes()))
                 .unwrap_or(HeaderValue::from_static("")),
+            is_out: Cell::new(false),
             worker,
             runtime,
         }

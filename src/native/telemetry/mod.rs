@@ -1,15 +1,38 @@
 //! What the proxy tells about itself.
 
 pub mod access_log;
+mod log_format;
+
 pub mod events;
+
+pub mod feed;
+pub mod moved;
+pub mod record;
 
 pub mod prometheus;
 
 use std::io::IsTerminal;
+use std::sync::atomic::AtomicU64;
 
 use tracing_subscriber::EnvFilter;
 
 use super::cli::{LogArgs, LogFormat};
+
+/// What became of what there was to tell; Prometheus asks for it.
+#[derive(Debug, Default)]
+pub struct Counts {
+    /// Lines of the access log that were dropped because writing could not
+    /// keep up.
+    pub log_dropped: AtomicU64,
+    /// Lines of the access log that could not be written.
+    pub log_failed: AtomicU64,
+    /// Live streams of events that there are.
+    pub streams: AtomicU64,
+    /// Those that were cut off because their readers could not keep up.
+    pub streams_cut: AtomicU64,
+    /// How often the recording could not be written.
+    pub record_failed: AtomicU64,
+}
 
 /// Starts logging to standard error.
 ///

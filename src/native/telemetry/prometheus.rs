@@ -17,6 +17,8 @@ use crate::engine::{
     AdminState, BUCKETS, BoundedCounters, CLASSES, Counters, Health, Histogram, KeyCounts,
     RoutingTable, ServerSnapshot, Snapshot, Standing, bucket_end_micros,
 };
+use crate::native::rate_limit::RateLimitCounters;
+use crate::native::retries::{Reason, RetryCounts};
 
 /// What the text is.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -35,6 +37,8 @@ pub fn text(
     reports_dropped: u64,
     hot_keys: KeyCounts,
     bounded: BoundedCounters,
+    rate_limits: Vec<RateLimitCounters>,
+    retries: RetryCounts,
 ) -> String {
     let mut registry = Registry::with_prefix("ringway");
     registry.register_collector(Box::new(Figures {
@@ -43,6 +47,8 @@ pub fn text(
         reports_dropped,
         hot_keys,
         bounded,
+        rate_limits,
+        retries,
     }));
     let mut text = String::new();
     // Writing to a text does not fail.
@@ -57,6 +63,8 @@ struct Figures {
     reports_dropped: u64,
     hot_keys: KeyCounts,
     bounded: BoundedCounters,
+    rate_limits: Vec<RateLimitCounters>,
+    retries: RetryCounts,
 }
 
 impl Collector for Figures {
@@ -66,6 +74,8 @@ impl Collector for Figures {
         self.servers(&mut out)?;
         self.hot_keys(&mut out)?;
         self.bounded(&mut out)?;
+        self.rate_limits(&mut out)?;
+        self.retries(&mut out)?;
         self.traffic(&mut out)
     }
 }
@@ -158,6 +168,42 @@ impl Figures {
             "bounded_asked_max",
             "The most candidates asked for one request since the start.",
             counters.asked_max as f64,
+        )
+    }
+
+    fn rate_limits(&self, out: &mut Writer<'_>) -> fmt::Result {
+        type Figure = fn(&RateLimitCounters) -> u64;
+        let rows: [(&str, &str, Figure); 2] = [
+            (
+                "rate_limited",
+                "Requests refused because who asked had asked too often.",
+                |counters| counters.refused,
+            ),
+            (
+                "rate_limit_forgotten",
+                "Clients or keys forgotten before they had their whole burst again.",
+                |counters| counters.forgotten,
+            ),
+        ];
+        for (name, help, figure) in rows {
+            let each = self.rate_limits.iter();
+            let each = each.map(|c| (vec![("per", c.per.word())], figure(c)));
+            out.counters(name, help, each)?;
+        }
+        Ok(())
+    }
+
+    fn retries(&self, out: &mut Writer<'_>) -> fmt::Result {
+        let reasons = Reason::ALL.into_iter().zip(self.retries.by_reason);
+        out.counters(
+            "retries",
+            "Requests that were sent to a further server, by what went wrong at the one before.",
+            reasons.map(|(reason, n)| (vec![("reason", reason.as_str())], n)),
+        )?;
+        out.counters(
+            "retry_budget_exhausted",
+            "Requests that were not sent again because the budget was used up.",
+            [(Vec::new(), self.retries.budget_exhausted)],
         )
     }
 

@@ -128,6 +128,9 @@ async fn the_figures_for_prometheus_are_all_there() {
     api.shared
         .unrouted(0)
         .record(outcome, core::time::Duration::ZERO);
+    api.shared
+        .retries()
+        .count(ringway::native::retries::Reason::TakenOut);
     let reply = api.get("/metrics").await;
     assert_eq!(reply.status, 200);
     assert!(
@@ -148,6 +151,9 @@ async fn the_figures_for_prometheus_are_all_there() {
         "ringway_requests_total{class=\"2xx\"} 2".to_owned(),
         "ringway_requests_total{class=\"none\"} 1".to_owned(),
         "ringway_errors_total 2".to_owned(),
+        "ringway_retries_total{reason=\"taken_out\"} 1".to_owned(),
+        "ringway_retries_total{reason=\"connect\"} 0".to_owned(),
+        "ringway_retry_budget_exhausted_total 0".to_owned(),
         "ringway_response_time_seconds_count 4".to_owned(),
         format!("ringway_server_requests_total{{{server},class=\"4xx\"}} 1"),
         format!("ringway_server_errors_total{{{server}}} 1"),
@@ -168,6 +174,8 @@ async fn the_figures_for_prometheus_are_all_there() {
     let metrics = api.get("/api/metrics").await.json();
     assert_eq!(metrics["total"]["since_start"]["requests"], 5);
     assert_eq!(metrics["total"]["since_start"]["error_rate"], 0.4);
+    assert_eq!(metrics["retries"]["taken_out"], 1);
+    assert_eq!(metrics["retries"]["budget_exhausted"], 0);
     let of_server = &metrics["servers"][0]["since_start"];
     assert_eq!(of_server["by_class"]["2xx"], 2);
     assert_eq!(of_server["requests"], 4);

@@ -8,10 +8,11 @@ use crate::support::schema::{faults, resolve};
 const METHODS: [&str; 6] = ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"];
 
 /// Everything that can be called; a line more here is a line more in docs/api.md.
-pub(super) const CALLS: [&str; 22] = [
+pub(super) const CALLS: [&str; 23] = [
     "DELETE /api/servers/{name}",
     "GET /",
     "GET /api/config",
+    "GET /api/events",
     "GET /api/explain",
     "GET /api/health",
     "GET /api/hot-keys",

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use super::origin::{read_chunks, read_line};
+use super::origin::{read_chunks, read_fields, read_line};
 
 /// How long a test waits for what must come. Only a failing test waits so long.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -56,18 +56,9 @@ impl Client {
     pub(crate) fn head(&mut self) -> Option<Answer> {
         let line = read_line(&mut self.reader)?;
         let status = line.split(' ').nth(1)?.parse().ok()?;
-        let mut fields = Vec::new();
-        loop {
-            let field = read_line(&mut self.reader)?;
-            if field.is_empty() {
-                break;
-            }
-            let (name, value) = field.split_once(':')?;
-            fields.push((name.to_ascii_lowercase(), value.trim().to_owned()));
-        }
         Some(Answer {
             status,
-            fields,
+            fields: read_fields(&mut self.reader)?,
             body: Vec::new(),
         })
     }
@@ -79,7 +70,7 @@ impl Client {
             self.reader.read_exact(&mut body).ok()?;
             answer.body = body;
         } else if !answer.all("transfer-encoding").is_empty() {
-            answer.body = read_chunks(&mut self.reader)?;
+            (answer.body, _) = read_chunks(&mut self.reader)?;
         }
         Some(())
     }

@@ -4,9 +4,12 @@
 pub(crate) mod api;
 pub(crate) mod client;
 pub(crate) mod echo;
+pub(crate) mod faulty;
 pub(crate) mod fuzz;
 pub(crate) mod json_text;
+pub(crate) mod logged;
 pub(crate) mod origin;
+pub(crate) mod program;
 pub(crate) mod proxy;
 pub(crate) mod rng;
 pub(crate) mod schema;

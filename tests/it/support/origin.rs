@@ -14,10 +14,15 @@ pub(crate) struct Got {
     /// Its first line.
     pub(crate) line: String,
     /// Its header fields in order, names in lower case.
-    pub(crate) fields: Vec<(String, String)>,
+    pub(crate) fields: Fields,
     /// Its body, decoded.
     pub(crate) body: Vec<u8>,
+    /// What came behind the body, as [`Self::fields`].
+    pub(crate) trailers: Fields,
 }
+
+/// Header fields in order, names in lower case.
+pub(crate) type Fields = Vec<(String, String)>;
 
 /// What becomes of the connection after a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,44 +158,50 @@ fn converse(
     }
 }
 
-fn read_head(reader: &mut impl BufRead, connection: usize) -> Option<Got> {
+/// The head of a request; `None` when the other side has left.
+pub(crate) fn read_head(reader: &mut impl BufRead, connection: usize) -> Option<Got> {
     let line = read_line(reader)?;
+    Some(Got {
+        connection,
+        line,
+        fields: read_fields(reader)?,
+        body: Vec::new(),
+        trailers: Vec::new(),
+    })
+}
+
+/// Fields to the empty line, names in lower case.
+pub(crate) fn read_fields(reader: &mut impl BufRead) -> Option<Fields> {
     let mut fields = Vec::new();
     loop {
         let field = read_line(reader)?;
         if field.is_empty() {
-            break;
+            return Some(fields);
         }
         let (name, value) = field.split_once(':')?;
         fields.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
-    Some(Got {
-        connection,
-        line,
-        fields,
-        body: Vec::new(),
-    })
 }
 
-fn read_body(reader: &mut impl BufRead, got: &mut Got) -> Option<()> {
+/// Reads the body of the request `got`; `None` when it is cut short.
+pub(crate) fn read_body(reader: &mut impl BufRead, got: &mut Got) -> Option<()> {
     if let [length] = got.all("content-length")[..] {
         let mut body = vec![0; length.parse().ok()?];
         reader.read_exact(&mut body).ok()?;
         got.body = body;
     } else if !got.all("transfer-encoding").is_empty() {
-        got.body = read_chunks(reader)?;
+        (got.body, got.trailers) = read_chunks(reader)?;
     }
     Some(())
 }
 
-/// A chunked body, decoded; trailers are skipped.
-pub(crate) fn read_chunks(reader: &mut impl BufRead) -> Option<Vec<u8>> {
+/// A chunked body, decoded, and what came behind it.
+pub(crate) fn read_chunks(reader: &mut impl BufRead) -> Option<(Vec<u8>, Fields)> {
     let mut body = Vec::new();
     loop {
         let size = usize::from_str_radix(&read_line(reader)?, 16).ok()?;
         if size == 0 {
-            while !read_line(reader)?.is_empty() {}
-            return Some(body);
+            return Some((body, read_fields(reader)?));
         }
         let start = body.len();
         body.resize(start + size, 0);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ringway::config::Config;
 use ringway::native::clock;
+use ringway::native::driver;
 use ringway::native::proxy::{Workers, listen, start};
 use ringway::native::shared::{Reports, Shared};
 use ringway::native::telemetry::access_log::AccessLog;
@@ -42,6 +43,16 @@ impl Proxy {
                 format!(r#"{{"name": "{name}", "address": "{ip}", "port": {port}}}"#)
             })
             .collect();
+        Self::of(&servers, settings, n_workers, access_log)
+    }
+
+    /// The same with `servers` as they stand in the configuration.
+    pub(crate) fn of(
+        servers: &[String],
+        settings: &str,
+        n_workers: usize,
+        access_log: Option<&AccessLog>,
+    ) -> Self {
         let comma = if settings.is_empty() { "" } else { ", " };
         let document = format!(
             r#"{{"servers": [{}]{comma}{settings}}}"#,
@@ -60,6 +71,18 @@ impl Proxy {
             stop,
             workers: Some(workers),
         }
+    }
+
+    /// Has the servers probed, and judged by what the workers report.
+    pub(crate) fn judge(&mut self) {
+        let (_, nothing) = tokio::sync::mpsc::channel(1);
+        let reports = std::mem::replace(&mut self.reports, nothing);
+        let driving = driver::run(Arc::clone(&self.shared), reports, self.stop.clone());
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        std::thread::spawn(move || runtime.block_on(driving));
     }
 
     /// Tells the proxy to stop, without waiting for it.

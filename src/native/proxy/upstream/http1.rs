@@ -23,11 +23,11 @@ use tokio::net::TcpStream;
 use super::{AttemptWaits, Connection, Exchange};
 use crate::config;
 use crate::engine::{Server, Timestamp};
-use crate::native::proxy::body::RequestBody;
 use crate::native::proxy::conn::Client;
 use crate::native::proxy::listen;
 use crate::native::proxy::retry::Failure;
 use crate::native::proxy::timer::Timers;
+use crate::native::proxy::upload::RequestBody;
 
 /// One server's connections.
 pub(in crate::native::proxy) struct Pool {

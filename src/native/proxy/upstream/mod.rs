@@ -10,10 +10,10 @@ use std::rc::Rc;
 
 use http::{Request, Response};
 
-use super::body::RequestBody;
 use super::conn::Client;
 use super::retry::Failure;
 use super::timer::Wait;
+use super::upload::RequestBody;
 
 pub(super) use http1::Pool;
 

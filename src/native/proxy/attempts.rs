@@ -1,0 +1,422 @@
+//! The attempts of one request: each at its key's next candidate, until a
+//! server answers or nothing more may be tried.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use http::header::HOST;
+use http::{Method, Request, Response, StatusCode, Version, request};
+use hyper::body::Body;
+
+use super::backoff::retry_after;
+use super::body::InFlight;
+use super::conn::Client;
+use super::error::ProxyError;
+use super::headers;
+use super::hold::AnswerBody;
+use super::retry::{self, Failure};
+use super::upload::{RequestBody, Upload};
+use super::upstream::{AttemptWaits, Connection, Exchange};
+use super::worker::{WorkerFleet, WorkerServer};
+use crate::config::Retries;
+use crate::engine::{NoServer, Outcome, Position, ServerIndex, Spread};
+use crate::native::clock;
+use crate::native::retries::{Reason, UnderWay};
+
+/// What of a request decides where and how it may be sent.
+pub(super) struct Sent {
+    /// Its method.
+    pub(super) method: Method,
+    /// Where its key stands, if it has one.
+    pub(super) key: Option<Position>,
+    /// How that key is spread, if it is.
+    pub(super) spread: Option<Spread>,
+    /// How many header fields it came with.
+    pub(super) n_fields: usize,
+    /// Whether it says itself what host it is for.
+    pub(super) has_host: bool,
+    /// Whether it came with a body.
+    pub(super) has_body: bool,
+    /// What it can be made of again, if it has a body and may be sent again.
+    pub(super) kept: Option<Box<Kept>>,
+}
+
+/// A request with a body, to be sent again.
+pub(super) struct Kept {
+    /// Its head, as it is sent.
+    pub(super) head: request::Parts,
+    /// Its body.
+    pub(super) upload: Rc<Upload>,
+}
+
+/// A server's answer.
+pub(super) struct Answered {
+    /// The answer.
+    pub(super) response: Response<AnswerBody>,
+    /// The fleet that decided.
+    pub(super) fleet: Rc<WorkerFleet>,
+    /// Whose answer it is.
+    pub(super) index: ServerIndex,
+    /// Where else it was tried.
+    pub(super) tried: Vec<ServerIndex>,
+    /// Counts it as in flight at the server that answered.
+    pub(super) in_flight: InFlight,
+}
+
+/// One request on its way.
+pub(super) struct Attempts<'a> {
+    client: &'a Rc<Client>,
+    fleet: Rc<WorkerFleet>,
+    sent: Sent,
+    waits: AttemptWaits,
+    /// The servers that failed.
+    tried: Vec<ServerIndex>,
+    /// What the client gets if nothing better comes: the last answer that was
+    /// not taken for one.
+    unwanted: Option<Answered>,
+}
+
+impl<'a> Attempts<'a> {
+    /// Nothing is tried yet.
+    pub(super) fn new(client: &'a Rc<Client>, fleet: Rc<WorkerFleet>, sent: Sent) -> Self {
+        let waits = &fleet.rules().waits;
+        let waits = AttemptWaits {
+            connect: waits.connect,
+            answer: if sent.has_body {
+                waits.stream_idle
+            } else {
+                waits.response_header
+            },
+        };
+        Self {
+            client,
+            fleet,
+            sent,
+            waits,
+            tried: Vec::new(),
+            unwanted: None,
+        }
+    }
+
+    /// Sends `request` until a server answers it.
+    ///
+    /// # Errors
+    /// When none does.
+    pub(super) async fn run(
+        mut self,
+        request: Request<RequestBody>,
+    ) -> Result<Answered, ProxyError> {
+        let (client, worker) = (self.client, &*self.client.worker);
+        let mut request = Some(request);
+        let mut connection = Connection::KeptOrNew;
+        let mut failed = None;
+        // Holds a place of the budget while a retry is under way.
+        let mut place = None;
+        loop {
+            let (key, spread) = (self.sent.key, self.sent.spread);
+            let entered = self.fleet.enter(key, spread, &self.tried, worker.bounded());
+            let (index, in_flight) = match entered {
+                Ok(route) => route,
+                // What went wrong at the last server says more than that there is
+                // no other.
+                Err(why) => {
+                    let error = failed.unwrap_or_else(|| no_server(client, why));
+                    return self.last_answer().ok_or(error);
+                }
+            };
+            let server = in_flight.server();
+            if let (false, Some(request)) = (self.sent.has_host, &mut request) {
+                request.headers_mut().insert(HOST, server.authority.clone());
+            }
+            client.asks_server(self.sent.has_body);
+            let began = clock::now();
+            let exchange = server
+                .pool
+                .exchange(&mut request, connection, client, self.waits);
+            let result = self.unless_taken_out(server, exchange).await;
+            let took = clock::now().since(began);
+            let result = match result {
+                Ok(response) => self.awaited(server, response.map(AnswerBody::new)).await,
+                Err(Failure::AnswerTimeout) => Err(self.timeout()),
+                Err(failure) => Err(failure),
+            };
+            drop(place.take());
+            let (failure, reason, asked_for) = match result {
+                Ok(response) => {
+                    let outcome = Outcome::Status(response.status().as_u16());
+                    server.record(outcome, took);
+                    worker.shared.report(&server.runtime, outcome);
+                    if !self.is_unwanted(response.status()) || !self.may_go_on(index) {
+                        return Ok(Answered {
+                            response,
+                            fleet: self.fleet,
+                            index,
+                            tried: self.tried,
+                            in_flight,
+                        });
+                    }
+                    let asked_for = retry_after(response.headers());
+                    self.unwanted = Some(Answered {
+                        response,
+                        fleet: Rc::clone(&self.fleet),
+                        index,
+                        tried: self.tried.clone(),
+                        in_flight,
+                    });
+                    (None, Reason::Status, asked_for)
+                }
+                Err(failure) => {
+                    if let Some(outcome) = failure.outcome() {
+                        server.record(outcome, took);
+                        if failure.is_judged() {
+                            worker.shared.report(&server.runtime, outcome);
+                        }
+                    }
+                    if !failure.may_try_again(&self.sent.method) {
+                        self.tried.push(index);
+                        return self.last_answer().ok_or(failure.error());
+                    }
+                    (Some(failure), failure.reason(), None)
+                }
+            };
+            if request.is_none() {
+                request = self.again();
+            }
+            let error = failure.map_or(ProxyError::Broken, Failure::error);
+            if request.is_none() {
+                self.tried.push(index);
+                return self.last_answer().ok_or(error);
+            }
+            if failure.is_some_and(Failure::keeps_server) {
+                connection = Connection::New;
+                continue;
+            }
+            connection = Connection::KeptOrNew;
+            failed = Some(error);
+            match self.move_on(index, reason, asked_for).await {
+                Some(next) => place = next,
+                None => return self.last_answer().ok_or(error),
+            }
+        }
+    }
+
+    /// What `exchange` with `server` comes to, unless the server is taken out
+    /// before that and the request can go elsewhere.
+    async fn unless_taken_out<T>(
+        &self,
+        server: &WorkerServer,
+        exchange: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let mut exchange = pin!(exchange);
+        poll_fn(|cx| match exchange.as_mut().poll(cx) {
+            Poll::Pending if server.is_out.get() && self.may_leave(server) => {
+                Poll::Ready(Err(Failure::TakenOut))
+            }
+            poll => poll,
+        })
+        .await
+    }
+
+    /// The answer once so much of it is here as is awaited: all of it, where it
+    /// is short and another server could still be asked.
+    async fn awaited(
+        &self,
+        server: &WorkerServer,
+        mut response: Response<AnswerBody>,
+    ) -> Result<Response<AnswerBody>, Failure> {
+        let body = response.body();
+        if body.is_end_stream() || !self.is_awaited_whole(body.size_hint().exact()) {
+            return Ok(response);
+        }
+        let body = response.body_mut();
+        let whole = poll_fn(|cx| match body.poll_whole(cx) {
+            Poll::Ready(Ok(())) => Poll::Ready(Ok(())),
+            Poll::Ready(Err(_)) => Poll::Ready(Err(Failure::Broken)),
+            Poll::Pending if self.client.timer.is_due() => {
+                // Slow is not broken: unless attempts have their own limit,
+                // the client gets what is there and then the rest.
+                let failure = self.timeout();
+                Poll::Ready(match failure {
+                    Failure::TryTimeout => Err(failure),
+                    _ => Ok(()),
+                })
+            }
+            Poll::Pending => Poll::Pending,
+        });
+        self.unless_taken_out(server, whole).await?;
+        Ok(response)
+    }
+
+    fn retries(&self) -> &Retries {
+        &self.fleet.rules().config.retries
+    }
+
+    fn is_awaited_whole(&self, length: Option<u64>) -> bool {
+        let retries = self.retries();
+        length.is_some_and(|length| length <= retries.hold_answer.number())
+            && (self.tried.len() as u64) < retries.attempts.number()
+            && self.sent.method.is_idempotent()
+            && self.fleet.n_servers() > self.tried.len() + 1
+            && !self.client.is_uploading()
+    }
+
+    /// What it is when the answer does not come in time.
+    #[cold]
+    fn timeout(&self) -> Failure {
+        match self.retries().per_try_timeout {
+            Some(_) => Failure::TryTimeout,
+            None => Failure::AnswerTimeout,
+        }
+    }
+
+    /// Whether an answer with this status is one that another server may better.
+    fn is_unwanted(&self, status: StatusCode) -> bool {
+        let status = u64::from(status.as_u16());
+        status >= 400
+            && self.sent.method.is_idempotent()
+            && self
+                .retries()
+                .on_status
+                .iter()
+                .any(|unwanted| unwanted.number() == status)
+    }
+
+    /// Whether, after the server at `index`, there is another attempt to be made
+    /// and another server for it.
+    #[cold]
+    fn may_go_on(&self, index: ServerIndex) -> bool {
+        let has_attempts = (self.tried.len() as u64) < self.retries().attempts.number();
+        has_attempts && self.can_be_made_again() && {
+            let (fleet, tried) = self.newest(index);
+            fleet.has_candidate(self.sent.key, self.sent.spread, &tried)
+        }
+    }
+
+    /// Whether a request that waits for `server`, which was taken out, can go
+    /// elsewhere.
+    #[cold]
+    fn may_leave(&self, server: &WorkerServer) -> bool {
+        let index = self.fleet.index_of(server);
+        self.sent.method.is_idempotent() && index.is_some_and(|index| self.may_go_on(index))
+    }
+
+    /// The fleet of this moment, and what was tried of it once the server at
+    /// `index` was too.
+    fn newest(&self, index: ServerIndex) -> (Rc<WorkerFleet>, Vec<ServerIndex>) {
+        let mut tried = self.tried.clone();
+        tried.push(index);
+        let fleet = self.client.worker.fleet();
+        match fleet.places(&self.fleet, &tried) {
+            Some(tried) => (fleet, tried),
+            // Keys go by other rules now: this one goes by the old to its end.
+            None => (Rc::clone(&self.fleet), tried),
+        }
+    }
+
+    /// Goes on after the server at `index`, as soon as it may. `None` when no
+    /// further attempt may be made; otherwise with a place of the budget, if it
+    /// takes one.
+    #[cold]
+    async fn move_on(
+        &mut self,
+        index: ServerIndex,
+        reason: Reason,
+        asked_for: Option<Duration>,
+    ) -> Option<Option<UnderWay<'a>>> {
+        let worker = &*self.client.worker;
+        let n = self.tried.len() + 1;
+        if n as u64 > self.retries().attempts.number() {
+            self.tried.push(index);
+            return None;
+        }
+        let wait = self.fleet.rules().backoff;
+        let wait = wait.wait(n, reason, asked_for, &worker.jitter);
+        if !wait.is_zero() && self.may_go_on(index) {
+            tokio::time::sleep(wait).await;
+        }
+        (self.fleet, self.tried) = self.newest(index);
+        if !self
+            .fleet
+            .has_candidate(self.sent.key, self.sent.spread, &self.tried)
+        {
+            return None;
+        }
+        let retries = worker.shared.retries();
+        let place = if retry::is_budgeted(reason) {
+            let settings = self.retries();
+            let (percent, min) = (settings.budget_percent, settings.budget_min);
+            let n_in_flight = self.fleet.n_in_flight();
+            let limit = retry::budget(n_in_flight, percent.number(), min.number());
+            Some(retries.begin(limit)?)
+        } else {
+            None
+        };
+        retries.count(reason);
+        Some(place)
+    }
+
+    /// The last answer that was not taken for one, if there was one.
+    #[cold]
+    fn last_answer(self) -> Option<Answered> {
+        let mut answered = self.unwanted?;
+        if Rc::ptr_eq(&answered.fleet, &self.fleet) {
+            answered.tried = self.tried;
+            answered.tried.retain(|&index| index != answered.index);
+        }
+        Some(answered)
+    }
+
+    fn can_be_made_again(&self) -> bool {
+        match &self.sent.kept {
+            Some(kept) => kept.upload.is_kept(),
+            None => self.sent_anew().is_some(),
+        }
+    }
+
+    /// Makes the request in hand anew: what was sent is gone.
+    #[cold]
+    fn again(&self) -> Option<Request<RequestBody>> {
+        match &self.sent.kept {
+            Some(kept) => {
+                let head = kept.upload.is_kept().then(|| kept.head.clone())?;
+                Some(Request::from_parts(head, kept.upload.again()))
+            }
+            None => self.sent_anew(),
+        }
+    }
+
+    /// Makes a request without a body from the bytes it came as; copies
+    /// beforehand would cost every request.
+    #[cold]
+    fn sent_anew(&self) -> Option<Request<RequestBody>> {
+        let Self { client, sent, .. } = self;
+        if sent.has_body {
+            return None;
+        }
+        let (mut head, ()) = client.head_bytes.parse()?.into_parts();
+        let key_now = client.key(&self.fleet, &head);
+        let is_same = head.method == sent.method
+            && key_now == sent.key
+            && head.headers.len() == sent.n_fields;
+        if !is_same {
+            // The bytes of another request: this one's are not all there.
+            return None;
+        }
+        let new_id = || client.worker.request_ids.next();
+        headers::prepare_request(&mut head, &client.fields, new_id, || false).ok()?;
+        head.version = Version::HTTP_11;
+        Some(Request::from_parts(head, RequestBody::Empty))
+    }
+}
+
+#[cold]
+fn no_server(client: &Client, why: NoServer) -> ProxyError {
+    client
+        .worker
+        .unrouted()
+        .record(Outcome::NoAnswer, core::time::Duration::ZERO);
+    ProxyError::NoServer(why)
+}

@@ -1,0 +1,226 @@
+//! The body of a request on its way to a server, frame by frame and never
+//! whole; kept meanwhile as far as it may have to be sent again.
+
+use std::cell::RefCell;
+use std::error::Error;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use super::conn::Client;
+
+/// What keeping a frame costs besides its bytes, so that many small ones are
+/// bounded too.
+const FRAME_COST: usize = 64;
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+/// The body of one attempt.
+pub(super) enum RequestBody {
+    /// No body.
+    Empty,
+    /// One that is sent once.
+    Once(Incoming, Rc<Client>),
+    /// One that may be sent again.
+    Kept(Copy),
+}
+
+/// One attempt's view of an [`Upload`].
+pub(super) struct Copy {
+    upload: Rc<Upload>,
+    /// Which of the attempts.
+    number: u32,
+    /// How many of the kept frames it has sent.
+    n_sent: usize,
+}
+
+/// A body that comes from a client once and may be sent several times.
+pub(super) struct Upload {
+    state: RefCell<State>,
+    client: Rc<Client>,
+}
+
+struct State {
+    incoming: Incoming,
+    kept: Vec<Piece>,
+    /// What may still be kept.
+    room: usize,
+    /// Whether it cannot be sent again: it was more than may be kept, or it
+    /// broke off.
+    is_lost: bool,
+    /// The attempt whose turn it is; others are over.
+    turn: u32,
+}
+
+#[derive(Clone)]
+enum Piece {
+    Data(Bytes),
+    Trailers(HeaderMap),
+}
+
+impl Upload {
+    /// The body that `client` sends, of which `limit` bytes may be kept.
+    pub(super) fn new(incoming: Incoming, client: &Rc<Client>, limit: usize) -> Rc<Self> {
+        Rc::new(Self {
+            state: RefCell::new(State {
+                incoming,
+                kept: Vec::new(),
+                room: limit,
+                is_lost: false,
+                turn: 0,
+            }),
+            client: Rc::clone(client),
+        })
+    }
+
+    /// Whether all that has come of it is still here.
+    pub(super) fn is_kept(&self) -> bool {
+        !self.state.borrow().is_lost
+    }
+
+    /// The body from its beginning, for the next attempt; what the one before
+    /// has not sent, it will not send any more.
+    pub(super) fn again(self: &Rc<Self>) -> RequestBody {
+        let mut state = self.state.borrow_mut();
+        state.turn += 1;
+        RequestBody::Kept(Copy {
+            upload: Rc::clone(self),
+            number: state.turn,
+            n_sent: 0,
+        })
+    }
+}
+
+impl State {
+    /// Takes in the client's next frame.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = Pin::new(&mut self.incoming).poll_frame(cx);
+        match &frame {
+            Poll::Ready(Some(Ok(frame))) if !self.is_lost => self.keep(frame),
+            Poll::Ready(Some(Err(_))) => self.is_lost = true,
+            _ => {}
+        }
+        frame
+    }
+
+    fn keep(&mut self, frame: &Frame<Bytes>) {
+        let (piece, len) = match (frame.data_ref(), frame.trailers_ref()) {
+            (Some(data), _) => (Piece::Data(data.clone()), data.len()),
+            (None, Some(trailers)) => {
+                let fields = trailers.iter();
+                let len = fields.map(|(name, value)| name.as_str().len() + value.len());
+                (Piece::Trailers(trailers.clone()), len.sum())
+            }
+            (None, None) => return,
+        };
+        match self.room.checked_sub(len) {
+            Some(room) => {
+                self.room = room.saturating_sub(FRAME_COST);
+                self.kept.push(piece);
+            }
+            None => {
+                self.is_lost = true;
+                self.kept = Vec::new();
+            }
+        }
+    }
+}
+
+impl Copy {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let mut state = self.upload.state.borrow_mut();
+        if state.turn != self.number {
+            return Poll::Ready(Some(Err("the attempt was given up".into())));
+        }
+        if let Some(piece) = state.kept.get(self.n_sent) {
+            self.n_sent += 1;
+            return Poll::Ready(Some(Ok(match piece.clone() {
+                Piece::Data(data) => Frame::data(data),
+                Piece::Trailers(trailers) => Frame::trailers(trailers),
+            })));
+        }
+        let frame = state.poll(cx);
+        self.n_sent = state.kept.len();
+        self.upload.client.upload_awaits_client(frame.is_pending());
+        frame.map_err(Into::into)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        let state = self.upload.state.borrow();
+        self.n_sent >= state.kept.len() && state.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let state = self.upload.state.borrow();
+        let mut hint = state.incoming.size_hint();
+        let kept = state
+            .kept
+            .iter()
+            .skip(self.n_sent)
+            .map(|piece| match piece {
+                Piece::Data(data) => data.len() as u64,
+                Piece::Trailers(_) => 0,
+            });
+        let kept: u64 = kept.sum();
+        if let Some(upper) = hint.upper() {
+            hint.set_upper(upper.saturating_add(kept));
+        }
+        hint.set_lower(hint.lower().saturating_add(kept));
+        hint
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        match &mut *self {
+            Self::Empty => Poll::Ready(None),
+            Self::Once(incoming, client) => {
+                let frame = Pin::new(incoming).poll_frame(cx);
+                client.upload_awaits_client(frame.is_pending());
+                frame.map_err(Into::into)
+            }
+            Self::Kept(copy) => copy.poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Once(incoming, _) => incoming.is_end_stream(),
+            Self::Kept(copy) => copy.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Once(incoming, _) => incoming.size_hint(),
+            Self::Kept(copy) => copy.size_hint(),
+        }
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        match self {
+            Self::Empty => {}
+            Self::Once(_, client) => client.upload_ended(),
+            Self::Kept(copy) => {
+                if copy.upload.state.borrow().turn == copy.number {
+                    copy.upload.client.upload_ended();
+                }
+            }
+        }
+    }
+}
