@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { peers } from './peers.mjs';
 import { median, serversOf, table } from './turns.mjs';
 
-const ROUNDS = 9;
+const ROUNDS = 5;
 const namesOf = (n) => serversOf(n).map(({ name }) => name);
 
 export function fleet() {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { binary, folder, write } from '../../tests/js/runtimes/folder.mjs';
 import { median, table } from './turns.mjs';
 
-const PROCESSES = 15;
+const PROCESSES = 9;
 
 const first = "new LoadBalancer({ servers: [{ name: 'a', address: 'h', port: 1 }, { name: 'b', address: 'h', port: 2 }] }).route('user:1').name";
 const program = `
