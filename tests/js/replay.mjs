@@ -131,7 +131,9 @@ function comparer() {
   return {
     same(value, expected, about) {
       n += 1;
-      if (!isSame(value, expected)) throw new Error(`${about}: ${JSON.stringify(value)} instead of ${JSON.stringify(expected)}`);
+      if (isSame(value, expected)) return;
+      const [where, came, wanted] = difference(value, expected);
+      throw new Error(`${about}${where}: ${JSON.stringify(came)} instead of ${JSON.stringify(wanted)}`);
     },
     count: () => n,
   };
@@ -142,4 +144,11 @@ function isSame(a, b) {
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
   const names = Object.keys(a);
   return Array.isArray(a) === Array.isArray(b) && names.length === Object.keys(b).length && names.every((name) => Object.hasOwn(b, name) && isSame(a[name], b[name]));
+}
+
+// Where two values differ first, and what stands there.
+function difference(a, b, path = '') {
+  const areObjects = [a, b].every((value) => typeof value === 'object' && value !== null);
+  const name = areObjects && [...Object.keys(a), ...Object.keys(b)].find((name) => !isSame(a[name], b[name]));
+  return typeof name === 'string' ? difference(a[name], b[name], `${path}.${name}`) : [path, a, b];
 }
