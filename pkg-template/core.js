@@ -57,11 +57,14 @@ export class LoadBalancer {
   #servers = NO_SERVERS;
   #ids = NO_SERVERS;
   #version = -1;
+  // Whether the rule has no keys, so that none need be given.
+  #isKeyless;
 
-  constructor(config) {
+  constructor(config, options) {
     if (!isAttached()) throw fault('not-started', 'the engine is not started: await init() first');
-    this.#engine = new glue.Engine(toJson(config));
+    this.#engine = new glue.Engine(toJson(config), toSeed(options));
     this.#pointer = this.#engine.__wbg_ptr;
+    this.#isKeyless = this.#engine.is_keyless();
     this.#refresh();
   }
 
@@ -217,8 +220,20 @@ export class LoadBalancer {
     if (!Array.isArray(except)) throw fault('invalid-argument', `except must be an array of names, not ${kind(except)}`);
     if (except.length === 0) return wasm.engine_begin(this.#pointer, this.#write(key));
     const passed = new Set(except.map(toName));
-    const fit = this.explain(key).candidates.find(({ server, reason }) => (reason === 'chosen' || reason === 'next') && !passed.has(server));
-    return fit ? this.#servers.findIndex((server) => server?.name === fit.server) : 0;
+    const name = this.#isKeyless ? this.#idlest(passed) : this.#candidateExcept(key, passed);
+    return name === undefined ? 0 : this.#servers.findIndex((server) => server?.name === name);
+  }
+
+  #candidateExcept(key, passed) {
+    const isFit = ({ server, reason }) => (reason === 'chosen' || reason === 'next') && !passed.has(server);
+    return this.explain(key).candidates.find(isFit)?.server;
+  }
+
+  // Rules without keys have no order of candidates: who has least to do for its weight is next.
+  #idlest(passed) {
+    const load = ({ in_flight, weight }) => in_flight / weight;
+    const fit = this.servers().filter(({ name, eligible, backup }) => eligible && !backup && !passed.has(name));
+    return fit.sort((a, b) => load(a) - load(b))[0]?.name;
   }
 
   // Asks for the servers by number; those that did not change keep their objects.
@@ -251,6 +266,7 @@ export class LoadBalancer {
 
   #writeAny(key) {
     this.#alive();
+    if (key === undefined && this.#isKeyless) return 0;
     if (typeof key === 'string') {
       const length = key.length;
       if (length > KEY_BYTES_MAX) throw tooLong(`${length} characters`);
@@ -343,6 +359,13 @@ function toName(name) {
 function toTime(ms, name) {
   if (typeof ms === 'number' && ms >= 0 && ms <= Number.MAX_SAFE_INTEGER) return ms;
   throw fault('invalid-argument', `${name} must be a number of milliseconds from 0, not ${show(ms)}`);
+}
+
+// The seed of what is drawn by rules without keys.
+function toSeed(options = {}) {
+  const { seed } = fields(options, 'options');
+  if (seed === undefined || (Number.isSafeInteger(seed) && seed >= 0)) return seed;
+  throw fault('invalid-argument', `seed must be a whole number from 0 to ${Number.MAX_SAFE_INTEGER}, not ${show(seed)}`);
 }
 
 function toPage(page = {}) {

@@ -65,6 +65,7 @@ export interface LoadBalancerError extends Error {
     | 'not-laid-out'
     | 'unknown-server'
     | 'too-many-points'
+    | 'no-keys'
     | 'freed'
     | 'not-started'
     | 'not-loaded';
@@ -80,23 +81,33 @@ export interface LoadBalancerError extends Error {
  * caller, who records how they went.
  */
 export class LoadBalancer {
-  /** Takes what the proxy's configuration file has; only `servers` is required. */
-  constructor(config: Config);
+  /**
+   * Takes what the proxy's configuration file has; only `servers` is required. Rules without keys
+   * draw what follows from `seed`, a whole number, or else from a random one.
+   */
+  constructor(config: Config, options?: { seed?: number });
 
   /** Equal for two fleets just when they route alike while every server is eligible. */
   readonly fingerprint: string;
 
-  /** The server for a key; `undefined` when there is none. */
-  route(key: Key): Server | undefined;
+  /**
+   * The server for a key; `undefined` when there is none. By a rule without keys (least-connections,
+   * response-time, round-robin, random) the one that is picked next; a key may be left out then, and
+   * is not looked at.
+   */
+  route(key?: Key): Server | undefined;
 
   /** The servers for many keys, in their order; faster than asking one by one. */
-  routeMany(keys: readonly Key[]): (Server | undefined)[];
+  routeMany(keys: readonly (Key | undefined)[]): (Server | undefined)[];
 
-  /** The first `n` servers in the order the key prefers them, the sick ones too: for copies. */
-  candidates(key: Key, n: number): Server[];
+  /**
+   * The first `n` servers in the order the key prefers them, the sick ones too: for copies. By a rule
+   * without keys in order of their names.
+   */
+  candidates(key: Key | undefined, n: number): Server[];
 
-  /** Why a key goes where it goes. */
-  explain(key: Key): ExplainView;
+  /** Why a key goes where it goes; by a rule without keys, which servers are usable. */
+  explain(key?: Key): ExplainView;
 
   /** Adds a server; answers with what moved. */
   addServer(spec: ServerSpec): ChangeView;
@@ -113,7 +124,7 @@ export class LoadBalancer {
   /**
    * What these changes, one after the other, would move; nothing is done. Health is left out of it.
    *
-   * @throws when one of them could not be done.
+   * @throws when one of them could not be done, or the rule has no keys that could move.
    */
   plan(changes: ChangeSpec[]): PlanView;
 
@@ -142,11 +153,12 @@ export class LoadBalancer {
    * Routes a request and counts it as in flight until it is finished. With `routing.load_factor` a
    * server takes no more than its part of those in flight, and the rest goes on to the next
    * candidate of its key; `route` answers by the same count. With `hot_keys.spread` a hot key's
-   * requests go round its first candidates.
+   * requests go round its first candidates. Rules without keys need none; least-connections and
+   * response-time go by what `begin` and `finish` count.
    *
    * @param options `except`: names of servers not to take, as those that were tried before.
    */
-  begin(key: Key, options?: { except?: readonly string[] }): Attempt;
+  begin(key?: Key, options?: { except?: readonly string[] }): Attempt;
 
   /** The probes that are due and were not handed out before. */
   probesDue(): Probe[];

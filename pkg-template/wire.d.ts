@@ -19,7 +19,7 @@ export type AccessLog = {
 export type AccessLogFormat = "json" | "combined" | "common";
 
 /** The name of a rule; options of some are in sections of the same name. */
-export type AlgorithmName = "ring" | "local-rendezvous" | "maglev" | "rendezvous" | "jump" | "nginx" | "ketama" | "libmemcached" | "twemproxy" | "envoy-ring" | "envoy-maglev" | "haproxy";
+export type AlgorithmName = "ring" | "local-rendezvous" | "maglev" | "rendezvous" | "jump" | "nginx" | "ketama" | "libmemcached" | "twemproxy" | "envoy-ring" | "envoy-maglev" | "haproxy" | "least-connections" | "response-time" | "round-robin" | "random";
 
 /** The listener for operators: REST API, metrics and page. */
 export type Api = {
@@ -83,15 +83,24 @@ export type CandidateView = {
   server: string,
   /** Why it is the answer, or why not. */
   reason: ReasonWord,
-  /** Of one above its bound: requests in flight there. */
+  /**
+   * Of one above its bound, or usable by a rule without keys: requests in
+   * flight there.
+   */
   in_flight?: number,
   /** Of one above its bound: it takes a request only while it has fewer. */
   bound?: number,
   /**
    * Of one that does not admit the key yet: what part of its keys it
-   * admits, as a fraction.
+   * admits, as a fraction. By a rule without keys: what part of its weight
+   * counts, where that is not all of it.
    */
   admission?: number,
+  /**
+   * By response-time: how long it takes to answer, as the rule has it; left
+   * out while nothing is known.
+   */
+  latency_ms?: number,
 };
 
 /** One change: exactly one of these. */
@@ -336,17 +345,26 @@ export type ExplainView = {
   key_from?: KeyFromView,
   /** The rule by which keys go to servers. */
   algorithm: AlgorithmName,
-  /** Where it stands: sixteen hexadecimal digits. */
-  position: string,
+  /** Where it stands: sixteen hexadecimal digits; null by rules without keys. */
+  position: string | null,
   /** The same as a fraction of the ring, for drawing. */
-  turn: number,
-  /** The first server clockwise, health ignored; null without servers. */
+  turn: number | null,
+  /**
+   * The first server clockwise, health ignored; null without servers, and
+   * by rules without keys.
+   */
   owner: string | null,
-  /** Where it goes now; null when it can go nowhere. */
+  /**
+   * Where it goes now; null when it can go nowhere, and by rules without
+   * keys, by which it may go to any usable server.
+   */
   server: string | null,
   /** Whether nobody is eligible and the answer is a guess. */
   fail_open: boolean,
-  /** All servers in the order the key prefers them. */
+  /**
+   * All servers in the order the key prefers them; by rules without keys in
+   * order of their names.
+   */
   candidates: Array<CandidateView>,
 };
 
@@ -815,7 +833,7 @@ export type RateLimitRule = {
 };
 
 /** Why a candidate is the answer, or why it is not. */
-export type ReasonWord = "chosen" | "next" | "unproven" | "unhealthy" | "ejected" | "draining" | "not-admitted" | "backup" | "tried" | "above-bound";
+export type ReasonWord = "chosen" | "next" | "usable" | "unproven" | "unhealthy" | "ejected" | "draining" | "not-admitted" | "backup" | "tried" | "above-bound";
 
 /** A server that is no longer what it was. */
 export type ReloadServerView = {
@@ -978,7 +996,10 @@ export type RingView = {
 
 /** Which server a request goes to. */
 export type Routing = {
-  /** The rule by which keys go to servers; default ring. */
+  /**
+   * The rule by which keys go to servers, or one without keys by which
+   * requests do; default ring.
+   */
   algorithm?: AlgorithmName,
   /**
    * Points on the ring for each unit of weight, 1 to 10000; default 100.
@@ -993,7 +1014,8 @@ export type Routing = {
   /**
    * Bounded loads: how many times its fair part of all requests in flight
    * a server may have, 1.001 to 100, before further ones go to the next
-   * candidate of their key; 1.25 is the advice. Default null: no bound.
+   * candidate of their key; 1.25 is the advice. Default null: no bound. Not
+   * for rules without keys.
    */
   load_factor?: number | null,
   /**

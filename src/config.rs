@@ -13,8 +13,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::engine::{
-    self, LoadBalancer, LoadFactor, POINTS_MAX, Port, RingSize, Server, Settings, TableSize,
-    Timestamp, VirtualNodes,
+    self, Algorithm, LoadBalancer, LoadFactor, POINTS_MAX, Port, RingSize, Server, Settings,
+    TableSize, Timestamp, VirtualNodes,
 };
 use crate::wire::{self, Fault, Faults, ServerSpec};
 
@@ -166,7 +166,8 @@ section! {
 section! {
     /// Which server a request goes to.
     pub struct Routing {
-        /// The rule by which keys go to servers; default ring.
+        /// The rule by which keys go to servers, or one without keys by which
+        /// requests do; default ring.
         algorithm: AlgorithmName ["AlgorithmName"] = AlgorithmName::Ring,
         /// Points on the ring for each unit of weight, 1 to 10000; default 100.
         /// All servers together may have 2^20.
@@ -176,7 +177,8 @@ section! {
         table_size: TableSize ["number"] = TableSize::DEFAULT,
         /// Bounded loads: how many times its fair part of all requests in flight
         /// a server may have, 1.001 to 100, before further ones go to the next
-        /// candidate of their key; 1.25 is the advice. Default null: no bound.
+        /// candidate of their key; 1.25 is the advice. Default null: no bound. Not
+        /// for rules without keys.
         load_factor: Option<LoadFactor> ["number | null"] = None,
         /// Seconds in which a server that comes back, or joins a running fleet,
         /// gets its keys: a tenth at once, the others bit by bit, each key once.
@@ -464,6 +466,27 @@ impl Config {
                 "servers",
                 engine::TooManyPoints { points: n_points }.to_string(),
             );
+        }
+        if let Ok(Algorithm::Keyless(rule)) = self.algorithm() {
+            let rule = rule.name();
+            if self.routing.load_factor.is_some() {
+                fault(
+                    "routing.load_factor",
+                    format!(
+                        "routing.algorithm is {rule}, which has no keys whose requests could go \
+                         on to their next candidate; leave this out, or give a rule with keys"
+                    ),
+                );
+            }
+            if self.hot_keys.spread.number() > 1 {
+                fault(
+                    "hot_keys.spread",
+                    format!(
+                        "routing.algorithm is {rule}, which has no keys that could be hot; leave \
+                         this out, or give a rule with keys"
+                    ),
+                );
+            }
         }
         // What no ring of ours is must be laid out to be checked: not every
         // product can have every server.

@@ -22,7 +22,7 @@ use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
 use crate::config::{Config, PlanSpec};
 use crate::engine::{
     Command, CommandError, Event, Events, Idle, KeyCounts, KeySketch, LayoutError, LoadBalancer,
-    Observation, Outcome, Position, ProbeId, ProbeOutcome, Server, ServerId, ServerIndex,
+    Observation, Outcome, Picker, Position, ProbeId, ProbeOutcome, Server, ServerId, ServerIndex,
     ServerName, Timestamp,
 };
 use crate::wire::{
@@ -30,6 +30,9 @@ use crate::wire::{
     HotKeysView, MetricsView, PlanView, ProbeDueView, RingView, ServerSpec, ServerView,
     ServersView, StateSpec, WeightSpec,
 };
+
+/// Random numbers are whole ones below this: as many as an f64 has without gaps.
+const RANDOM_MAX: f64 = 9_007_199_254_740_992.0;
 
 /// A load balancer and what JavaScript needs beside it.
 #[wasm_bindgen]
@@ -44,6 +47,9 @@ pub struct Engine {
     scratch: Vec<u8>,
     /// For each key of a batch: where it ends in `scratch`, then its server.
     batch: Vec<u32>,
+    /// What rules without keys remember; made when it is first needed, since some
+    /// runtimes give no random numbers before.
+    picker: Option<Picker>,
     /// Probes that are due and not yet handed out, the latest of each server.
     probes: BTreeMap<ServerId, (ProbeId, Server)>,
 }
@@ -51,8 +57,11 @@ pub struct Engine {
 #[wasm_bindgen]
 impl Engine {
     /// A balancer made from the JSON of a configuration.
+    ///
+    /// Rules without keys draw what follows from `seed`, a whole number, or from a
+    /// random one.
     #[wasm_bindgen(constructor)]
-    pub fn new(config: &str) -> Result<Engine, JsValue> {
+    pub fn new(config: &str, seed: Option<f64>) -> Result<Engine, JsValue> {
         let config = Config::parse(config.as_bytes()).map_err(|e| faulty("invalid-config", &e))?;
         let now = Timestamp::ZERO;
         let balancer =
@@ -64,6 +73,7 @@ impl Engine {
             now,
             scratch: Vec::new(),
             batch: Vec::new(),
+            picker: seed.map(|seed| Picker::new(seed as u64)),
             probes: BTreeMap::new(),
         })
     }
@@ -85,12 +95,19 @@ impl Engine {
     }
 
     /// The number of the server for the key of `len` bytes in the scratch memory.
-    pub fn route(&self, len: usize) -> u32 {
+    /// By a rule without keys the next pick.
+    pub fn route(&mut self, len: usize) -> u32 {
+        if self.is_keyless() {
+            return self.pick();
+        }
         number_of(&self.balancer, self.scratch.get(..len).unwrap_or_default())
     }
 
     /// The same for a request that begins: it is counted, and a hot key is spread.
     pub fn begin(&mut self, len: usize) -> u32 {
+        if self.is_keyless() {
+            return self.pick();
+        }
         let key = self.scratch.get(..len).unwrap_or_default();
         let table = self.balancer.table();
         let position = table.position(key);
@@ -110,6 +127,12 @@ impl Engine {
     /// Replaces the ends of the keys that lie in the scratch memory by the
     /// numbers of their servers.
     pub fn route_batch(&mut self) {
+        if self.is_keyless() {
+            for i in 0..self.batch.len() {
+                self.batch[i] = self.pick();
+            }
+            return;
+        }
         let mut start = 0;
         for entry in &mut self.batch {
             let end = *entry as usize;
@@ -117,6 +140,11 @@ impl Engine {
             *entry = number_of(&self.balancer, key);
             start = end;
         }
+    }
+
+    /// Whether the rule has no keys, so that none need be written.
+    pub fn is_keyless(&self) -> bool {
+        self.balancer.table().keyless().is_some()
     }
 
     /// The numbers of the first `n` servers in the order the key prefers them.
@@ -309,6 +337,14 @@ impl Engine {
         self.scratch.get(..len).unwrap_or_default()
     }
 
+    /// The number of the server that a rule without keys picks.
+    fn pick(&mut self) -> u32 {
+        let random = || Picker::new((js_sys::Math::random() * RANDOM_MAX) as u64);
+        let picker = self.picker.get_or_insert_with(random);
+        let route = self.balancer.table().pick(picker, &self.balancer, &[]);
+        route.map_or(0, |route| number(route.server))
+    }
+
     fn change(&mut self, command: Command, name: &ServerName) -> Result<JsValue, JsValue> {
         let before = Arc::clone(self.balancer.table());
         let events = self.balancer.apply(command, self.now).map_err(refused)?;
@@ -387,6 +423,7 @@ fn refused(refusal: CommandError) -> JsValue {
         CommandError::DuplicateName(_) => "duplicate-name",
         CommandError::UnknownServer(_) => "unknown-server",
         CommandError::DuplicateId(_) => "duplicate-id",
+        CommandError::NoKeys(_) => "no-keys",
         CommandError::Layout(LayoutError::TooManyPoints(_)) => "too-many-points",
         CommandError::Layout(LayoutError::NotLastShard { .. }) => "not-last-shard",
         CommandError::Layout(_) => "not-laid-out",

@@ -12,7 +12,7 @@ import { pointsView } from './points.js';
 import { RingView } from './ring-view.js';
 import { createServers } from './servers.js';
 import { SCENARIOS, VIRTUAL_NODES, createStore } from './store.js';
-import { count, many, percent, position, summary } from './words.js';
+import { count, keyless, many, percent, position, summary } from './words.js';
 
 const THEMES = { auto: 'System', light: 'Light', dark: 'Dark' };
 const THEME_KEY = 'ringway.theme';
@@ -167,7 +167,7 @@ function showAnswer() {
       <p class="small">goes to</p>
       <p class="answer">${tagged(walk.server, slots)}</p>
       ${walk.server === walk.owner ? nothing : html`<p class="small">instead of ${tagged(walk.owner, slots)}</p>`}`
-    : html`<p class="answer">${count(servers.length)}</p><p class="small">${servers.length === 1 ? 'server' : 'servers'}, ${many(view.nPoints, 'point')}</p>`, at('centre'));
+    : html`<p class="answer">${count(servers.length)}</p><p class="small">${servers.length === 1 ? 'server' : 'servers'}, ${view.isKeyless ? 'no ring' : many(view.nPoints, 'point')}</p>`, at('centre'));
 }
 
 function showReadout() {
@@ -184,6 +184,10 @@ function showReadout() {
       condensed: `Condensed: ${perPixel.toFixed(1)} points a pixel. Pick servers to see theirs.`,
     };
     stage.setAttribute('aria-valuetext', 'No point chosen');
+    if (view.isKeyless) {
+      render(keyless(view.algorithm), at('readout'));
+      return;
+    }
     render(html`${words[level]} <span class="quiet">${selected === null ? 'Point at the ring, or focus it and use the arrow keys.' : html`Showing <bdi>${selected}</bdi>.`}</span>`, at('readout'));
     return;
   }

@@ -15,7 +15,7 @@ export function balanceView({ view, servers, slots }) {
       <div><dt>Points</dt><dd>${count(nPoints)}</dd></div>
     </dl>
     ${bars(servers, slots)}
-    ${servers.length < 2 ? nothing : html`<p class="hint">${virtualNodes < 40
+    ${servers.length < 2 || view.isKeyless ? nothing : html`<p class="hint">${virtualNodes < 40
       ? 'So few virtual nodes share unevenly. More of them make the spread shrink.'
       : 'More virtual nodes share more evenly, for more memory.'}</p>`}`;
 }

@@ -6,6 +6,8 @@
 // now, so that what a failure moved is an exact answer of the engine too. Nothing is computed
 // here: every number that leaves this file came out of an engine.
 
+import { KEYLESS } from './words.js';
+
 // Probes that come at once and decide at once, so that a page does not make its visitor wait.
 const PROBES = { interval: 1, timeout: 1, jitter_percent: 0, fall: 1, rise: 1 };
 // An engine is asked for so many points at a time.
@@ -18,6 +20,7 @@ export class Fleet {
   #LoadBalancer;
   #virtualNodes;
   #failOpen;
+  #algorithm;
   #engine;
   #inUse;
   #now = 0;
@@ -25,10 +28,11 @@ export class Fleet {
   #pictures = new Map();
 
   // As in a configuration file.
-  constructor(LoadBalancer, { servers, virtualNodes, failOpen = true }) {
+  constructor(LoadBalancer, { servers, virtualNodes, failOpen = true, algorithm = 'ring' }) {
     this.#LoadBalancer = LoadBalancer;
     this.#virtualNodes = virtualNodes;
     this.#failOpen = failOpen;
+    this.#algorithm = algorithm;
     this.#engine = this.#start(servers);
     this.#settle();
     this.#inUse = this.#start(this.#usable());
@@ -36,6 +40,10 @@ export class Fleet {
 
   get virtualNodes() {
     return this.#virtualNodes;
+  }
+
+  get algorithm() {
+    return this.#algorithm;
   }
 
   get failOpen() {
@@ -103,6 +111,8 @@ export class Fleet {
       })),
       health: this.#engine.health(),
       fingerprint: ring.fingerprint,
+      algorithm: ring.algorithm,
+      isKeyless: KEYLESS.has(ring.algorithm),
       virtualNodes: ring.virtual_nodes,
       nPoints: ring.n_points,
       balance: ring.balance,
@@ -119,7 +129,7 @@ export class Fleet {
   #start(servers) {
     return new this.#LoadBalancer({
       servers,
-      routing: { virtual_nodes: this.#virtualNodes, fail_open: this.#failOpen },
+      routing: { algorithm: this.#algorithm, virtual_nodes: this.#virtualNodes, fail_open: this.#failOpen },
       health_check: PROBES,
     });
   }
@@ -158,11 +168,12 @@ export class Fleet {
     }
   }
 
-  // The servers that keys go to now: those any key's explanation calls chosen or next.
+  // The servers that keys go to now: those any key's explanation calls chosen or next, or usable
+  // where the rule has no keys.
   #usable() {
     const used = new Set(
       this.#engine.explain('').candidates
-        .filter(({ reason }) => reason === 'chosen' || reason === 'next')
+        .filter(({ reason }) => reason === 'chosen' || reason === 'next' || reason === 'usable')
         .map(({ server }) => server),
     );
     return this.#engine.servers()

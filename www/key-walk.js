@@ -2,11 +2,12 @@
 // gets it, who would be next.
 
 import { html, nothing, tagged } from './dom.js';
-import { REASONS, many, position } from './words.js';
+import { REASONS, keyless, many, position } from './words.js';
 
 const NEXT_MAX = 4;
 
-export function walkView({ walk, slots }) {
+export function walkView({ view, walk, slots }) {
+  if (view.isKeyless) return html`<p class="empty" data-testid="keyless">${keyless(view.algorithm)}</p>`;
   if (!walk) return html`<p class="empty">Type a key above the ring to see which server it goes to, and why.</p>`;
   if (walk.candidates.length === 0) return html`<p class="empty">There are no servers.</p>`;
   const chosen = walk.candidates.findIndex(({ reason }) => reason === 'chosen');

@@ -3,6 +3,7 @@
 
 import { Fleet } from './fleet.js';
 import { N_SLOTS, freeSlot } from './palette.js';
+import { KEYLESS } from './words.js';
 
 const CHANGES_MAX = 100;
 
@@ -49,7 +50,7 @@ export function createStore(LoadBalancer) {
   function update(patch) {
     const before = state;
     state = { ...state, ...patch };
-    state.walk = state.key === '' ? null : fleet.explain(state.key);
+    state.walk = state.key === '' || state.view.isKeyless ? null : fleet.explain(state.key);
     state.servers = rows(state);
     state.slots = colours(before, state);
     for (const listener of listeners) listener(state);
@@ -167,7 +168,7 @@ export function createStore(LoadBalancer) {
       const servers = state.view.servers.map(({ name, address, port, weight, backup }) => ({ name, address, port, weight, backup }));
       let next;
       try {
-        next = new Fleet(LoadBalancer, { servers, virtualNodes, failOpen: fleet.failOpen });
+        next = new Fleet(LoadBalancer, { servers, virtualNodes, failOpen: fleet.failOpen, algorithm: fleet.algorithm });
       } catch (error) {
         update({ problem: { kind: 'virtual nodes', server: null, message: error.message } });
         return;
@@ -223,12 +224,14 @@ export function createStore(LoadBalancer) {
 
     // The proxy answered: show its fleet. `servers`, `ring` and `health` are the API's own answers.
     observe({ servers, ring, health, at }) {
-      const isFirst = state.mode !== 'live' || fleet.virtualNodes !== ring.virtual_nodes;
+      // Of other rules the page draws what a ring would be, and says so.
+      const algorithm = KEYLESS.has(ring.algorithm) ? ring.algorithm : 'ring';
+      const isFirst = state.mode !== 'live' || fleet.virtualNodes !== ring.virtual_nodes || fleet.algorithm !== algorithm;
       // Whether it fails open is only known when it would.
       const failOpen = health.n_eligible === 0 ? health.fail_open : isFirst || fleet.failOpen;
       const isNew = isFirst || failOpen !== fleet.failOpen;
       if (isNew) {
-        const next = new Fleet(LoadBalancer, { servers: servers.map(specOf), virtualNodes: ring.virtual_nodes, failOpen });
+        const next = new Fleet(LoadBalancer, { servers: servers.map(specOf), virtualNodes: ring.virtual_nodes, failOpen, algorithm });
         fleet.free();
         fleet = next;
       }

@@ -25,10 +25,15 @@ const STANDINGS = {
 };
 export const standing = (server) => STANDINGS[server.standing] ?? { word: server.standing, why: '' };
 
+// The rules without keys: nobody owns a part of a ring by them.
+export const KEYLESS = new Set(['least-connections', 'response-time', 'round-robin', 'random']);
+export const keyless = (algorithm) => `This fleet goes by ${algorithm}, which has no keys: any request may go to any server that is eligible, and there is no ring to draw.`;
+
 // Why a candidate is passed over.
 export const REASONS = {
   chosen: 'gets the key',
   next: 'would be next',
+  usable: 'may get any request',
   unproven: 'passed over: no probe has vouched for it yet',
   unhealthy: 'passed over: unhealthy',
   ejected: 'passed over: ejected',

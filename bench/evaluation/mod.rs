@@ -8,12 +8,13 @@ mod bounded;
 mod cost;
 mod disruption;
 mod fleet;
+mod keyless;
 mod plot;
 
 /// What to fill in where the template says `{{name}}`.
 type Experiment = (&'static str, fn(&mut String));
 
-const EXPERIMENTS: [Experiment; 9] = [
+const EXPERIMENTS: [Experiment; 10] = [
     ("virtual-nodes", balance::against_virtual_nodes),
     ("algorithms", balance::by_algorithm),
     ("weights", balance::by_weight),
@@ -21,6 +22,7 @@ const EXPERIMENTS: [Experiment; 9] = [
     ("maglev-sizes", disruption::maglev_sizes),
     ("failure", disruption::failure),
     ("bounded", bounded::experiment),
+    ("one-slow-server", keyless::one_slow_server),
     ("memory", cost::memory),
     ("lookups", cost::lookups),
 ];

@@ -8,8 +8,8 @@ use serde::{Serialize, Serializer};
 
 use super::Config;
 use crate::engine::{
-    Algorithm, Compat, EnvoyRing, Haproxy, HaproxyHash, HaproxyHashKey, KeyHash, Libmemcached,
-    LoadFactor, Twemproxy,
+    Algorithm, Compat, EnvoyRing, Haproxy, HaproxyHash, HaproxyHashKey, KeyHash, Keyless,
+    Libmemcached, LoadFactor, Twemproxy,
 };
 use crate::wire::{Faults, named, shown};
 
@@ -56,6 +56,18 @@ pub enum AlgorithmName {
     /// As HAProxy: `hash-type consistent`.
     #[deserr(rename = "haproxy")]
     Haproxy,
+    /// Without keys: of two drawn, the one with fewer requests in flight.
+    #[deserr(rename = "least-connections")]
+    LeastConnections,
+    /// Without keys: of two drawn, the one expected to answer sooner.
+    #[deserr(rename = "response-time")]
+    ResponseTime,
+    /// Without keys: one after the other.
+    #[deserr(rename = "round-robin")]
+    RoundRobin,
+    /// Without keys: by chance.
+    #[deserr(rename = "random")]
+    Random,
 }
 
 /// What of a server HAProxy hashes.
@@ -89,6 +101,12 @@ impl Config {
             AlgorithmName::LocalRendezvous => return Ok(Algorithm::LocalRendezvous),
             AlgorithmName::Rendezvous => return Ok(Algorithm::Rendezvous),
             AlgorithmName::Jump => return Ok(Algorithm::Jump),
+            AlgorithmName::LeastConnections => {
+                return Ok(Algorithm::Keyless(Keyless::LeastConnections));
+            }
+            AlgorithmName::ResponseTime => return Ok(Algorithm::Keyless(Keyless::ResponseTime)),
+            AlgorithmName::RoundRobin => return Ok(Algorithm::Keyless(Keyless::RoundRobin)),
+            AlgorithmName::Random => return Ok(Algorithm::Keyless(Keyless::Random)),
             AlgorithmName::Maglev => return Ok(Algorithm::Maglev(self.routing.table_size)),
             AlgorithmName::EnvoyMaglev => Compat::EnvoyMaglev(self.routing.table_size),
             AlgorithmName::Nginx => Compat::Nginx,

@@ -1,6 +1,7 @@
 //! Which rule shares keys among servers, and how keys are hashed for it.
 
 use super::compat::Compat;
+use super::keyless::Keyless;
 use super::maglev::TableSize;
 use super::ring::Position;
 
@@ -23,6 +24,8 @@ pub enum Algorithm {
     Jump,
     /// As another product does.
     Compat(Compat),
+    /// By something else than keys.
+    Keyless(Keyless),
 }
 
 impl Algorithm {
@@ -74,6 +77,7 @@ impl Algorithm {
             Self::Rendezvous => "rendezvous",
             Self::Jump => "jump",
             Self::Compat(product) => product.name(),
+            Self::Keyless(rule) => rule.name(),
         }
     }
 
@@ -103,6 +107,7 @@ impl Algorithm {
             | Self::LocalRendezvous
             | Self::Rendezvous
             | Self::Jump
+            | Self::Keyless(_)
             | Self::Compat(Compat::Nginx | Compat::Ketama) => {}
         }
         identity

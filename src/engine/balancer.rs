@@ -11,11 +11,13 @@ use std::sync::Arc;
 use super::admission::{Admission, AdmissionState, Turn, Wanted};
 use super::hash;
 use super::health::{self, EjectionState, ProbeTally, Standing, Verdict};
+use super::keyless::Keyless;
 use super::layout::{Difference, Layout};
 use super::message::{
     Command, CommandError, Event, Events, Observation, ProbeId, ProbeOutcome, ServerId,
 };
 use super::metrics::Traffic;
+use super::peak_ewma::PeakEwma;
 use super::server::{AdminState, Server, ServerName, ServerNumber, Weight};
 use super::settings::Settings;
 use super::snapshot::{ProbeRecord, ServerSnapshot, Snapshot};
@@ -74,6 +76,8 @@ struct Member {
     was_first: bool,
     probe: ProbeSchedule,
     in_flight: u32,
+    /// How long it takes to answer, where the rule goes by that.
+    latency: PeakEwma,
     traffic: Traffic,
     last_probe: Option<ProbeRecord>,
 }
@@ -169,9 +173,13 @@ impl LoadBalancer {
                 latency,
             } => {
                 self.traffic.record(outcome, latency, now);
+                let is_timed = self.table.keyless() == Some(Keyless::ResponseTime);
                 if let Some(member) = self.member(server) {
                     member.in_flight = member.in_flight.saturating_sub(1);
                     member.traffic.record(outcome, latency, now);
+                    if is_timed {
+                        member.latency = member.latency.with(latency, outcome.is_error(), now);
+                    }
                 }
                 self.judge(server, outcome.into(), now, &mut events);
             }
@@ -301,6 +309,7 @@ impl LoadBalancer {
             member.probe.set_back(back);
             member.ejection.set_back(back);
             member.admission.set_back(back);
+            member.latency.set_back(back);
             if let Some(at) = member.probe.next {
                 self.timers.set(at, member.id, Timer::Probe);
             }
@@ -411,6 +420,7 @@ impl LoadBalancer {
             was_first,
             probe,
             in_flight: 0,
+            latency: PeakEwma::UNKNOWN,
             traffic: Traffic::default(),
             last_probe: None,
         };
@@ -615,6 +625,12 @@ impl Loads for LoadBalancer {
     fn in_flight(&self, server: ServerIndex) -> u32 {
         let name = &self.table.server(server).server.name;
         self.servers.get(name).map_or(0, |member| member.in_flight)
+    }
+
+    fn latency(&self, server: ServerIndex) -> u64 {
+        let name = &self.table.server(server).server.name;
+        let member = self.servers.get(name);
+        member.map_or(0, |member| member.latency.mean(self.latest))
     }
 }
 

@@ -37,6 +37,8 @@ pub enum Layout {
     /// who comes after is drawn for, so that a failed server's keys are spread
     /// over all others.
     Table(Table),
+    /// Nothing: no key has a server, by rules without keys.
+    Keyless(Vec<RingServer>),
 }
 
 /// An owner for each slot or shard, and draws for the rest.
@@ -201,6 +203,7 @@ impl Layout {
             Algorithm::Rendezvous => Ok(Self::Rendezvous(Rendezvous::new(members()))),
             Algorithm::Maglev(size) => maglev(*size, servers, members()),
             Algorithm::Jump => shards(servers, members()),
+            Algorithm::Keyless(_) => Ok(Self::Keyless(members())),
             Algorithm::Compat(Compat::EnvoyMaglev(size)) => {
                 within_table(*size, servers.len())?;
                 let (in_order, ranks) = by_order(servers);
@@ -255,7 +258,7 @@ impl Layout {
     pub fn ring(&self) -> Option<&Ring> {
         match self {
             Self::Ring(ring) | Self::LocalRendezvous(ring) => Some(ring),
-            Self::Rendezvous(_) | Self::Table(_) => None,
+            Self::Rendezvous(_) | Self::Table(_) | Self::Keyless(_) => None,
         }
     }
 
@@ -265,6 +268,7 @@ impl Layout {
             Self::Ring(ring) | Self::LocalRendezvous(ring) => ring.servers(),
             Self::Rendezvous(draws) => draws.servers(),
             Self::Table(table) => table.draws.servers(),
+            Self::Keyless(servers) => servers,
         }
     }
 
@@ -273,7 +277,8 @@ impl Layout {
         self.ring().map_or(0, |ring| ring.points().len())
     }
 
-    /// The first candidate of the key at `position`; `None` without servers.
+    /// The first candidate of the key at `position`; `None` without servers, and
+    /// by rules without keys.
     #[inline]
     pub fn owner(&self, position: Position) -> Option<Rank> {
         match self {
@@ -281,6 +286,7 @@ impl Layout {
             Self::LocalRendezvous(ring) => local_rendezvous::owner(ring, position),
             Self::Rendezvous(draws) => draws.owner(position),
             Self::Table(table) => table.owner(position),
+            Self::Keyless(_) => None,
         }
     }
 
@@ -299,10 +305,12 @@ impl Layout {
                 let owner = table.owner(position)?;
                 accept(owner).or_else(|| table.draws.first(position, accept))
             }
+            Self::Keyless(_) => None,
         }
     }
 
-    /// All servers in the order the key at `position` prefers them.
+    /// All servers in the order the key at `position` prefers them; none by rules
+    /// without keys.
     pub fn candidates(&self, position: Position) -> Vec<Rank> {
         match self {
             Self::Ring(ring) => ring.candidates(position).collect(),
@@ -315,19 +323,21 @@ impl Layout {
                 candidates.sort_by_key(|&rank| Reverse(Some(rank) == owner));
                 candidates
             }
+            Self::Keyless(_) => Vec::new(),
         }
     }
 
     /// What part of all keys each server owns, by [`Rank`]; adds up to exactly
     /// [`Share::WHOLE`] unless there are no servers. Where servers draw for
-    /// keys it is the part that is expected: see [`Self::shares_are_expected`].
+    /// keys it is the part that is expected: see [`Self::shares_are_expected`];
+    /// by rules without keys it is the part of all requests that weights expect.
     pub fn shares(&self) -> Vec<Share> {
         match self {
             Self::Ring(ring) => ring.shares(),
             Self::LocalRendezvous(ring) => local_rendezvous::shares(ring),
-            Self::Rendezvous(draws) => {
+            Self::Rendezvous(_) | Self::Keyless(_) => {
                 let weight = |server: &RingServer| u128::from(server.weight.number());
-                let weights: Vec<u128> = draws.servers().iter().map(weight).collect();
+                let weights: Vec<u128> = self.servers().iter().map(weight).collect();
                 Share::apportioned(&weights)
             }
             Self::Table(table) => table.shares(),
@@ -338,7 +348,7 @@ impl Layout {
     pub fn shares_are_expected(&self) -> bool {
         match self {
             Self::Ring(_) => false,
-            Self::LocalRendezvous(_) | Self::Rendezvous(_) => true,
+            Self::LocalRendezvous(_) | Self::Rendezvous(_) | Self::Keyless(_) => true,
             Self::Table(table) => matches!(table.kind, TableKind::Shards),
         }
     }

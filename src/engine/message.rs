@@ -5,6 +5,7 @@ use core::fmt;
 use core::time::Duration;
 
 use super::health::{Health, Verdict};
+use super::keyless::Keyless;
 use super::layout::LayoutError;
 use super::metrics::{Counters, Outcome};
 use super::server::{AdminState, Server, ServerName, ServerNumber, Weight};
@@ -51,6 +52,8 @@ pub enum CommandError {
     UnknownServer(ServerName),
     /// The servers could not be laid out then.
     Layout(LayoutError),
+    /// It is asked what moves, by a rule without keys.
+    NoKeys(Keyless),
 }
 
 impl CommandError {
@@ -59,7 +62,10 @@ impl CommandError {
     pub fn place(&self) -> Option<(&ServerName, &'static str)> {
         match self {
             Self::Layout(error) => error.place(),
-            Self::DuplicateName(_) | Self::DuplicateId(_) | Self::UnknownServer(_) => None,
+            Self::DuplicateName(_)
+            | Self::DuplicateId(_)
+            | Self::UnknownServer(_)
+            | Self::NoKeys(_) => None,
         }
     }
 }
@@ -81,6 +87,11 @@ impl fmt::Display for CommandError {
             ),
             Self::UnknownServer(name) => write!(f, "there is no server named {:?}", name.as_str()),
             Self::Layout(error) => error.fmt(f),
+            Self::NoKeys(rule) => write!(
+                f,
+                "{} has no keys, so that none can move: any request may go to any server",
+                rule.name()
+            ),
         }
     }
 }

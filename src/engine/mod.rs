@@ -45,6 +45,12 @@ pub use compat::{
     RingSize, RingSizeError, Twemproxy,
 };
 
+mod peak_ewma;
+pub use peak_ewma::PeakEwma;
+
+mod keyless;
+pub use keyless::{Keyless, Picker};
+
 mod algorithm;
 pub use algorithm::Algorithm;
 

@@ -118,11 +118,16 @@ impl LoadBalancer {
     /// What `changes`, one after the other, would do; nothing is done.
     ///
     /// # Errors
-    /// When one of them could not be done.
+    /// When one of them could not be done, or a rule has no keys that could move.
     pub fn plan(&self, changes: Vec<Change>) -> Result<Plan, CommandError> {
         let mut planned = self.clone();
         for change in changes {
             planned = planned.with(change)?;
+        }
+        for fleet in [self, &planned] {
+            if let Some(rule) = fleet.table().keyless() {
+                return Err(CommandError::NoKeys(rule));
+            }
         }
         Ok(Plan::between(self, &planned))
     }

@@ -22,6 +22,8 @@ use super::settings::Settings;
 mod backup;
 mod bounded;
 use bounded::AtBound;
+mod pick;
+use pick::Lots;
 mod spread;
 pub use spread::{SPREAD_MAX, Spread};
 
@@ -40,6 +42,15 @@ impl ServerIndex {
 pub trait Loads {
     /// Requests in flight at `server`.
     fn in_flight(&self, server: ServerIndex) -> u32;
+
+    /// How long `server` takes to answer, as [`PeakEwma::mean`] has it now; 0 where
+    /// that is not known or, as is the default, not measured.
+    ///
+    /// [`PeakEwma::mean`]: super::PeakEwma::mean
+    fn latency(&self, server: ServerIndex) -> u64 {
+        let _ = server;
+        0
+    }
 }
 
 /// Nothing is in flight: for asking where keys go at rest.
@@ -139,6 +150,8 @@ pub enum Reason {
     Chosen,
     /// It would be the answer if those before it were not there.
     Next,
+    /// By a rule without keys: any request may go to it.
+    Usable,
     /// It may not be used while others may.
     NotUsable(Standing),
     /// It is a backup, and a primary server can be used.
@@ -175,6 +188,8 @@ pub struct RoutingTable {
     /// By rank in `layout`: which keys are admitted; `None` while every usable
     /// server admits all of its keys, which is nearly always.
     gates: Option<Box<[Gate]>>,
+    /// By a rule without keys: who is drawn how often.
+    lots: Option<Lots>,
     /// The capacities of the usable servers together.
     usable_capacity: u64,
     n_usable: u32,
@@ -249,13 +264,16 @@ impl RoutingTable {
                 .map(|entry| Gate::new(&entry.server.name, entry.admission))
                 .collect()
         });
+        let is_keyless = matches!(settings.algorithm, Algorithm::Keyless(_));
         Self {
             version,
             rules: TableRules {
                 algorithm: settings.algorithm.clone(),
                 virtual_nodes: settings.virtual_nodes,
-                load_factor: settings.load_factor,
+                // A bound sends requests on to the next candidate of their key.
+                load_factor: settings.load_factor.filter(|_| !is_keyless),
             },
+            lots: is_keyless.then(|| Lots::new(&usable, &servers)),
             layout: Arc::clone(if uses_backup { &backup } else { &primary }),
             servers: servers.into(),
             primary,
@@ -325,7 +343,8 @@ impl RoutingTable {
     /// bound. Where nobody admits the key, it is the first that is eligible; for
     /// a request without a key, and where all are at their bounds, the usable
     /// one with the fewest requests in flight for its capacity (the first by
-    /// name of equals).
+    /// name of equals). So it is by a rule without keys, too: those are asked by
+    /// [`Self::pick`].
     ///
     /// # Errors
     /// When there is none.
@@ -345,19 +364,24 @@ impl RoutingTable {
             (None, _) => self.least_loaded(loads, tried),
         };
         found
+            .or_else(|| self.without_keys(loads, tried))
             .map(|server| self.unbounded(server))
             .ok_or_else(|| self.why_none(tried))
     }
 
     /// All servers in the order the key at `position` prefers them, with the
     /// reason why each is the answer or not, for a request that was `tried`
-    /// before at these: the primaries in the key's order, then the backups.
+    /// before at these: the primaries in the key's order, then the backups. By a
+    /// rule without keys they are in order of their names, and none is the answer.
     pub fn explain(
         &self,
         position: Position,
         loads: &impl Loads,
         tried: &[ServerIndex],
     ) -> Vec<Candidate> {
+        if self.keyless().is_some() {
+            return self.explain_keyless(tried);
+        }
         let route = self.route(Some(position), loads, tried);
         let chosen = route.map(|route| route.server).ok();
         let uses_backup = Arc::ptr_eq(&self.layout, &self.backup);
@@ -383,15 +407,24 @@ impl RoutingTable {
                 } else if may_use {
                     self.above_bound(server, loads, n_in_flight)
                         .unwrap_or(Reason::Next)
-                } else if is_backup && standing == Standing::Eligible {
-                    Reason::Backup
                 } else {
-                    Reason::NotUsable(standing)
+                    self.why_not_usable(server)
                 };
                 Candidate { server, reason }
             }));
         }
         candidates
+    }
+
+    fn why_not_usable(&self, server: ServerIndex) -> Reason {
+        let TableServer {
+            server, standing, ..
+        } = self.server(server);
+        if server.backup && *standing == Standing::Eligible {
+            Reason::Backup
+        } else {
+            Reason::NotUsable(*standing)
+        }
     }
 
     /// What changed hands since the table `before` while everybody is eligible:
@@ -490,6 +523,12 @@ impl RoutingTable {
     fn is_any_untried(&self, tried: &[ServerIndex]) -> bool {
         let mut usable = self.usable.iter().flatten();
         usable.any(|server| !tried.contains(server))
+    }
+
+    /// What [`Self::route`] answers by a rule without keys.
+    #[cold]
+    fn without_keys(&self, loads: &impl Loads, tried: &[ServerIndex]) -> Option<ServerIndex> {
+        self.keyless().and_then(|_| self.least_loaded(loads, tried))
     }
 
     fn least_loaded(&self, loads: &impl Loads, tried: &[ServerIndex]) -> Option<ServerIndex> {

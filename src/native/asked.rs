@@ -69,7 +69,8 @@ impl Asked {
         })
     }
 
-    /// Why it goes where it goes, its key being found by `chain`.
+    /// Why it goes where it goes, its key being found by `chain`, which rules
+    /// without keys do not ask for.
     ///
     /// # Errors
     /// When it has no key: which sources were looked for.
@@ -79,6 +80,9 @@ impl Asked {
         table: &RoutingTable,
         loads: &impl Loads,
     ) -> Result<ExplainView, Faults> {
+        if table.keyless().is_some() {
+            return Ok(ExplainView::new(table, loads, b"", None));
+        }
         let parts = KeyParts {
             headers: &self.headers,
             uri: &self.uri,

@@ -11,6 +11,8 @@ pub mod counters;
 pub mod in_flight;
 pub mod retries;
 
+pub mod latency;
+
 pub mod rate_limit;
 
 pub mod shared;
@@ -144,6 +146,13 @@ fn execute(command: Command) -> Result<(), Failure> {
         }
         Command::Route { config, keys } => {
             let table = offline::table(&load(&config)?)?;
+            if let Some(rule) = table.keyless() {
+                return Err(Failure::Failed(format!(
+                    "{} has no keys: any request may go to any server; `ringway ring` says \
+                     what part of them each gets",
+                    rule.name()
+                )));
+            }
             print(|out| {
                 if keys.is_empty() {
                     offline::route_lines(&table, io::stdin().lock(), out)

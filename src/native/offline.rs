@@ -74,12 +74,21 @@ pub fn explained(table: &RoutingTable, key: &str) -> ExplainView {
 /// # Errors
 /// When `out` cannot be written to.
 pub fn explain_table(view: &ExplainView, mut out: impl Write) -> io::Result<()> {
-    let owner = view.owner.as_deref().unwrap_or("nobody");
-    writeln!(
-        out,
-        "{:?} stands at {} by {}; its owner is {owner}",
-        view.key, view.position, view.algorithm
-    )?;
+    match &view.position {
+        Some(position) => {
+            let owner = view.owner.as_deref().unwrap_or("nobody");
+            writeln!(
+                out,
+                "{:?} stands at {position} by {}; its owner is {owner}",
+                view.key, view.algorithm
+            )?;
+        }
+        None => writeln!(
+            out,
+            "{} has no keys: any request may go to any server that is usable",
+            view.algorithm
+        )?,
+    }
     if let Some(key_from) = &view.key_from {
         for part in &key_from.parts {
             writeln!(out, "      {} is {:?}", part.source, part.value)?;
@@ -125,6 +134,13 @@ pub fn balance_table(table: &RoutingTable, mut out: impl Write) -> io::Result<()
             server.n_points,
             100.0 * server.share.actual,
             100.0 * server.share.expected,
+        )?;
+    }
+    if let Some(rule) = table.keyless() {
+        writeln!(
+            out,
+            "\n{} has no keys; shares are the parts of all requests that weights make expected",
+            rule.name()
         )?;
     }
     writeln!(

@@ -39,7 +39,7 @@ pub struct Given {
 ///
 /// # Errors
 /// When the servers of one cannot form a fleet, which [`Config::parse`] has
-/// ruled out, or what is given cannot be read.
+/// ruled out, when the rule of one has no keys, or what is given cannot be read.
 pub fn compare(before: &Config, after: &Config, given: Option<Given>) -> io::Result<PlanView> {
     let balancer = |config: &Config| -> Result<LoadBalancer, CommandError> {
         LoadBalancer::new(config.settings(), config.servers(), clock::now())
@@ -48,6 +48,11 @@ pub fn compare(before: &Config, after: &Config, given: Option<Given>) -> io::Res
         balancer(before).map_err(io::Error::other)?,
         balancer(after).map_err(io::Error::other)?,
     );
+    for table in [old.table(), new.table()] {
+        if let Some(rule) = table.keyless() {
+            return Err(io::Error::other(CommandError::NoKeys(rule)));
+        }
+    }
     let mut plan = PlanView::new(&Plan::between(&old, &new), None);
     if let Some(mut given) = given {
         let chains = [before, after].map(|config| &config.routing.hash_key);

@@ -19,7 +19,7 @@ use tracing::{error, info};
 use super::shared::Shared;
 use super::telemetry::access_log::AccessLog;
 use crate::config::{Config, Part};
-use crate::engine::{CommandError, Plan};
+use crate::engine::{Algorithm, CommandError, Plan};
 use crate::wire::{Faults, ReloadView, SettingView};
 
 /// The largest configuration file: one server a line, a hundred thousand servers.
@@ -197,6 +197,13 @@ impl Reloader {
             after: difference.after,
         });
         let settings = settings.collect();
+        if let Asked::Plan = asked {
+            for config in [&*before, &after] {
+                if let Algorithm::Keyless(rule) = config.settings().algorithm {
+                    return Err(Refusal::Refused(CommandError::NoKeys(rule)));
+                }
+            }
+        }
         let max_moved = match asked {
             Asked::Reload(max_moved) => max_moved.or(before.process.max_moved.map(Part::fraction)),
             Asked::Plan => None,

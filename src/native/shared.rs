@@ -6,6 +6,7 @@
 //! driver through a bounded queue.
 
 use std::collections::BTreeMap;
+use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -15,6 +16,7 @@ use tokio::sync::{Notify, mpsc};
 use super::clock;
 use super::counters::{BoundedShard, Shard};
 use super::in_flight::InFlightCount;
+use super::latency::LatencyShard;
 use super::rate_limit::{RateLimitCounters, RateLimits};
 use super::retries::Retries;
 use super::telemetry::feed::{Feed, Kind, Line};
@@ -22,8 +24,8 @@ use super::telemetry::{Counts, events, moved};
 use crate::config::Config;
 use crate::engine::{
     BoundedCounters, Change, Command, CommandError, Counters, Event, Events, KeyCounts, KeySketch,
-    LoadBalancer, Loads, Observation, Outcome, Plan, RoutingTable, Server, ServerId, ServerIndex,
-    ServerName, Snapshot, Timestamp, Verdict,
+    LoadBalancer, Loads, NoServer, Observation, Outcome, Picker, Plan, Route, RoutingTable, Server,
+    ServerId, ServerIndex, ServerName, Snapshot, Timestamp, Verdict,
 };
 use crate::wire::{FeedEvent, FeedSnapshot, FeedTick, ServerSpec};
 
@@ -53,6 +55,16 @@ impl Loads for Fleet {
     fn in_flight(&self, server: ServerIndex) -> u32 {
         self.servers[server.as_usize()].in_flight.number()
     }
+
+    /// That of the worker to which it seems slowest.
+    fn latency(&self, server: ServerIndex) -> u64 {
+        let now = clock::now();
+        let shards = self.servers[server.as_usize()].latencies.iter();
+        shards
+            .map(|shard| shard.read().mean(now))
+            .max()
+            .unwrap_or(0)
+    }
 }
 
 /// What the proxy keeps for a server during its stay in the fleet.
@@ -66,6 +78,8 @@ pub struct ServerRuntime {
     pub in_flight: InFlightCount,
     /// One for each worker.
     pub shards: Box<[Shard]>,
+    /// One for each worker; written where the rule goes by that.
+    pub latencies: Box<[LatencyShard]>,
     /// How its last reported request ended, as one of the states below.
     last: AtomicU8,
 }
@@ -90,6 +104,8 @@ pub struct Shared {
     bounded: Box<[BoundedShard]>,
     /// For each worker, a copy of its sketch that is about a second old.
     hot_keys: Box<[ArcSwap<KeySketch>]>,
+    /// For requests of the API, by rules without keys.
+    picker: Mutex<Picker>,
     /// Requests that were sent again.
     retries: Retries,
     /// For each worker, tells it that another fleet is published.
@@ -170,6 +186,7 @@ impl Shared {
             hot_keys: (0..n_workers)
                 .map(|_| ArcSwap::from_pointee(sketch.clone()))
                 .collect(),
+            picker: Mutex::new(Picker::new(random())),
             retries: Retries::default(),
             is_published: (0..n_workers).map(|_| Notify::new()).collect(),
             reports,
@@ -372,6 +389,15 @@ impl Shared {
         control.balancer.snapshot(clock::now())
     }
 
+    /// Where a request of the API goes by `fleet`, of which the rule has no keys.
+    ///
+    /// # Errors
+    /// When there is no server.
+    pub fn pick(&self, fleet: &Fleet) -> Result<Route, NoServer> {
+        let mut picker = self.picker.lock().unwrap_or_else(PoisonError::into_inner);
+        fleet.table.pick(&mut picker, fleet, &[])
+    }
+
     /// The routing table of this moment.
     pub fn table(&self) -> Arc<RoutingTable> {
         Arc::clone(&self.fleet.load().table)
@@ -548,6 +574,16 @@ impl Shared {
     }
 }
 
+/// A number that no one can foretell, by which nothing is routed that has a key.
+#[expect(
+    clippy::disallowed_types,
+    reason = "randomness is wanted here: picks of two processes must not be the same"
+)]
+pub fn random() -> u64 {
+    // The standard library keys its hasher by the system's randomness.
+    std::hash::RandomState::new().hash_one("picks")
+}
+
 impl Control {
     fn config_now(&self) -> Config {
         let servers = self.balancer.table().servers().iter();
@@ -572,6 +608,7 @@ impl Control {
                         server: entry.server.clone(),
                         in_flight: InFlightCount::default(),
                         shards: (0..n_workers).map(|_| Shard::default()).collect(),
+                        latencies: (0..n_workers).map(|_| LatencyShard::default()).collect(),
                         last: AtomicU8::new(WELL),
                     }),
                     counted: Counted::default(),

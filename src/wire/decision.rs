@@ -92,10 +92,12 @@ shape! { out
         pub server: String,
         /// Where the request goes, or would go.
         pub url: String,
-        /// Where the key stands: sixteen hexadecimal digits.
-        pub position: String,
+        /// Where the key stands: sixteen hexadecimal digits; null by rules without
+        /// keys.
+        pub position: Option<String>,
         /// The names of all servers in the order the key prefers them, health
-        /// ignored; `GET /api/explain` has the reasons.
+        /// ignored; `GET /api/explain` has the reasons. By rules without keys in
+        /// order of their names.
         pub candidates: Vec<String>,
         /// Whether nobody is eligible and the answer is a guess.
         pub fail_open: bool,
@@ -175,7 +177,7 @@ impl RouteView {
                 chosen.server.port.number(),
                 path.as_str()
             ),
-            position: position.to_string(),
+            position: (table.keyless().is_none()).then(|| position.to_string()),
             candidates: candidates
                 .iter()
                 .map(|candidate| name(table.server(candidate.server)))

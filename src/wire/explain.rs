@@ -6,7 +6,9 @@ use serde::Serialize;
 
 use super::{GivenHeaders, RequestPath};
 
-use crate::engine::{Loads, Reason, RoutingTable, ServerIndex, Standing};
+use crate::engine::{
+    Admission, Candidate, Loads, PeakEwma, Reason, RoutingTable, ServerIndex, Standing,
+};
 
 shape! { in
     /// The body of `POST /api/explain`: a request that is only asked about.
@@ -41,17 +43,20 @@ shape! { out
         /// The rule by which keys go to servers.
         #[cfg_attr(test, ts(as = "crate::config::AlgorithmName"))]
         pub algorithm: &'static str,
-        /// Where it stands: sixteen hexadecimal digits.
-        pub position: String,
+        /// Where it stands: sixteen hexadecimal digits; null by rules without keys.
+        pub position: Option<String>,
         /// The same as a fraction of the ring, for drawing.
-        pub turn: f64,
-        /// The first server clockwise, health ignored; null without servers.
+        pub turn: Option<f64>,
+        /// The first server clockwise, health ignored; null without servers, and
+        /// by rules without keys.
         pub owner: Option<String>,
-        /// Where it goes now; null when it can go nowhere.
+        /// Where it goes now; null when it can go nowhere, and by rules without
+        /// keys, by which it may go to any usable server.
         pub server: Option<String>,
         /// Whether nobody is eligible and the answer is a guess.
         pub fail_open: bool,
-        /// All servers in the order the key prefers them.
+        /// All servers in the order the key prefers them; by rules without keys in
+        /// order of their names.
         pub candidates: Vec<CandidateView>,
     }
 }
@@ -87,7 +92,8 @@ shape! { out
         pub server: String,
         /// Why it is the answer, or why not.
         pub reason: ReasonWord,
-        /// Of one above its bound: requests in flight there.
+        /// Of one above its bound, or usable by a rule without keys: requests in
+        /// flight there.
         #[serde(skip_serializing_if = "Option::is_none")]
         #[cfg_attr(test, ts(type = "number", optional))]
         pub in_flight: Option<u32>,
@@ -96,10 +102,16 @@ shape! { out
         #[cfg_attr(test, ts(type = "number", optional))]
         pub bound: Option<u32>,
         /// Of one that does not admit the key yet: what part of its keys it
-        /// admits, as a fraction.
+        /// admits, as a fraction. By a rule without keys: what part of its weight
+        /// counts, where that is not all of it.
         #[serde(skip_serializing_if = "Option::is_none")]
         #[cfg_attr(test, ts(optional))]
         pub admission: Option<f64>,
+        /// By response-time: how long it takes to answer, as the rule has it; left
+        /// out while nothing is known.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(optional))]
+        pub latency_ms: Option<f64>,
     }
 }
 
@@ -112,6 +124,8 @@ shape! { out
         Chosen,
         /// It would be if those before it were not there.
         Next,
+        /// By a rule without keys: any request may go to it.
+        Usable,
         /// No probe has vouched for it yet while others are vouched for.
         Unproven,
         /// Its probes fail.
@@ -139,6 +153,7 @@ impl ExplainView {
         key: &[u8],
         key_from: Option<KeyFromView>,
     ) -> Self {
+        let has_keys = table.keyless().is_none();
         let position = table.position(key);
         let candidates = table.explain(position, loads, &[]);
         let name = |index: ServerIndex| table.server(index).server.name.to_string();
@@ -149,32 +164,45 @@ impl ExplainView {
             key: String::from_utf8_lossy(key).into_owned(),
             key_from,
             algorithm: table.algorithm().name(),
-            position: position.to_string(),
-            turn: position.turn(),
-            owner: candidates.first().map(|owner| name(owner.server)),
+            position: has_keys.then(|| position.to_string()),
+            turn: has_keys.then(|| position.turn()),
+            owner: (candidates.first().filter(|_| has_keys)).map(|owner| name(owner.server)),
             server: chosen.map(|chosen| name(chosen.server)),
             fail_open: table.is_fail_open(),
             candidates: candidates
                 .iter()
-                .map(|candidate| {
-                    let (in_flight, bound) = match candidate.reason {
-                        Reason::AboveBound { in_flight, bound } => (Some(in_flight), Some(bound)),
-                        _ => (None, None),
-                    };
-                    let admission = match candidate.reason {
-                        Reason::NotAdmitted { admission } => Some(admission.fraction()),
-                        _ => None,
-                    };
-                    CandidateView {
-                        server: name(candidate.server),
-                        reason: candidate.reason.into(),
-                        in_flight,
-                        bound,
-                        admission,
-                    }
-                })
+                .map(|candidate| CandidateView::new(table, loads, candidate))
                 .collect(),
         }
+    }
+}
+
+impl CandidateView {
+    fn new(table: &RoutingTable, loads: &impl Loads, candidate: &Candidate) -> Self {
+        let entry = table.server(candidate.server);
+        let mut view = Self {
+            server: entry.server.name.to_string(),
+            reason: candidate.reason.into(),
+            in_flight: None,
+            bound: None,
+            admission: None,
+            latency_ms: None,
+        };
+        match candidate.reason {
+            Reason::AboveBound { in_flight, bound } => {
+                (view.in_flight, view.bound) = (Some(in_flight), Some(bound));
+            }
+            Reason::NotAdmitted { admission } => view.admission = Some(admission.fraction()),
+            Reason::Usable => {
+                let mean = loads.latency(candidate.server);
+                view.in_flight = Some(loads.in_flight(candidate.server));
+                view.admission =
+                    (entry.admission != Admission::FULL).then(|| entry.admission.fraction());
+                view.latency_ms = (mean > 0).then(|| PeakEwma::duration(mean).as_secs_f64() * 1e3);
+            }
+            _ => {}
+        }
+        view
     }
 }
 
@@ -184,6 +212,7 @@ impl ReasonWord {
         match self {
             Self::Chosen => "chosen",
             Self::Next => "next",
+            Self::Usable => "usable",
             Self::Unproven => "unproven",
             Self::Unhealthy => "unhealthy",
             Self::Ejected => "ejected",
@@ -201,6 +230,7 @@ impl From<Reason> for ReasonWord {
         match reason {
             Reason::Chosen => Self::Chosen,
             Reason::Next => Self::Next,
+            Reason::Usable => Self::Usable,
             Reason::NotAdmitted { .. } => Self::NotAdmitted,
             Reason::Backup => Self::Backup,
             Reason::Tried => Self::Tried,

@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 mod algorithms;
+mod keyless;
 
 /// What the test of each file does: answers the file's questions again and
 /// compares the two line by line, or writes the file.
@@ -470,7 +471,7 @@ impl Player {
             Err(CommandError::Layout(LayoutError::TooManyPoints(_))) => {
                 return refused("too-many-points");
             }
-            Err(CommandError::Layout(error)) => panic!("{error}"),
+            Err(error @ (CommandError::Layout(_) | CommandError::NoKeys(_))) => panic!("{error}"),
         };
         let after = self.lb.table();
         let moved = after.moved_since(&before);

@@ -23,6 +23,8 @@ mod faults;
 mod golden;
 /// Hot keys through a running proxy.
 mod hot_keys;
+/// Rules without keys: who is picked, and how a proxy and an API go by them.
+mod keyless;
 /// What a plan says, beside what then happens.
 mod plan;
 /// Probes of scripted servers: which answers are good, what is said of others.

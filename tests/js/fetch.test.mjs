@@ -65,6 +65,17 @@ test('begin passes over whom it is told to', () => {
   for (const options of [null, 5, 'x', { except: 'a' }, { except: [5] }, { except: null }]) assert.throws(() => lb.begin('key', options), { code: 'invalid-argument' });
 });
 
+test('rules without keys pass over whom they are told to, and take who has least to do', () => {
+  for (const algorithm of ['round-robin', 'least-connections']) {
+    const lb = new LoadBalancer({ servers: ['a', 'b', 'c'].map((name) => ({ name, address: 'h', port: 1 })), routing: { algorithm } });
+    const first = lb.begin(undefined, { except: [] }).server.name;
+    const second = lb.begin(undefined, { except: [first] }).server.name;
+    const third = lb.begin(undefined, { except: [first] }).server.name;
+    assert.deepEqual([first, second, third].sort(), ['a', 'b', 'c'], algorithm);
+    assert.equal(lb.begin(undefined, { except: ['a', 'b', 'c'] }).server, undefined);
+  }
+});
+
 test('a request goes to the server of its key as it is, and is counted', async () => {
   const { lb, order, names } = await fleet();
   const request = new Request('http://here.example/a/b?c=d', { method: 'POST', body: 'größe', headers: { 'x-mine': '1', connection: 'x-hop', 'x-hop': '1', te: 'trailers' } });

@@ -10,6 +10,7 @@ import * as replay from './replay.mjs';
 const golden = (file) => readFileSync(join(root, 'tests/data/golden', file), 'utf8');
 const routes = JSON.parse(golden('routes.json'));
 const algorithms = JSON.parse(golden('algorithms.json'));
+const keyless = JSON.parse(golden('keyless.json'));
 const steps = golden('trace.jsonl').trimEnd().split('\n').map((line) => JSON.parse(line));
 
 test('routes.json: positions, owners, candidates, points, shares and fingerprints', () => {
@@ -29,6 +30,10 @@ for (const [file, data] of Object.entries({ routes, algorithms })) {
 test('trace.jsonl: the state machine, step by step', () => {
   assert.ok(steps.length > 100);
   assert.ok(replay.trace(LoadBalancer, steps) > 100);
+});
+
+test('keyless.json: whom rules without keys pick', () => {
+  assert.ok(replay.keyless(LoadBalancer, keyless) > 500);
 });
 
 // A replay that could not fail would prove nothing.

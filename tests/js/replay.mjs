@@ -69,6 +69,25 @@ export function changes(LoadBalancer, golden) {
   return count();
 }
 
+/** Whom rules without keys pick. */
+export function keyless(LoadBalancer, { runs }) {
+  const { same, count } = comparer();
+  for (const { about, config, seed, steps, picked } of runs) {
+    const lb = new LoadBalancer(config, { seed });
+    const place = new Map(config.servers.map(({ name }, i) => [name, i.toString(36)]));
+    const begun = [];
+    for (const step of steps) {
+      const [what, first, ms, word] = step.split(' ');
+      if (what === 't') lb.advance(Number(first));
+      else if (what === 'f') begun[first].finish({ ok: word === 'ok', latencyMs: Number(ms) });
+      else same(place.get(begun[begun.push(lb.begin()) - 1].server?.name) ?? '-', picked[begun.length - 1], about);
+    }
+    same(begun.length, picked.length, about);
+    lb.free();
+  }
+  return count();
+}
+
 /** The state machine, step by step. */
 export function trace(LoadBalancer, steps) {
   const { same, count } = comparer();

@@ -248,6 +248,24 @@ test('live: the fleet is the proxy’s, and what fails there is seen here', () =
   assert.deepEqual(seen.slice(-1), [2]);
 });
 
+test('live: a proxy whose rule has no keys has a fleet, its parts and no ring', () => {
+  const store = createStore(LoadBalancer);
+  const own = new LoadBalancer({ servers: FLEET, routing: { algorithm: 'round-robin' } });
+  const says = (at) => ({ servers: own.servers(), ring: own.ring({ limit: 1 }), health: own.health(), at });
+  store.observe(says(1000));
+  const { view, walk, live } = store.state;
+  assert.deepEqual([view.algorithm, view.isKeyless, view.nPoints, walk], ['round-robin', true, 0, null]);
+  assert.equal(view.fingerprint, live.fingerprint);
+  near(row(store, 'demo-1').share.keys, 1 / 3);
+  own.removeServer('demo-2');
+  store.observe(says(2000));
+  assert.deepEqual(names(store), ['demo-1', 'demo-3']);
+  // And the rule may change while we look.
+  store.observe(proxy(FLEET).says(3000));
+  assert.deepEqual([store.state.view.algorithm, store.state.view.isKeyless, store.state.view.nPoints], ['ring', false, 300]);
+  assert.notEqual(store.state.walk, null);
+});
+
 test('live: servers added, weighed, drained and removed by others are changes too', () => {
   const store = createStore(LoadBalancer);
   const { own, says } = proxy(FLEET);

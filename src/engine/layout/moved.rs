@@ -52,7 +52,7 @@ impl Layout {
     /// How many servers a key asks, about.
     fn draws_per_key(&self) -> u32 {
         match self {
-            Self::Ring(_) | Self::Table(_) => 1,
+            Self::Ring(_) | Self::Table(_) | Self::Keyless(_) => 1,
             Self::LocalRendezvous(_) => WINDOW as u32,
             Self::Rendezvous(_) => self.servers().len().clamp(1, 1 << 20) as u32,
         }
@@ -72,6 +72,17 @@ pub(super) fn between(
         (true, true) => {}
         (false, false) => return Moved::default(),
         // From nobody, or to nobody.
+        _ => {
+            return Moved {
+                total: Share::WHOLE,
+                ..Moved::default()
+            };
+        }
+    }
+    match [before.layout, after.layout].map(|layout| matches!(layout, Layout::Keyless(_))) {
+        [false, false] => {}
+        [true, true] => return Moved::default(),
+        // No key had a server, or none has.
         _ => {
             return Moved {
                 total: Share::WHOLE,
@@ -205,7 +216,7 @@ impl<'a> Side<'a> {
                 let sums = windows::shares(&self.windows(ring, &ids));
                 rounded(sums.into_iter(), windows::SHARE_UNITS).collect()
             }
-            Layout::Rendezvous(_) => {
+            Layout::Rendezvous(_) | Layout::Keyless(_) => {
                 Share::apportioned(&self.weights().map(u128::from).collect::<Vec<_>>())
             }
             Layout::Table(table) => {

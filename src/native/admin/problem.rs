@@ -39,6 +39,7 @@ pub(super) enum Kind {
     MovesTooMuch,
     NotLaidOut,
     TooManyPoints,
+    NoKeys,
     NoFile,
     NeedsRestart,
     InvalidFile,
@@ -98,6 +99,11 @@ impl Kind {
                 S::CONFLICT,
                 "too-many-points",
                 "The ring would grow too large",
+            ),
+            Self::NoKeys => (
+                S::CONFLICT,
+                "no-keys",
+                "The rule has no keys that could move",
             ),
             Self::NoFile => (S::CONFLICT, "no-file", "There is no file to reload"),
             Self::NeedsRestart => (
@@ -194,6 +200,7 @@ impl From<CommandError> for Problem {
             CommandError::DuplicateName(_) => Kind::DuplicateName,
             CommandError::DuplicateId(_) => Kind::DuplicateId,
             CommandError::UnknownServer(_) => Kind::UnknownServer,
+            CommandError::NoKeys(_) => Kind::NoKeys,
             CommandError::Layout(LayoutError::TooManyPoints(_)) => Kind::TooManyPoints,
             CommandError::Layout(LayoutError::NotLastShard { .. }) => Kind::NotLastShard,
             CommandError::Layout(

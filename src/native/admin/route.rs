@@ -34,7 +34,10 @@ pub(super) async fn route(call: Call) -> Answer {
     let fleet = call.admin.shared.fleet().load_full();
     let table = &fleet.table;
     let position = table.position(spec.key.as_bytes());
-    let route = table.route(Some(position), &*fleet, &[])?;
+    let route = match table.keyless() {
+        None => table.route(Some(position), &*fleet, &[]),
+        Some(_) => call.admin.shared.pick(&fleet),
+    }?;
     let server = &table.server(route.server).server;
     let mut view = RouteView::new(table, &*fleet, route.server, spec.key, &spec.path);
     if let Some(outgoing) = outgoing {

@@ -147,10 +147,15 @@ impl Client {
         self.waits.set(rules.waits);
     }
 
-    /// Where a request of this client stands in `fleet`, if it has a key.
+    /// Where a request of this client stands in `fleet`, if it has a key and the
+    /// rule looks at keys.
     pub(super) fn key(&self, fleet: &WorkerFleet, head: &request::Parts) -> Option<Position> {
+        let table = fleet.table();
         let hash_key = &fleet.rules().hash_key;
-        hash_key.position(fleet.table(), self.key_parts(head))
+        match table.keyless() {
+            None => hash_key.position(table, self.key_parts(head)),
+            Some(_) => None,
+        }
     }
 
     /// The same, and counts the request for its key; how that is spread, if it is.
@@ -159,10 +164,13 @@ impl Client {
         fleet: &WorkerFleet,
         head: &request::Parts,
     ) -> (Option<Position>, Option<Spread>) {
+        let table = fleet.table();
+        if table.keyless().is_some() {
+            return (None, None);
+        }
         let Some(key) = fleet.rules().hash_key.key(self.key_parts(head)) else {
             return (None, None);
         };
-        let table = fleet.table();
         let position = table.position(&key);
         let mut hot_keys = self.worker.hot_keys.borrow_mut();
         let spread = hot_keys.observe(table, position, &key);
@@ -178,8 +186,11 @@ impl Client {
         fleet.rules().hash_key.key(self.key_parts(head))
     }
 
-    /// The source of a request's key, in words.
+    /// The source of a request's key, in words; `None` where the rule looks at none.
     pub(super) fn key_source(&self, fleet: &WorkerFleet, head: &request::Parts) -> Option<String> {
+        if fleet.table().keyless().is_some() {
+            return None;
+        }
         let found = fleet.rules().hash_key.explain(self.key_parts(head)).ok();
         found.map(|(_, key_from)| key_from.source)
     }

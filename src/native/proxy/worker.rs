@@ -28,12 +28,13 @@ use super::upstream::Pool;
 use super::{conn, listen};
 use crate::config::Config;
 use crate::engine::{
-    Candidate, KeySketch, NoServer, Outcome, Position, RoutingTable, ServerIndex, Spread, Standing,
+    Candidate, KeySketch, Keyless, Loads, NoServer, Outcome, Picker, Position, Route, RoutingTable,
+    ServerIndex, Spread, Standing, Timestamp,
 };
 use crate::native::clock;
 use crate::native::counters::{BoundedShard, Shard};
 use crate::native::rate_limit::RateLimits;
-use crate::native::shared::{Fleet, ServerRuntime, Shared};
+use crate::native::shared::{Fleet, ServerRuntime, Shared, random};
 use crate::native::telemetry::access_log::AccessLog;
 
 /// How often kept connections are looked over: expired ones are closed, and
@@ -186,6 +187,9 @@ pub(super) struct WorkerFleet {
     fleet: Arc<Fleet>,
     servers: Vec<Rc<WorkerServer>>,
     rules: Rc<Rules>,
+    /// What rules without keys remember; it outlives this view.
+    picker: Rc<RefCell<Picker>>,
+    worker: usize,
 }
 
 /// A server, as this thread sees it; lives as long as the server stays.
@@ -200,6 +204,26 @@ pub(super) struct WorkerServer {
     /// what waits for it goes elsewhere, if it can.
     pub(super) is_out: Cell<bool>,
     worker: usize,
+    /// Whether the rule goes by how long it takes to answer.
+    is_timed: Cell<bool>,
+}
+
+/// The loads as one worker sees them at a time.
+struct Seen<'a> {
+    fleet: &'a Fleet,
+    worker: usize,
+    now: Timestamp,
+}
+
+impl Loads for Seen<'_> {
+    fn in_flight(&self, server: ServerIndex) -> u32 {
+        self.fleet.in_flight(server)
+    }
+
+    fn latency(&self, server: ServerIndex) -> u64 {
+        let latencies = &self.fleet.servers[server.as_usize()].latencies;
+        latencies[self.worker].read().mean(self.now)
+    }
 }
 
 impl Worker {
@@ -341,6 +365,10 @@ impl WorkerFleet {
             None => Rules::new(&fleet.config),
         };
         let config = &*fleet.config;
+        let picker = match before {
+            Some(before) => Rc::clone(&before.picker),
+            None => Rc::new(RefCell::new(Picker::new(random()))),
+        };
         let servers_before = before.map_or(&[][..], |before| &before.servers);
         if same_rules.is_none() {
             // Kept connections stay; what is over goes with the next sweep.
@@ -371,9 +399,16 @@ impl WorkerFleet {
             server.is_out.set(is_out && !table.is_fail_open());
             server
         });
+        let servers: Vec<_> = servers.collect();
+        let is_timed = fleet.table.keyless() == Some(Keyless::ResponseTime);
+        servers
+            .iter()
+            .for_each(|server| server.is_timed.set(is_timed));
         Self {
-            servers: servers.collect(),
+            servers,
             rules,
+            picker,
+            worker,
             fleet,
         }
     }
@@ -466,7 +501,11 @@ impl WorkerFleet {
         let mut n_asked_before = 0;
         loop {
             let table = &self.fleet.table;
-            let route = match table.route_spread(key, spread, &*self.fleet, tried) {
+            let route = match table.keyless() {
+                None => table.route_spread(key, spread, &*self.fleet, tried),
+                Some(rule) => self.pick(rule, tried),
+            };
+            let route = match route {
                 Ok(route) => route,
                 Err(why) => return self.enter_backup(key, tried).ok_or(why),
             };
@@ -477,6 +516,20 @@ impl WorkerFleet {
             }
             n_asked_before += route.n_asked;
         }
+    }
+
+    /// Where a request goes now by a rule without keys.
+    fn pick(&self, rule: Keyless, tried: &[ServerIndex]) -> Result<Route, NoServer> {
+        let seen = Seen {
+            fleet: &self.fleet,
+            worker: self.worker,
+            now: match rule {
+                Keyless::ResponseTime => clock::now(),
+                _ => Timestamp::ZERO,
+            },
+        };
+        let mut picker = self.picker.borrow_mut();
+        self.fleet.table.pick(&mut picker, &seen, tried)
     }
 
     #[cold]
@@ -511,6 +564,7 @@ impl WorkerServer {
                 .unwrap_or(HeaderValue::from_static("")),
             is_out: Cell::new(false),
             worker,
+            is_timed: Cell::new(false),
             runtime,
         }
     }
@@ -518,5 +572,9 @@ impl WorkerServer {
     /// Counts an attempt that took `latency`.
     pub(super) fn record(&self, outcome: Outcome, latency: Duration) {
         self.runtime.shards[self.worker].record(outcome, latency);
+        if self.is_timed.get() {
+            let mean = &self.runtime.latencies[self.worker];
+            mean.record(latency, outcome.is_error(), clock::now());
+        }
     }
 }

@@ -8,8 +8,14 @@ use crate::engine::{RoutingTable, ServerName};
 ///
 /// An estimate: parts that change hands between servers that both take keys,
 /// and what servers gain or lose by health, ejection and admin state. That some
-/// of these may be the same keys is left out of account.
+/// of these may be the same keys is left out of account. By rules without keys
+/// nothing moves, and from or to one everything.
 pub fn estimate(before: &RoutingTable, after: &RoutingTable) -> f64 {
+    match (before.keyless(), after.keyless()) {
+        (None, None) => {}
+        (Some(_), Some(_)) => return 0.0,
+        _ => return 1.0,
+    }
     let mut moved = 0.0;
     if !Arc::ptr_eq(before.primary(), after.primary()) {
         let flows = after.moved_since(before).flows;

@@ -19,6 +19,7 @@ const ring = new HashRing(servers);
 const vectors = {
   routes: JSON.parse(golden('routes.json')),
   algorithms: JSON.parse(golden('algorithms.json')),
+  keyless: JSON.parse(golden('keyless.json')),
   trace: golden('trace.jsonl').trimEnd().split('\n').map((line) => JSON.parse(line)),
   hashring: { servers, owners: Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`größe-${i}`, ring.get(`größe-${i}`)])) },
 };

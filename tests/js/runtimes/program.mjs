@@ -9,10 +9,10 @@ import * as replay from './replay.mjs';
 import vectors from './vectors.mjs';
 
 export async function run({ LoadBalancer = Imported, HashRing = ImportedRing } = {}) {
-  const { routes, algorithms, trace, hashring } = vectors;
+  const { routes, algorithms, keyless, trace, hashring } = vectors;
   let checks = replay.routes(LoadBalancer, routes) + replay.changes(LoadBalancer, routes);
   checks += replay.algorithms(LoadBalancer, algorithms) + replay.changes(LoadBalancer, algorithms);
-  checks += replay.trace(LoadBalancer, trace);
+  checks += replay.keyless(LoadBalancer, keyless) + replay.trace(LoadBalancer, trace);
   const ring = new HashRing(hashring.servers);
   for (const [key, server] of Object.entries(hashring.owners)) {
     if (ring.get(key) !== server) throw new Error(`hashring: ${key}: ${ring.get(key)} instead of ${server}`);
