@@ -10,10 +10,12 @@ import { cpSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } f
 import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 
+import { inlined } from './inline.mjs';
+
 const [bindgen, output] = process.argv.slice(2).map((folder) => resolve(folder));
 const template = import.meta.dirname;
 const root = resolve(template, '..');
-const { buildSync } = createRequire(join(root, 'tests/'))('esbuild');
+const { buildSync, transformSync } = createRequire(join(root, 'tests/'))('esbuild');
 
 const folder = join(output, 'ringway');
 const dist = join(folder, 'dist');
@@ -22,6 +24,9 @@ mkdirSync(dist, { recursive: true });
 
 const read = (...path) => readFileSync(join(...path), 'utf8');
 const write = (path, text) => writeFileSync(join(folder, path), text);
+
+// A program without comments and blanks; its names stay, for those who read traces.
+const brief = (program) => transformSync(program, { minifyWhitespace: true, minifySyntax: true, target: 'es2022' }).code;
 
 // What a manifest may not repeat: the version is Cargo.toml's.
 const version = /^version = "(.+)"$/m.exec(read(root, 'Cargo.toml'))[1];
@@ -32,13 +37,12 @@ cpSync(join(root, 'LICENSE'), join(folder, 'LICENSE'));
 
 // The engine and its glue, as they were generated, and once more inlined.
 cpSync(join(bindgen, 'lb_bg.wasm'), join(dist, 'lb_bg.wasm'));
-cpSync(join(bindgen, 'lb_bg.js'), join(dist, 'glue.js'));
-const base64 = readFileSync(join(bindgen, 'lb_bg.wasm')).toString('base64');
-write('dist/wasm-inline.js', `export default '${base64}';\n`);
+write('dist/glue.js', brief(read(bindgen, 'lb_bg.js')));
+write('dist/wasm-inline.js', inlined(readFileSync(join(bindgen, 'lb_bg.wasm'))));
 
 // The doors, and what they share.
 const sources = readdirSync(template).filter((file) => /\.(js|d\.ts)$/.test(file));
-for (const file of sources) cpSync(join(template, file), join(dist, file));
+for (const file of sources) write(join('dist', file), file.endsWith('.js') ? brief(read(template, file)) : read(template, file));
 
 // Where modules cannot be required, each door is the same program in one CommonJS file.
 // `require` gives the class of `hashring` itself, as that package does.

@@ -1,6 +1,7 @@
 // The class, over the engine in WebAssembly. Nothing is decided here: values are converted, the
 // engine is called, its answer is converted. Written by hand and not generated is the way of a key
 // into the engine's memory, because that way is most of what a call costs.
+import { fromBytes, toBytes } from './bytes.js';
 import { fault } from './fault.js';
 import * as glue from './glue.js';
 
@@ -62,7 +63,9 @@ export class LoadBalancer {
 
   constructor(config, options) {
     if (!isAttached()) throw fault('not-started', 'the engine is not started: await init() first');
-    this.#engine = new glue.Engine(toJson(config), toSeed(options));
+    const spec = toSpec(config);
+    const seed = toSeed(options);
+    this.#engine = refusing(() => new glue.Engine(spec, seed));
     this.#pointer = this.#engine.__wbg_ptr;
     this.#isKeyless = this.#engine.is_keyless();
     this.#refresh();
@@ -99,12 +102,12 @@ export class LoadBalancer {
 
   explain(key) {
     const length = this.#write(key);
-    return this.#engine.explain(length);
+    return fromBytes(this.#engine.explain(length));
   }
 
   addServer(spec) {
-    const json = toJson(spec);
-    return this.#change((engine) => engine.add_server(json));
+    const bytes = toSpec(spec);
+    return this.#change((engine) => engine.add_server(bytes));
   }
 
   removeServer(name) {
@@ -112,46 +115,47 @@ export class LoadBalancer {
   }
 
   setWeight(name, weight) {
-    const json = toJson({ weight });
-    return this.#change((engine) => engine.set_weight(toName(name), json));
+    const spec = toSpec({ weight });
+    return this.#change((engine) => engine.set_weight(toName(name), spec));
   }
 
   setState(name, state) {
-    const json = toJson({ state });
-    return this.#change((engine) => engine.set_state(toName(name), json));
+    const spec = toSpec({ state });
+    return this.#change((engine) => engine.set_state(toName(name), spec));
   }
 
   plan(changes) {
-    const json = toJson({ changes });
-    return this.#alive().plan(json);
+    const spec = toSpec({ changes });
+    const engine = this.#alive();
+    return fromBytes(refusing(() => engine.plan(spec)));
   }
 
   servers() {
-    return this.#alive().servers();
+    return fromBytes(this.#alive().servers());
   }
 
   health() {
-    return this.#alive().health();
+    return fromBytes(this.#alive().health());
   }
 
   metrics() {
-    return this.#alive().metrics();
+    return fromBytes(this.#alive().metrics());
   }
 
   hotKeys(limit = 20) {
     const engine = this.#alive();
     if (!Number.isInteger(limit) || limit < 0) throw fault('invalid-argument', `limit must be a whole number from 0, not ${show(limit)}`);
-    return engine.hot_keys(Math.min(limit, POINTS_MAX));
+    return fromBytes(engine.hot_keys(Math.min(limit, POINTS_MAX)));
   }
 
   ring(page) {
     const engine = this.#alive();
     const { after, limit } = toPage(page);
-    return engine.ring(after, limit);
+    return fromBytes(refusing(() => engine.ring(after, limit)));
   }
 
   toJSON() {
-    return this.#alive().config();
+    return fromBytes(this.#alive().config());
   }
 
   begin(key, options) {
@@ -171,7 +175,7 @@ export class LoadBalancer {
   }
 
   probesDue() {
-    return this.#alive().probes_due();
+    return fromBytes(this.#alive().probes_due());
   }
 
   recordProbe(probe, result) {
@@ -203,9 +207,10 @@ export class LoadBalancer {
   }
 
   #change(call) {
-    const answer = call(this.#alive());
-    if (this.#engine.version() !== this.#version) this.#refresh();
-    return answer;
+    const engine = this.#alive();
+    const answer = refusing(() => call(engine));
+    if (engine.version() !== this.#version) this.#refresh();
+    return answer && fromBytes(answer);
   }
 
   // What came of it; most often nothing, for which nothing is made.
@@ -239,7 +244,7 @@ export class LoadBalancer {
   // Asks for the servers by number; those that did not change keep their objects.
   #refresh() {
     const known = new Map(this.#ids.map((id, number) => [id, this.#servers[number]]));
-    const { ids, servers } = this.#engine.directory();
+    const { ids, servers } = fromBytes(this.#engine.directory());
     const kept = (server, i) => {
       const before = known.get(ids[i]);
       return before !== undefined && isSame(before, server) ? before : Object.freeze(server);
@@ -339,15 +344,25 @@ function show(value) {
   return typeof value === 'number' ? String(value) : kind(value);
 }
 
-function toJson(value) {
-  let text;
+// Calls the engine. What it throws are the bytes of a refusal.
+function refusing(call) {
   try {
-    text = JSON.stringify(value) ?? 'null';
+    return call();
+  } catch (error) {
+    if (!(error instanceof Uint8Array)) throw error;
+    const { code, message, errors } = fromBytes(error);
+    throw Object.assign(fault(code, message), errors.length ? { errors } : {});
+  }
+}
+
+function toSpec(value) {
+  try {
+    const json = JSON.stringify(value) ?? 'null';
+    if (json.length <= JSON_CHARS_MAX) return toBytes(json);
+    throw new RangeError(`${json.length} characters are too many; ${JSON_CHARS_MAX} are allowed`);
   } catch (error) {
     throw fault('invalid-argument', `this cannot be written as JSON: ${error instanceof Error ? error.message : kind(error)}`);
   }
-  if (text.length > JSON_CHARS_MAX) throw fault('invalid-argument', `${text.length} characters of JSON are too many; ${JSON_CHARS_MAX} are allowed`);
-  return text;
 }
 
 function toName(name) {

@@ -5,7 +5,6 @@
 //! time; events, a next deadline and a new [`RoutingTable`] come out.
 
 use core::time::Duration;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::admission::{Admission, AdmissionState, Turn, Wanted};
@@ -37,12 +36,15 @@ const DISORDER_MAX: Duration = Duration::from_secs(1);
 mod layouts;
 mod reload;
 
+mod members;
+use members::{Members, Names};
+
 /// The fleet and everything known about it.
 #[derive(Clone, Debug)]
 pub struct LoadBalancer {
     settings: Settings,
-    servers: BTreeMap<ServerName, Member>,
-    names: BTreeMap<ServerId, ServerName>,
+    servers: Members,
+    names: Names,
     next_id: u64,
     primary: Arc<Layout>,
     backup: Arc<Layout>,
@@ -115,8 +117,8 @@ impl LoadBalancer {
         );
         let mut balancer = Self {
             settings,
-            servers: BTreeMap::new(),
-            names: BTreeMap::new(),
+            servers: Members::default(),
+            names: Names::default(),
             next_id: 0,
             primary,
             backup,
@@ -424,8 +426,8 @@ impl LoadBalancer {
             traffic: Traffic::default(),
             last_probe: None,
         };
-        self.names.insert(id, name.clone());
-        self.servers.insert(name, member);
+        self.names.insert(id, name);
+        self.servers.insert(member);
         id
     }
 
@@ -434,7 +436,7 @@ impl LoadBalancer {
         let Some(member) = self.servers.remove(name) else {
             return;
         };
-        self.names.remove(&member.id);
+        self.names.remove(member.id);
         if let Some(at) = member.probe.next {
             self.timers.cancel(at, member.id, Timer::Probe);
         }
@@ -615,7 +617,7 @@ impl LoadBalancer {
     }
 
     fn member(&mut self, id: ServerId) -> Option<&mut Member> {
-        self.servers.get_mut(self.names.get(&id)?)
+        self.servers.get_mut(self.names.get(id)?)
     }
 }
 

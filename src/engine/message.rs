@@ -1,6 +1,7 @@
 //! The engine's vocabulary: what operators ask of it, what shells report to
 //! it, and what it announces.
 
+use crate::engine::quoted::Quoted;
 use core::fmt;
 use core::time::Duration;
 
@@ -76,8 +77,8 @@ impl fmt::Display for CommandError {
             Self::DuplicateName(name) => {
                 write!(
                     f,
-                    "there is already a server named {:?}; names are unique",
-                    name.as_str()
+                    "there is already a server named {}; names are unique",
+                    Quoted(name.as_str())
                 )
             }
             Self::DuplicateId(id) => write!(
@@ -85,7 +86,9 @@ impl fmt::Display for CommandError {
                 "there is already a server with the id {}; ids are unique",
                 id.number()
             ),
-            Self::UnknownServer(name) => write!(f, "there is no server named {:?}", name.as_str()),
+            Self::UnknownServer(name) => {
+                write!(f, "there is no server named {}", Quoted(name.as_str()))
+            }
             Self::Layout(error) => error.fmt(f),
             Self::NoKeys(rule) => write!(
                 f,
