@@ -6,7 +6,7 @@
 // BINDGEN-FOLDER holds what `wasm-bindgen --target bundler --out-name lb` wrote, with the wasm
 // optimised in place. The package's folder and its tarball are left in OUTPUT-FOLDER.
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 
@@ -40,22 +40,35 @@ cpSync(join(bindgen, 'lb_bg.wasm'), join(dist, 'lb_bg.wasm'));
 write('dist/glue.js', brief(read(bindgen, 'lb_bg.js')));
 write('dist/wasm-inline.js', inlined(readFileSync(join(bindgen, 'lb_bg.wasm'))));
 
-// The doors. The CommonJS one is the same program in one file.
-for (const file of ['bytes.js', 'core.js', 'index.js', 'index.d.ts', 'wire.d.ts']) {
-  write(join('dist', file), file.endsWith('.js') ? brief(read(template, file)) : read(template, file));
-}
-buildSync({
-  entryPoints: [join(dist, 'index.js')],
-  outfile: join(dist, 'index.cjs'),
-  bundle: true,
-  format: 'cjs',
-  platform: 'neutral',
-  target: 'es2022',
-  logLevel: 'warning',
-});
+// The doors, and what they share.
+const sources = readdirSync(template).filter((file) => /\.(js|d\.ts)$/.test(file));
+for (const file of sources) write(join('dist', file), file.endsWith('.js') ? brief(read(template, file)) : read(template, file));
 
-// TypeScript wants declarations of its own beside a CommonJS file; they differ in the name alone.
-write('dist/index.d.cts', read(template, 'index.d.ts').replaceAll('./wire.js', './wire.cjs'));
-write('dist/wire.d.cts', read(template, 'wire.d.ts'));
+// Where modules cannot be required, each door is the same program in one CommonJS file.
+// `require` gives the class of `hashring` itself, as that package does.
+const footers = { hashring: { js: 'module.exports = Object.assign(HashRing, { HashRing, default: HashRing });' } };
+for (const door of ['index', 'slim', 'fetch', 'hashring']) {
+  buildSync({
+    entryPoints: [join(dist, `${door}.js`)],
+    outfile: join(dist, `${door}.cjs`),
+    bundle: true,
+    format: 'cjs',
+    platform: 'neutral',
+    target: 'es2022',
+    // What a door asks of another one.
+    external: ['ringway'],
+    define: { 'import.meta.url': 'undefined' },
+    footer: footers[door],
+    logLevel: 'warning',
+  });
+}
+
+// TypeScript wants declarations of its own beside a CommonJS file; they differ in names alone.
+for (const file of sources.filter((file) => file.endsWith('.d.ts'))) {
+  const text = read(template, file)
+    .replaceAll(/(from '\.\/\w+)\.js'/g, "$1.cjs'")
+    .replace('export { HashRing, HashRing as default };', 'declare namespace HashRing {\n  export { HashRing };\n}\nexport = HashRing;');
+  write(join('dist', file.replace(/ts$/, 'cts')), text);
+}
 
 execFileSync('npm', ['pack', '--silent', '--pack-destination', output], { cwd: folder, stdio: 'inherit' });

@@ -2,6 +2,7 @@
 // engine is called, its answer is converted. Written by hand and not generated is the way of a key
 // into the engine's memory, because that way is most of what a call costs.
 import { fromBytes, toBytes } from './bytes.js';
+import { fault } from './fault.js';
 import * as glue from './glue.js';
 
 // The longest key, in bytes: as much as the proxy's API takes in a whole body.
@@ -30,11 +31,21 @@ const encoder = new TextEncoder();
 const typedArrayName = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag).get;
 let wasm;
 
-/** Starts the engine. Each door calls this once, with the module as its runtime can have it. */
+/**
+ * Starts the engine, with the module as the door's runtime can have it; once, should a program
+ * come in by two doors.
+ */
 export function attach(module) {
-  wasm = new WebAssembly.Instance(module, { './lb_bg.js': glue }).exports;
-  glue.__wbg_set_wasm(wasm);
-  wasm.__wbindgen_start();
+  if (isAttached()) return;
+  const { exports } = new WebAssembly.Instance(module(), { './lb_bg.js': glue });
+  glue.__wbg_set_wasm(exports);
+  exports.__wbindgen_start();
+  wasm = exports;
+}
+
+/** Whether the engine was started. */
+export function isAttached() {
+  return wasm !== undefined;
 }
 
 export class LoadBalancer {
@@ -51,6 +62,7 @@ export class LoadBalancer {
   #isKeyless;
 
   constructor(config, options) {
+    if (!isAttached()) throw fault('not-started', 'the engine is not started: await init() first');
     const spec = toSpec(config);
     const seed = toSeed(options);
     this.#engine = refusing(() => new glue.Engine(spec, seed));
@@ -71,11 +83,11 @@ export class LoadBalancer {
   routeMany(keys) {
     this.#alive();
     if (!Array.isArray(keys)) throw fault('invalid-argument', `keys must be an array, not ${kind(keys)}`);
-    const servers = [];
+    const servers = new Array(keys.length);
     for (let from = 0; from < keys.length; from += BATCH_KEYS_MAX) {
       const batch = keys.slice(from, from + BATCH_KEYS_MAX);
-      if (!this.#routeBatch(batch, servers)) {
-        for (const key of batch) servers.push(this.route(key));
+      if (!this.#routeBatch(batch, servers, from)) {
+        for (let i = 0; i < batch.length; i += 1) servers[from + i] = this.route(batch[i]);
       }
     }
     return servers;
@@ -146,9 +158,8 @@ export class LoadBalancer {
     return fromBytes(this.#alive().config());
   }
 
-  begin(key) {
-    const length = this.#write(key);
-    const number = wasm.engine_begin(this.#pointer, length);
+  begin(key, options) {
+    const number = options === undefined ? wasm.engine_begin(this.#pointer, this.#write(key)) : this.#beginExcept(key, options);
     const server = this.#servers[number];
     if (server === undefined) return { server, finish: () => [] };
     const id = this.#ids[number];
@@ -207,12 +218,38 @@ export class LoadBalancer {
     return this.#change(call) ?? [];
   }
 
+  // The number of the first server that would take the key if those in `except` were not there.
+  #beginExcept(key, options) {
+    this.#alive();
+    const { except = [] } = fields(options, 'options');
+    if (!Array.isArray(except)) throw fault('invalid-argument', `except must be an array of names, not ${kind(except)}`);
+    if (except.length === 0) return wasm.engine_begin(this.#pointer, this.#write(key));
+    const passed = new Set(except.map(toName));
+    const name = this.#isKeyless ? this.#idlest(passed) : this.#candidateExcept(key, passed);
+    return name === undefined ? 0 : this.#servers.findIndex((server) => server?.name === name);
+  }
+
+  #candidateExcept(key, passed) {
+    const isFit = ({ server, reason }) => (reason === 'chosen' || reason === 'next') && !passed.has(server);
+    return this.explain(key).candidates.find(isFit)?.server;
+  }
+
+  // Rules without keys have no order of candidates: who has least to do for its weight is next.
+  #idlest(passed) {
+    const load = ({ in_flight, weight }) => in_flight / weight;
+    const fit = this.servers().filter(({ name, eligible, backup }) => eligible && !backup && !passed.has(name));
+    return fit.sort((a, b) => load(a) - load(b))[0]?.name;
+  }
+
   // Asks for the servers by number; those that did not change keep their objects.
   #refresh() {
-    const known = new Map();
-    for (const server of this.#servers) if (server) known.set(JSON.stringify(server), server);
+    const known = new Map(this.#ids.map((id, number) => [id, this.#servers[number]]));
     const { ids, servers } = fromBytes(this.#engine.directory());
-    this.#servers = [undefined, ...servers.map((server) => known.get(JSON.stringify(server)) ?? Object.freeze(server))];
+    const kept = (server, i) => {
+      const before = known.get(ids[i]);
+      return before !== undefined && isSame(before, server) ? before : Object.freeze(server);
+    };
+    this.#servers = [undefined, ...servers.map(kept)];
     this.#ids = [undefined, ...ids];
     this.#version = this.#engine.version();
   }
@@ -247,7 +284,11 @@ export class LoadBalancer {
     const length = key.length;
     if (length > KEY_BYTES_MAX) throw tooLong(`${length} bytes`);
     this.#reserve(length);
-    this.#scratch.set(key);
+    try {
+      this.#scratch.set(key);
+    } catch {
+      throw fault('invalid-key', 'the memory of this key has gone elsewhere: its buffer is detached');
+    }
     return length;
   }
 
@@ -259,23 +300,25 @@ export class LoadBalancer {
     this.#scratch = new Uint8Array(wasm.memory.buffer, pointer, room);
   }
 
-  // Routes many short keys in one call. Answers `false`, having done nothing, when one of them is
-  // not short text.
-  #routeBatch(keys, servers) {
-    for (let i = 0; i < keys.length; i += 1) {
-      if (typeof keys[i] !== 'string' || keys[i].length > BATCH_KEY_CHARS_MAX) return false;
+  // Routes many short keys in one call, to `servers` from `from` on. Answers `false`, having done
+  // nothing, when one of them is not short text.
+  #routeBatch(keys, servers, from) {
+    const { length } = keys;
+    for (let i = 0; i < length; i += 1) {
+      const key = keys[i];
+      if (typeof key !== 'string' || key.length > BATCH_KEY_CHARS_MAX) return false;
     }
     const text = keys.join('');
-    const ends = this.#engine.batch(keys.length);
+    const ends = this.#engine.batch(length);
     this.#reserve(text.length * BYTES_PER_CHAR_MAX);
     const { written } = encoder.encodeInto(text, this.#scratch);
     // More bytes than characters: where each key ends would have to be counted.
     if (written !== text.length) return false;
-    const numbers = new Uint32Array(wasm.memory.buffer, ends, keys.length);
-    let end = 0;
-    for (let i = 0; i < keys.length; i += 1) numbers[i] = end += keys[i].length;
+    const numbers = new Uint32Array(wasm.memory.buffer, ends, length);
+    for (let i = 0, end = 0; i < length; i += 1) numbers[i] = end += keys[i].length;
     wasm.engine_route_batch(this.#pointer);
-    for (let i = 0; i < numbers.length; i += 1) servers.push(this.#servers[numbers[i]]);
+    const known = this.#servers;
+    for (let i = 0; i < length; i += 1) servers[from + i] = known[numbers[i]];
     return true;
   }
 }
@@ -283,8 +326,10 @@ export class LoadBalancer {
 // Older runtimes have no `using`, and no symbol for it.
 if (Symbol.dispose) LoadBalancer.prototype[Symbol.dispose] = LoadBalancer.prototype.free;
 
-function fault(code, message) {
-  return Object.assign(new Error(message), { code });
+// Whether two servers have the same of everything.
+function isSame(a, b) {
+  for (const name in b) if (a[name] !== b[name]) return false;
+  return true;
 }
 
 function tooLong(size) {

@@ -20,7 +20,7 @@ test('the wasm asks nothing of its host but its own glue', () => {
 test('wasm and package are no larger than their limits', (t) => {
   const file = join(root, 'tests/data/size.json');
   // All that `import 'ringway'` loads, as one download.
-  const entry = Buffer.concat(['index.js', 'bytes.js', 'core.js', 'glue.js', 'wasm-inline.js'].map((file) => readFileSync(inside(`dist/${file}`))));
+  const entry = Buffer.concat(['index.js', 'bytes.js', 'core.js', 'fault.js', 'glue.js', 'wasm-inline.js'].map((file) => readFileSync(inside(`dist/${file}`))));
   const seen = {
     wasm: wasm.length,
     wasm_gzip: gzipSync(wasm, { level: 9 }).length,
@@ -50,15 +50,36 @@ test('the tarball has these files and no others', () => {
     'README.md',
     'dist/bytes.js',
     'dist/core.js',
+    'dist/edge-light.js',
+    'dist/fault.js',
+    'dist/fetch.cjs',
+    'dist/fetch.d.cts',
+    'dist/fetch.d.ts',
+    'dist/fetch.js',
+    'dist/follow.js',
     'dist/glue.js',
+    'dist/hashring.cjs',
+    'dist/hashring.d.cts',
+    'dist/hashring.d.ts',
+    'dist/hashring.js',
     'dist/index.cjs',
     'dist/index.d.cts',
     'dist/index.d.ts',
     'dist/index.js',
+    'dist/key-cache.js',
     'dist/lb_bg.wasm',
+    'dist/lb_bg.wasm.d.cts',
+    'dist/lb_bg.wasm.d.ts',
+    'dist/md5.js',
+    'dist/servers.js',
+    'dist/slim.cjs',
+    'dist/slim.d.cts',
+    'dist/slim.d.ts',
+    'dist/slim.js',
     'dist/wasm-inline.js',
     'dist/wire.d.cts',
     'dist/wire.d.ts',
+    'dist/workerd.js',
     'package.json',
   ]);
 });
