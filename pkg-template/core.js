@@ -159,13 +159,13 @@ export class LoadBalancer {
     const server = this.#servers[number];
     if (server === undefined) return { server, finish: () => [] };
     const id = this.#ids[number];
-    this.#engine.request_started(id);
+    const term = this.#engine.request_started(id);
     let isRunning = true;
     const finish = (result) => {
       const { ok, latencyMs } = toResult(result);
       if (!isRunning || this.#pointer === 0) return [];
       isRunning = false;
-      return this.#events((engine) => engine.request_finished(id, ok, latencyMs));
+      return this.#events((engine) => engine.request_finished(id, term, ok, latencyMs));
     };
     return { server, finish };
   }

@@ -248,7 +248,7 @@ export type Ejection = {
    */
   jitter_percent?: number,
   /**
-   * The most servers ejected at a time, in percent; one may always be,
+   * The most servers ejected or on trial at a time, in percent; one may always be,
    * but never the last eligible one. 0 to 100, default 50.
    */
   max_percent?: number,
@@ -299,6 +299,10 @@ export type EventView = {
   for_s: number,
   /** What the last request met. */
   why: string,
+} | {
+  "event": "trial-began",
+  /** Its name. */
+  server: string,
 } | {
   "event": "readmitted",
   /** Its name. */
@@ -390,8 +394,8 @@ export type FlowView = {
 };
 
 /**
- * Judging servers by probes: HTTP requests that a healthy server answers
- * with a 2xx status.
+ * Judging servers by probes: each server is asked once in a while, and its
+ * answers say whether it is healthy.
  */
 export type HealthCheck = {
   /** Whether servers are probed; default true. */
@@ -400,8 +404,49 @@ export type HealthCheck = {
   interval?: number,
   /** Seconds until a probe has failed; default 5, at most `interval`. */
   timeout?: number,
-  /** What is requested; default /health. */
+  /**
+   * How a server is asked: by `http` or `https` requests, by connecting to
+   * it (`tcp`), or by the health service of gRPC (`grpc`, over HTTP/2 in
+   * clear text, or over TLS where `tls` is given). Default http.
+   */
+  kind?: ProbeKind,
+  /** Of http and https: the method of the request; default GET. */
+  method?: string,
+  /** Of http and https: what is requested; default /health. */
   path?: string,
+  /**
+   * Of all but tcp: the `Host` of the request, perhaps with a port, and
+   * the name that a certificate must have. Default null: the server's
+   * address and port.
+   */
+  host?: string | null,
+  /**
+   * Of all but tcp: further header fields of the request; default none. The
+   * values of `authorization` and `cookie` are never shown again.
+   */
+  headers?: Record<string, string>,
+  /** Another port to ask at; default null: the server's own. */
+  port?: number | null,
+  /**
+   * Of http and https: which statuses are good, as 204 or "200-299";
+   * default ["200-299"]. Redirects are not followed.
+   */
+  expect_status?: (number | string)[],
+  /**
+   * Of http and https: what the body must have somewhere in its first
+   * 65536 bytes, 1 to 1024 bytes of text. Default null: it is not read.
+   */
+  expect_body?: string | null,
+  /**
+   * Of grpc: the service that is asked about; default "", the server as a
+   * whole.
+   */
+  grpc_service?: string,
+  /**
+   * Of https and grpc: whom to trust. Default null: https trusts whom the
+   * system trusts, grpc is in clear text.
+   */
+  tls?: ProbeTls | null,
   /**
    * Seconds between probes while results contradict the health; default
    * 1, at most `interval`.
@@ -753,6 +798,20 @@ export type Pool = {
   max_age?: number,
 };
 
+/** How a server is asked. */
+export type ProbeKind = "http" | "https" | "tcp" | "grpc";
+
+/** Whom probes over TLS trust. */
+export type ProbeTls = {
+  /**
+   * A file with certificates in PEM: only who has one that these vouch
+   * for is trusted. Default null: those that the system trusts.
+   */
+  ca_file?: string | null,
+  /** Whether certificates are checked at all; default true. */
+  verify?: boolean,
+};
+
 /** A finished probe. */
 export type ProbeView = {
   /** Whether it was as expected. */
@@ -833,7 +892,7 @@ export type RateLimitRule = {
 };
 
 /** Why a candidate is the answer, or why it is not. */
-export type ReasonWord = "chosen" | "next" | "usable" | "unproven" | "unhealthy" | "ejected" | "draining" | "not-admitted" | "backup" | "tried" | "above-bound";
+export type ReasonWord = "chosen" | "next" | "usable" | "unproven" | "unhealthy" | "ejected" | "on-trial" | "draining" | "not-admitted" | "backup" | "tried" | "above-bound";
 
 /** A server that is no longer what it was. */
 export type ReloadServerView = {
@@ -1118,8 +1177,13 @@ export type ServerView = {
   health: HealthWord,
   /** Whether traffic took it out. */
   ejected: boolean,
-  /** Seconds until it is re-admitted, when ejected. */
+  /** Seconds until its trial begins, when ejected. */
   ejected_for_s: number | null,
+  /**
+   * Whether its ejection is over and it gets one request at a time, until
+   * one is answered well: half-open, as circuit breakers have it.
+   */
+  on_trial: boolean,
   /** What follows from the three: may it get a new request? */
   eligible: boolean,
   /** The same with the reason. */
@@ -1174,7 +1238,7 @@ export type SkippedLineView = {
 };
 
 /** Whether a server may get a new request, and if not, why. */
-export type StandingWord = "eligible" | "unproven" | "unhealthy" | "ejected" | "draining";
+export type StandingWord = "eligible" | "unproven" | "unhealthy" | "ejected" | "on-trial" | "draining";
 
 /** A server's new admin state. */
 export type StateChange = {

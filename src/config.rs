@@ -5,7 +5,6 @@
 //! and the TypeScript type are made from that. Rules that join several
 //! settings are in [`Config::parse`] and nowhere else.
 
-use core::time::Duration;
 use std::collections::BTreeMap;
 
 use deserr::Deserr;
@@ -23,6 +22,11 @@ pub use algorithm::{AlgorithmName, ServerKey};
 
 mod hash_key;
 pub use hash_key::{HashKey, KeySource};
+
+mod health_check;
+pub use health_check::{
+    Authority, BodyPart, HealthCheck, ProbeHeaders, ProbeKind, ProbeMethod, ProbeTls, Statuses,
+};
 
 mod hot_keys;
 pub use hot_keys::{HotKeys, Multiple};
@@ -232,33 +236,6 @@ section! {
 }
 
 section! {
-    /// Judging servers by probes: HTTP requests that a healthy server answers
-    /// with a 2xx status.
-    pub struct HealthCheck {
-        /// Whether servers are probed; default true.
-        enabled: bool ["boolean"] = true,
-        /// Seconds from one probe of a server to the next; default 30.
-        interval: Seconds ["number"] = Seconds::whole(30),
-        /// Seconds until a probe has failed; default 5, at most `interval`.
-        timeout: Seconds ["number"] = Seconds::whole(5),
-        /// What is requested; default /health.
-        path: RequestPath ["string"] = RequestPath::known("/health"),
-        /// Seconds between probes while results contradict the health; default
-        /// 1, at most `interval`.
-        fast_interval: Option<Seconds> ["number"] = None,
-        /// How far an interval may differ from its length, in percent, so that
-        /// probes spread out; 0 to 50, default 10.
-        jitter_percent: Whole<0, 50> ["number"] = Whole::new(10),
-        /// Failed probes in a row that make a healthy server unhealthy; 1 to
-        /// 100, default 3. The first probe of a server decides at once.
-        fall: Whole<1, 100> ["number"] = Whole::new(3),
-        /// Good probes in a row that make an unhealthy server healthy; 1 to
-        /// 100, default 2.
-        rise: Whole<1, 100> ["number"] = Whole::new(2),
-    }
-}
-
-section! {
     /// Judging servers by their traffic: failures in a row take one out for a
     /// time.
     pub struct Ejection {
@@ -274,7 +251,7 @@ section! {
         /// How much longer an ejection may be, in percent, so that servers do
         /// not come back together; 0 to 100, default 10.
         jitter_percent: Whole<0, 100> ["number"] = Whole::new(10),
-        /// The most servers ejected at a time, in percent; one may always be,
+        /// The most servers ejected or on trial at a time, in percent; one may always be,
         /// but never the last eligible one. 0 to 100, default 50.
         max_percent: Whole<0, 100> ["number"] = Whole::new(50),
     }
@@ -509,23 +486,7 @@ impl Config {
                 message,
             });
         };
-        let check = &self.health_check;
-        if check.timeout > check.interval {
-            fault(
-                "health_check.timeout",
-                "a probe must end before the next begins; give at most health_check.interval"
-                    .to_owned(),
-            );
-        }
-        if check
-            .fast_interval
-            .is_some_and(|fast| fast > check.interval)
-        {
-            fault(
-                "health_check.fast_interval",
-                "give at most health_check.interval".to_owned(),
-            );
-        }
+        self.health_check.check(&mut fault);
         if self.ejection.cap < self.ejection.base {
             fault("ejection.cap", "give at least ejection.base".to_owned());
         }
@@ -571,17 +532,6 @@ impl Config {
         }
         Faults::check(faults)?;
         Ok(self)
-    }
-}
-
-impl HealthCheck {
-    /// The interval while results contradict the health.
-    pub fn fast_interval(&self) -> Duration {
-        let interval = self.interval.duration();
-        match self.fast_interval {
-            Some(fast) => fast.duration(),
-            None => interval.min(Duration::from_secs(1)),
-        }
     }
 }
 

@@ -23,7 +23,7 @@ use crate::config::{Config, PlanSpec};
 use crate::engine::{
     Command, CommandError, Event, Events, Idle, KeyCounts, KeySketch, LayoutError, LoadBalancer,
     Observation, Outcome, Picker, Position, ProbeId, ProbeOutcome, Server, ServerId, ServerIndex,
-    ServerName, Timestamp,
+    ServerName, Term, Timestamp,
 };
 use crate::wire::{
     self, ChangeView, DirectoryView, EventView, ExplainView, FaultView, Faults, HealthView,
@@ -253,17 +253,26 @@ impl Engine {
         format!("{:016x}", self.balancer.table().fingerprint())
     }
 
-    /// A request was sent to the server with this id.
-    pub fn request_started(&mut self, id: f64) {
+    /// A request was sent to the server with this id; answers with the term.
+    pub fn request_started(&mut self, id: f64) -> u32 {
         let server = ServerId::from_number(id as u64);
         let started = Observation::RequestStarted { server };
         let _: Option<JsValue> = self.observe(started);
+        self.balancer.term(server).number()
     }
 
-    /// The request has ended; answers with what came of it.
-    pub fn request_finished(&mut self, id: f64, ok: bool, latency_ms: f64) -> Option<JsValue> {
+    /// The request that was sent in this term has ended; answers with what came
+    /// of it.
+    pub fn request_finished(
+        &mut self,
+        id: f64,
+        term: u32,
+        ok: bool,
+        latency_ms: f64,
+    ) -> Option<JsValue> {
         self.observe(Observation::RequestFinished {
             server: ServerId::from_number(id as u64),
+            term: Term::from_number(term),
             outcome: if ok {
                 Outcome::Status(200)
             } else {

@@ -208,8 +208,11 @@ shape! { out
         pub health: HealthWord,
         /// Whether traffic took it out.
         pub ejected: bool,
-        /// Seconds until it is re-admitted, when ejected.
+        /// Seconds until its trial begins, when ejected.
         pub ejected_for_s: Option<f64>,
+        /// Whether its ejection is over and it gets one request at a time, until
+        /// one is answered well: half-open, as circuit breakers have it.
+        pub on_trial: bool,
         /// What follows from the three: may it get a new request?
         pub eligible: bool,
         /// The same with the reason.
@@ -267,7 +270,7 @@ shape! { out
 
 shape! { out
     /// Whether a server may get a new request, and if not, why.
-    #[serde(rename_all = "lowercase")]
+    #[serde(rename_all = "kebab-case")]
     #[derive(Copy, Eq)]
     pub enum StandingWord {
         /// It may.
@@ -278,6 +281,9 @@ shape! { out
         Unhealthy,
         /// Its traffic failed.
         Ejected,
+        /// Its ejection is over, and no request was answered well since: it gets
+        /// one at a time.
+        OnTrial,
         /// An operator is draining it.
         Draining,
     }
@@ -619,7 +625,13 @@ shape! { out
             /// What the last request met.
             why: String,
         },
-        /// An ejection ended.
+        /// An ejection ended: the server gets one request at a time until one is
+        /// answered well.
+        TrialBegan {
+            /// Its name.
+            server: String,
+        },
+        /// A server on trial answered well, and is let back in.
         Readmitted {
             /// Its name.
             server: String,
@@ -737,6 +749,7 @@ impl ServerView {
             ejected_for_s: server
                 .ejected_until
                 .map(|until| until.since(now).as_secs_f64()),
+            on_trial: server.is_on_trial,
             eligible: server.standing == Standing::Eligible,
             standing: server.standing.into(),
             admission: server.admission.fraction(),
@@ -1001,6 +1014,9 @@ impl EventView {
                 }
                 .to_owned(),
             },
+            Event::TrialBegan { name } => Self::TrialBegan {
+                server: name.to_string(),
+            },
             Event::Readmitted { name } => Self::Readmitted {
                 server: name.to_string(),
             },
@@ -1040,6 +1056,7 @@ impl From<Standing> for StandingWord {
             Standing::Unproven => Self::Unproven,
             Standing::Unhealthy => Self::Unhealthy,
             Standing::Ejected => Self::Ejected,
+            Standing::OnTrial => Self::OnTrial,
             Standing::Draining => Self::Draining,
         }
     }

@@ -14,6 +14,7 @@ const ICONS = {
   unproven: svg`<path d="M5.8 6.2a2.3 2.3 0 1 1 3.2 2.2c-.7.3-1 .7-1 1.4M8 12.2v.1"></path>`,
   unhealthy: svg`<path d="M5 5l6 6M11 5l-6 6"></path>`,
   ejected: svg`<path d="M8 4v5M8 11.7v.1"></path>`,
+  'on-trial': svg`<path d="M8 4v4l2.5 1.5"></path>`,
   draining: svg`<path d="M8 3.8v7M5 8l3 3 3-3"></path>`,
 };
 

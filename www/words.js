@@ -21,6 +21,7 @@ const STANDINGS = {
   unproven: { word: 'Unproven', why: 'No probe has vouched for it yet.' },
   unhealthy: { word: 'Unhealthy', why: 'Its probes fail.' },
   ejected: { word: 'Ejected', why: 'Its requests failed.' },
+  'on-trial': { word: 'On trial', why: 'Its ejection is over; it gets one request at a time until one succeeds.' },
   draining: { word: 'Draining', why: 'It takes no new requests.' },
 };
 export const standing = (server) => STANDINGS[server.standing] ?? { word: server.standing, why: '' };
@@ -37,6 +38,7 @@ export const REASONS = {
   unproven: 'passed over: no probe has vouched for it yet',
   unhealthy: 'passed over: unhealthy',
   ejected: 'passed over: ejected',
+  'on-trial': 'passed over: on trial, one request at a time',
   draining: 'passed over: draining',
   'not-admitted': 'passed over: it comes back slowly and does not take this key yet',
   'above-bound': 'passed over: it has as many requests as it may',

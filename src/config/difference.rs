@@ -60,6 +60,17 @@ impl Config {
                 after: redacted,
             });
         }
+        let path = "health_check.headers";
+        if self.health_check.headers != after.health_check.headers
+            && found.iter().all(|d| !is_under(&[path], &d.path))
+        {
+            let redacted = Value::from("[redacted]");
+            found.push(Difference {
+                path: path.to_owned(),
+                before: redacted.clone(),
+                after: redacted,
+            });
+        }
         found
     }
 

@@ -6,7 +6,9 @@ use std::path::Path;
 
 use ts_rs::{Config as Style, TS, TypeVisitor};
 
-use super::{AccessLogFormat, AlgorithmName, Config, PlanSpec, RateLimitRule, ServerKey};
+use super::{
+    AccessLogFormat, AlgorithmName, Config, PlanSpec, ProbeKind, ProbeTls, RateLimitRule, ServerKey,
+};
 use crate::wire::{
     ChangeView, EventView, ExplainView, FaultView, HealthView, HotKeysView, MetricsView, PlanView,
     ProblemView, ReloadView, RequestSpec, RingView, ServerSpec, ServersView, StateSpec, WeightSpec,
@@ -104,6 +106,8 @@ fn typescript_is_that_of_the_shapes() {
     all.visit::<ReloadView>();
     all.visit::<PlanSpec>();
     all.visit::<ServerKey>();
+    all.visit::<ProbeKind>();
+    all.visit::<ProbeTls>();
     all.visit::<AlgorithmName>();
     all.visit::<RateLimitRule>();
     all.visit::<AccessLogFormat>();

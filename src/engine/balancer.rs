@@ -10,11 +10,11 @@ use std::sync::Arc;
 
 use super::admission::{Admission, AdmissionState, Turn, Wanted};
 use super::hash;
-use super::health::{self, EjectionState, ProbeTally, Standing, Verdict};
+use super::health::{self, EjectionState, ProbeTally, Standing};
 use super::keyless::Keyless;
 use super::layout::{Difference, Layout};
 use super::message::{
-    Command, CommandError, Event, Events, Observation, ProbeId, ProbeOutcome, ServerId,
+    Command, CommandError, Event, Events, Observation, ProbeId, ProbeOutcome, ServerId, Term,
 };
 use super::metrics::Traffic;
 use super::peak_ewma::PeakEwma;
@@ -34,6 +34,7 @@ const TICK: Duration = Duration::from_nanos(1);
 /// back, and all deadlines go back with it.
 const DISORDER_MAX: Duration = Duration::from_secs(1);
 
+mod ejecting;
 mod layouts;
 mod reload;
 
@@ -78,6 +79,8 @@ struct Member {
     in_flight: u32,
     /// How long it takes to answer, where the rule goes by that.
     latency: PeakEwma,
+    /// Of these, the ones sent in its present term.
+    in_term: u32,
     traffic: Traffic,
     last_probe: Option<ProbeRecord>,
 }
@@ -165,10 +168,12 @@ impl LoadBalancer {
             Observation::RequestStarted { server } => {
                 if let Some(member) = self.member(server) {
                     member.in_flight = member.in_flight.saturating_add(1);
+                    member.in_term = member.in_term.saturating_add(1);
                 }
             }
             Observation::RequestFinished {
                 server,
+                term,
                 outcome,
                 latency,
             } => {
@@ -176,16 +181,21 @@ impl LoadBalancer {
                 let is_timed = self.table.keyless() == Some(Keyless::ResponseTime);
                 if let Some(member) = self.member(server) {
                     member.in_flight = member.in_flight.saturating_sub(1);
+                    if member.ejection.term() == term {
+                        member.in_term = member.in_term.saturating_sub(1);
+                    }
                     member.traffic.record(outcome, latency, now);
                     if is_timed {
                         member.latency = member.latency.with(latency, outcome.is_error(), now);
                     }
                 }
-                self.judge(server, outcome.into(), now, &mut events);
+                self.judge(server, term, outcome.into(), now, &mut events);
             }
-            Observation::Judged { server, verdict } => {
-                self.judge(server, verdict, now, &mut events);
-            }
+            Observation::Judged {
+                server,
+                term,
+                verdict,
+            } => self.judge(server, term, verdict, now, &mut events),
             Observation::Counted {
                 server,
                 counters,
@@ -194,6 +204,7 @@ impl LoadBalancer {
                 self.traffic.add(&counters, now);
                 if let Some(member) = server.and_then(|id| self.member(id)) {
                     member.in_flight = in_flight;
+                    member.in_term = member.in_term.min(in_flight);
                     member.traffic.add(&counters, now);
                 }
             }
@@ -211,14 +222,7 @@ impl LoadBalancer {
             match timer {
                 Timer::Probe => self.start_probe(id, now, &mut events),
                 Timer::Admit => is_changed = true,
-                Timer::Readmit => {
-                    if let Some(member) = self.member(id) {
-                        member.ejection.readmit(now);
-                        let name = member.server.name.clone();
-                        events.0.push(Event::Readmitted { name });
-                        is_changed = true;
-                    }
-                }
+                Timer::Trial => is_changed |= self.begin_trial(id, &mut events),
             }
         }
         if is_changed {
@@ -230,6 +234,13 @@ impl LoadBalancer {
     /// When [`Self::advance`] has something to do next.
     pub fn next_deadline(&self) -> Option<Timestamp> {
         self.timers.next()
+    }
+
+    /// The term in which a request is sent to `server` now.
+    pub fn term(&self, server: ServerId) -> Term {
+        let name = self.names.get(&server);
+        let member = name.and_then(|name| self.servers.get(name));
+        member.map_or_else(Term::default, |member| member.ejection.term())
     }
 
     /// The routing table of this moment.
@@ -271,6 +282,7 @@ impl LoadBalancer {
                     state: member.state,
                     health: member.probes.health(),
                     ejected_until: member.ejection.until(),
+                    is_on_trial: member.ejection.is_on_trial(),
                     standing: entry.standing,
                     admission: match entry.standing {
                         Standing::Eligible | Standing::Draining => entry.admission,
@@ -314,7 +326,7 @@ impl LoadBalancer {
                 self.timers.set(at, member.id, Timer::Probe);
             }
             if let Some(at) = member.ejection.until() {
-                self.timers.set(at, member.id, Timer::Readmit);
+                self.timers.set(at, member.id, Timer::Trial);
             }
             if let Some(at) = member.admission.due() {
                 self.timers.set(at, member.id, Timer::Admit);
@@ -421,6 +433,7 @@ impl LoadBalancer {
             probe,
             in_flight: 0,
             latency: PeakEwma::UNKNOWN,
+            in_term: 0,
             traffic: Traffic::default(),
             last_probe: None,
         };
@@ -439,7 +452,7 @@ impl LoadBalancer {
             self.timers.cancel(at, member.id, Timer::Probe);
         }
         if let Some(at) = member.ejection.until() {
-            self.timers.cancel(at, member.id, Timer::Readmit);
+            self.timers.cancel(at, member.id, Timer::Trial);
         }
         if let Some(at) = member.admission.due() {
             self.timers.cancel(at, member.id, Timer::Admit);
@@ -519,47 +532,6 @@ impl LoadBalancer {
         self.timers.set(at, id, Timer::Probe);
     }
 
-    /// Lets a request speak for or against its server.
-    fn judge(&mut self, id: ServerId, verdict: Verdict, now: Timestamp, events: &mut Events) {
-        let rules = self.settings.ejection.clone();
-        let Some(member) = self.member(id) else {
-            return;
-        };
-        if !member.ejection.judge(verdict, &rules) || !self.may_eject(id) {
-            return;
-        }
-        let Some(member) = self.member(id) else {
-            return;
-        };
-        let until = member.ejection.eject(member.identity(), &rules, now);
-        let name = member.server.name.clone();
-        self.timers.set(until, id, Timer::Readmit);
-        events.0.push(Event::Ejected {
-            name,
-            until,
-            verdict,
-        });
-        self.publish(events);
-    }
-
-    /// Whether one more ejection leaves somebody eligible and stays within the
-    /// permitted part of the fleet.
-    fn may_eject(&self, id: ServerId) -> bool {
-        let n_ejected = self
-            .servers
-            .values()
-            .filter(|m| m.ejection.is_ejected())
-            .count();
-        let percent = usize::from(self.settings.ejection.max_percent);
-        let n_allowed = (self.servers.len() * percent / 100).max(1);
-        let is_other_eligible = self
-            .table
-            .servers()
-            .iter()
-            .any(|entry| entry.id != id && entry.standing == Standing::Eligible);
-        n_ejected < n_allowed && is_other_eligible
-    }
-
     /// Makes the routing table anew and announces failing open.
     fn publish(&mut self, events: &mut Events) {
         let mut servers = Vec::with_capacity(self.servers.len());
@@ -589,6 +561,7 @@ impl LoadBalancer {
             let admission = &member.admission;
             servers.push(TableServer {
                 id: member.id,
+                term: member.ejection.term(),
                 server: member.server.clone(),
                 number: member.number.number(),
                 standing,
@@ -631,6 +604,11 @@ impl Loads for LoadBalancer {
         let name = &self.table.server(server).server.name;
         let member = self.servers.get(name);
         member.map_or(0, |member| member.latency.mean(self.latest))
+    }
+
+    fn has_trial(&self, server: ServerIndex, _: Term) -> bool {
+        let name = &self.table.server(server).server.name;
+        self.servers.get(name).is_some_and(|m| m.in_term > 0)
     }
 }
 

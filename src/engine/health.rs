@@ -8,6 +8,7 @@
 use core::time::Duration;
 
 use super::hash;
+use super::message::Term;
 use super::metrics::Outcome;
 use super::server::AdminState;
 use super::settings;
@@ -36,6 +37,9 @@ pub enum Standing {
     Unhealthy,
     /// Its traffic failed.
     Ejected,
+    /// Its ejection is over, and no request has been answered well since: it
+    /// gets one at a time.
+    OnTrial,
     /// An operator is draining it.
     Draining,
 }
@@ -54,6 +58,7 @@ pub(super) fn standing(
         (_, true, _) => Standing::Ejected,
         (_, _, Health::Unhealthy) => Standing::Unhealthy,
         (_, _, Health::Unknown) if !trusts_unknown => Standing::Unproven,
+        _ if ejection.is_on_trial() => Standing::OnTrial,
         _ => Standing::Eligible,
     }
 }
@@ -128,10 +133,23 @@ pub(super) struct EjectionState {
     until: Option<Timestamp>,
     /// Ejections in a row; the factor of the next one's length less one.
     count: u32,
-    /// When the last ejection ended.
+    /// When it was last re-admitted.
     readmitted: Option<Timestamp>,
-    /// Re-admitted and not proven yet: its next failure ejects it again.
+    /// An ejection is over and the server not re-admitted yet: its next answer
+    /// decides.
     on_trial: bool,
+    term: Term,
+}
+
+/// What comes of one verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Judgement {
+    /// Nothing.
+    Stays,
+    /// The server deserves to be ejected.
+    Eject,
+    /// Its trial is over, to its credit.
+    Readmit,
 }
 
 impl EjectionState {
@@ -139,30 +157,51 @@ impl EjectionState {
         self.until.is_some()
     }
 
+    pub(super) fn is_on_trial(&self) -> bool {
+        self.on_trial
+    }
+
+    pub(super) fn term(&self) -> Term {
+        self.term
+    }
+
     pub(super) fn until(&self) -> Option<Timestamp> {
         self.until
     }
 
-    /// Takes one verdict; returns whether the server deserves to be ejected.
-    /// Answers to requests sent before an ejection do not count.
-    pub(super) fn judge(&mut self, verdict: Verdict, rules: &settings::Ejection) -> bool {
-        if self.is_ejected() {
-            return false;
+    /// Takes the verdict of a request that was sent in `term`. Answers to
+    /// requests sent before an ejection do not count, however late they come.
+    pub(super) fn judge(
+        &mut self,
+        verdict: Verdict,
+        term: Term,
+        rules: &settings::Ejection,
+    ) -> Judgement {
+        if self.is_ejected() || term != self.term {
+            return Judgement::Stays;
         }
         let reached = |n: u32, limit: u32| limit > 0 && n >= limit;
         match verdict {
             Verdict::Good => {
                 self.failed = 0;
                 self.connect_errors = 0;
-                self.on_trial = false;
-                return false;
+                return if self.on_trial {
+                    Judgement::Readmit
+                } else {
+                    Judgement::Stays
+                };
             }
             Verdict::Failed => self.failed = self.failed.saturating_add(1),
             Verdict::ConnectError => self.connect_errors = self.connect_errors.saturating_add(1),
         }
-        reached(self.failed, rules.consecutive_5xx)
+        let is_enough = reached(self.failed, rules.consecutive_5xx)
             || reached(self.connect_errors, rules.consecutive_connect_errors)
-            || self.on_trial
+            || self.on_trial;
+        if is_enough {
+            Judgement::Eject
+        } else {
+            Judgement::Stays
+        }
     }
 
     /// Ejects the server; returns until when.
@@ -175,7 +214,8 @@ impl EjectionState {
         let quiet = self
             .readmitted
             .map_or(Duration::MAX, |readmitted| now.since(readmitted));
-        if quiet >= rules.cap {
+        // One that failed its trial was never quiet.
+        if quiet >= rules.cap && !self.on_trial {
             self.count = 0;
         }
         self.count = self.count.saturating_add(1);
@@ -185,6 +225,8 @@ impl EjectionState {
         let jitter = hash::spread(identity, u64::from(self.count), jitter_bound);
         let until = now.after(length).after(Duration::from_nanos(jitter));
         self.until = Some(until);
+        self.on_trial = false;
+        self.term = self.term.next();
         self.failed = 0;
         self.connect_errors = 0;
         until
@@ -197,10 +239,15 @@ impl EjectionState {
     }
 
     /// Ends the ejection: the server is on trial until its first good answer.
-    pub(super) fn readmit(&mut self, now: Timestamp) {
+    pub(super) fn begin_trial(&mut self) {
         self.until = None;
-        self.readmitted = Some(now);
         self.on_trial = true;
+    }
+
+    /// Ends the trial.
+    pub(super) fn readmit(&mut self, now: Timestamp) {
+        self.on_trial = false;
+        self.readmitted = Some(now);
     }
 }
 
@@ -237,14 +284,15 @@ mod tests {
     fn failures_in_a_row_eject_and_a_good_answer_forgives() {
         let rules = settings::Ejection::default();
         let mut state = EjectionState::default();
+        let mut judge = |verdict| state.judge(verdict, Term::default(), &rules);
         for _ in 0..4 {
-            assert!(!state.judge(Verdict::Failed, &rules));
+            assert_eq!(judge(Verdict::Failed), Judgement::Stays);
         }
-        assert!(!state.judge(Verdict::Good, &rules));
+        assert_eq!(judge(Verdict::Good), Judgement::Stays);
         for _ in 0..4 {
-            assert!(!state.judge(Verdict::Failed, &rules));
+            assert_eq!(judge(Verdict::Failed), Judgement::Stays);
         }
-        assert!(state.judge(Verdict::Failed, &rules));
+        assert_eq!(judge(Verdict::Failed), Judgement::Eject);
     }
 
     #[test]
@@ -260,27 +308,43 @@ mod tests {
             let until = state.eject(1, &rules, now);
             lengths.push(until.since(now).as_secs());
             now = until;
-            state.readmit(now);
+            state.begin_trial();
+            // A trial that waits long for its request is no quiet time.
+            now = now.after(2 * rules.cap);
         }
         assert_eq!(lengths[..4], [30, 60, 90, 120]);
         assert_eq!(lengths[11], 300);
+        state.readmit(now);
+        let mut soon = state.clone();
+        let just = now.after(rules.cap).before(Duration::from_nanos(1));
+        assert_eq!(soon.eject(1, &rules, just).since(just).as_secs(), 300);
         now = now.after(rules.cap);
         assert_eq!(state.eject(1, &rules, now).since(now).as_secs(), 30);
     }
 
     #[test]
-    fn a_server_on_trial_is_ejected_by_its_next_failure() {
+    fn the_first_answer_of_a_trial_decides_and_no_earlier_request_does() {
         let rules = settings::Ejection::default();
         let mut state = EjectionState::default();
+        let before = state.term();
         state.eject(1, &rules, Timestamp::ZERO);
-        assert!(
-            !state.judge(Verdict::Failed, &rules),
-            "late answers do not count"
-        );
+        let term = state.term();
+        let judge = |state: &EjectionState, verdict, term| {
+            let mut state = state.clone();
+            state.judge(verdict, term, &rules)
+        };
+        for verdict in [Verdict::Good, Verdict::Failed, Verdict::ConnectError] {
+            assert_eq!(judge(&state, verdict, term), Judgement::Stays, "ejected");
+        }
+        state.begin_trial();
+        for verdict in [Verdict::Good, Verdict::Failed, Verdict::ConnectError] {
+            assert_eq!(judge(&state, verdict, before), Judgement::Stays, "late");
+        }
+        assert_eq!(judge(&state, Verdict::Failed, term), Judgement::Eject);
+        assert_eq!(judge(&state, Verdict::ConnectError, term), Judgement::Eject);
+        assert_eq!(judge(&state, Verdict::Good, term), Judgement::Readmit);
         state.readmit(Timestamp::from_millis(30_000));
-        assert!(state.judge(Verdict::Failed, &rules));
-        let mut proven = state.clone();
-        proven.judge(Verdict::Good, &rules);
-        assert!(!proven.judge(Verdict::Failed, &rules));
+        assert_eq!(judge(&state, Verdict::Failed, term), Judgement::Stays);
+        assert_eq!(judge(&state, Verdict::Good, term), Judgement::Stays);
     }
 }

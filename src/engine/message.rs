@@ -28,6 +28,29 @@ impl ServerId {
     }
 }
 
+/// The time between two ejections of a server: how often it had been ejected
+/// before. What a request says of its server counts only in the term in which
+/// it was sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Term(u32);
+
+impl Term {
+    /// The term as a number, for shells that cannot hold the type.
+    pub const fn number(self) -> u32 {
+        self.0
+    }
+
+    /// The term with this number, from 0.
+    pub const fn from_number(number: u32) -> Self {
+        Self(number)
+    }
+
+    /// The one after it.
+    pub(super) const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
 /// What an operator asks for. Refused as a whole or done as a whole.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
@@ -126,6 +149,8 @@ pub enum Observation {
     RequestFinished {
         /// The server.
         server: ServerId,
+        /// The term in which it was sent.
+        term: Term,
         /// How it ended.
         outcome: Outcome,
         /// From sending it to the head of its answer.
@@ -135,6 +160,8 @@ pub enum Observation {
     Judged {
         /// The server.
         server: ServerId,
+        /// The term in which the request was sent.
+        term: Term,
         /// What the request says of it.
         verdict: Verdict,
     },
@@ -221,12 +248,18 @@ pub enum Event {
     Ejected {
         /// Its name.
         name: ServerName,
-        /// When it will be re-admitted.
+        /// When its trial will begin.
         until: Timestamp,
         /// The last failure.
         verdict: Verdict,
     },
-    /// An ejection ended.
+    /// An ejection ended: the server gets one request at a time until one is
+    /// answered well.
+    TrialBegan {
+        /// Its name.
+        name: ServerName,
+    },
+    /// A server on trial answered well, and is let back in.
     Readmitted {
         /// Its name.
         name: ServerName,

@@ -79,7 +79,7 @@ pub use health::{Health, Standing, Verdict};
 
 mod message;
 pub use message::{
-    Command, CommandError, Event, Events, Observation, ProbeId, ProbeOutcome, ServerId,
+    Command, CommandError, Event, Events, Observation, ProbeId, ProbeOutcome, ServerId, Term,
 };
 
 mod table;

@@ -99,14 +99,14 @@ pub struct Ejection {
     /// The length of a first ejection; the n-th in a row is n times as long.
     /// Default 30 s.
     pub base: Duration,
-    /// The longest ejection. Default 300 s. After as long without a new one
-    /// the count starts again.
+    /// The longest ejection. Default 300 s. As long after a re-admission the
+    /// count starts again.
     pub cap: Duration,
     /// How much longer an ejection may be, in percent, so that servers ejected
     /// together do not come back together. Default 10.
     pub jitter_percent: u8,
-    /// The most servers ejected at a time, in percent of all; a single one may
-    /// always be, unless it is the last eligible one. Default 50.
+    /// The most servers ejected or on trial at a time, in percent of all; a
+    /// single one may always be, unless it is the last eligible one. Default 50.
     pub max_percent: u8,
 }
 

@@ -39,7 +39,9 @@ pub struct ServerSnapshot {
     pub health: Health,
     /// What traffic says: ejected until then.
     pub ejected_until: Option<Timestamp>,
-    /// What follows from the three.
+    /// Its ejection is over, and it is not re-admitted yet.
+    pub is_on_trial: bool,
+    /// What follows from these.
     pub standing: Standing,
     /// What part of its keys it takes: less than all while it comes back or is
     /// drained over some time, none while it is not eligible.

@@ -14,7 +14,7 @@ use super::hash;
 use super::health::Standing;
 use super::layout::Layout;
 use super::load_factor::LoadFactor;
-use super::message::ServerId;
+use super::message::{ServerId, Term};
 use super::ring::{Moved, Position, Rank};
 use super::server::{Server, ServerName, VirtualNodes};
 use super::settings::Settings;
@@ -26,6 +26,8 @@ mod pick;
 use pick::Lots;
 mod spread;
 pub use spread::{SPREAD_MAX, Spread};
+mod trial;
+use trial::Trials;
 
 /// A server's place in one [`RoutingTable`]: 0 to n − 1, by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,6 +52,15 @@ pub trait Loads {
     fn latency(&self, server: ServerIndex) -> u64 {
         let _ = server;
         0
+    }
+
+    /// Whether a request is in flight at `server` that was sent in `term`, where
+    /// it is on trial: it gets no other one meanwhile. Requests of earlier terms
+    /// may be in flight for hours and say nothing; who does not tell them apart
+    /// waits for them too.
+    fn has_trial(&self, server: ServerIndex, term: Term) -> bool {
+        let _ = term;
+        self.in_flight(server) > 0
     }
 }
 
@@ -81,6 +92,13 @@ pub struct Route {
     /// Whether bounded loads sent it past the server that it would have gone to
     /// without them.
     pub overflowed: bool,
+    /// The server's term: what the request says of the server counts only while
+    /// that lasts.
+    pub term: Term,
+    /// Whether the server is on trial and this is to be its only request. A
+    /// shell whose workers share the loads makes sure of that when it counts the
+    /// request in, and asks again if not.
+    pub is_trial: bool,
 }
 
 /// There is nowhere to send a request.
@@ -109,6 +127,8 @@ impl fmt::Display for NoServer {
 pub struct TableServer {
     /// Its stay in the fleet.
     pub id: ServerId,
+    /// Its present term.
+    pub term: Term,
     /// The server.
     pub server: Server,
     /// The number it has or was given.
@@ -190,6 +210,8 @@ pub struct RoutingTable {
     gates: Option<Box<[Gate]>>,
     /// By a rule without keys: who is drawn how often.
     lots: Option<Lots>,
+    /// Who is on trial beside the usable servers; mostly nobody.
+    trials: Option<Box<Trials>>,
     /// The capacities of the usable servers together.
     usable_capacity: u64,
     n_usable: u32,
@@ -209,10 +231,11 @@ impl RoutingTable {
     /// the layouts hold just the primary and just the backup ones of them.
     ///
     /// The first tier with anybody in it is used: eligible primaries, eligible
-    /// backups, unproven primaries, unproven backups; then, if it may fail open,
-    /// the primaries that are not draining, and the backups that are not.
-    /// Beside eligible servers those stay in use that are drained and have
-    /// keys left.
+    /// backups, unproven primaries, unproven backups, primaries on trial, backups
+    /// on trial; then, if it may fail open, the primaries that are not draining,
+    /// and the backups that are not. Beside eligible servers those stay in use
+    /// that are drained and have keys left. Who is on trial while others are used
+    /// gets one request at a time.
     pub(super) fn new(
         version: u64,
         settings: &Settings,
@@ -235,12 +258,15 @@ impl RoutingTable {
         };
         let eligible = |entry: &TableServer| entry.standing == Standing::Eligible;
         let unproven = |entry: &TableServer| entry.standing == Standing::Unproven;
+        let on_trial = |entry: &TableServer| entry.standing == Standing::OnTrial;
         let undrained = |entry: &TableServer| entry.standing != Standing::Draining;
         let chosen = None
             .or_else(|| tier(false, eligible, false))
             .or_else(|| tier(true, eligible, false))
             .or_else(|| tier(false, unproven, false))
             .or_else(|| tier(true, unproven, false))
+            .or_else(|| tier(false, on_trial, false))
+            .or_else(|| tier(true, on_trial, false))
             .or_else(|| {
                 may_fail_open
                     .then(|| tier(false, undrained, true))
@@ -250,6 +276,7 @@ impl RoutingTable {
         let n_primaries = servers.iter().filter(|entry| !entry.server.backup).count();
         let (uses_backup, usable, fail_open) =
             chosen.unwrap_or_else(|| (false, vec![None; n_primaries].into(), false));
+        let trials = Trials::new(&servers, uses_backup, &usable);
         let in_use = || {
             let usable = usable.iter().flatten();
             usable.map(|index| &servers[index.as_usize()])
@@ -281,6 +308,7 @@ impl RoutingTable {
             n_usable: usable.iter().flatten().count() as u32,
             usable,
             gates,
+            trials,
             usable_capacity,
             fail_open,
         }
@@ -346,6 +374,9 @@ impl RoutingTable {
     /// name of equals). So it is by a rule without keys, too: those are asked by
     /// [`Self::pick`].
     ///
+    /// A server on trial gets the first request of its own keys, or without a
+    /// key, and no other before that has ended.
+    ///
     /// # Errors
     /// When there is none.
     #[inline]
@@ -355,18 +386,21 @@ impl RoutingTable {
         loads: &impl Loads,
         tried: &[ServerIndex],
     ) -> Result<Route, NoServer> {
+        if let Some(trial) = self.trial(key, loads, tried) {
+            return Ok(trial);
+        }
         let found = match (key, self.rules.load_factor) {
             (Some(position), None) => self.first_usable(position, tried),
             (Some(position), Some(factor)) => {
                 let found = self.first_below(position, factor, loads, tried, &mut AtBound::none());
-                return found.ok_or_else(|| self.why_none(tried));
+                return found.map_or_else(|| self.last_resort(loads, tried), Ok);
             }
             (None, _) => self.least_loaded(loads, tried),
         };
         found
             .or_else(|| self.without_keys(loads, tried))
             .map(|server| self.unbounded(server))
-            .ok_or_else(|| self.why_none(tried))
+            .map_or_else(|| self.last_resort(loads, tried), Ok)
     }
 
     /// All servers in the order the key at `position` prefers them, with the
@@ -558,6 +592,8 @@ impl RoutingTable {
             bound: None,
             n_asked: 0,
             overflowed: false,
+            term: self.server(server).term,
+            is_trial: false,
         }
     }
 

@@ -11,7 +11,7 @@ pub(super) enum Timer {
     /// The server's next probe is due.
     Probe,
     /// The server's ejection ends.
-    Readmit,
+    Trial,
     /// The server admits more of its keys, or fewer.
     Admit,
 }

@@ -78,8 +78,9 @@ pub async fn run(shared: Arc<Shared>, mut reports: Reports, stop: CancellationTo
             Some(result) = results.recv() => shared.observe([result]),
             n = reports.recv_many(&mut batch, BATCH) => {
                 let verdicts = batch.drain(..n);
-                shared.observe(verdicts.map(|(server, verdict)| Observation::Judged {
+                shared.observe(verdicts.map(|(server, term, verdict)| Observation::Judged {
                     server,
+                    term,
                     verdict,
                 }));
             }

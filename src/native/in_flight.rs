@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
+use crate::engine::Term;
+
 /// A count of requests in flight. Nothing else is ordered by it.
 ///
 /// What holds, however many threads enter and leave at once: an entry with a
@@ -36,5 +38,49 @@ impl InFlightCount {
     /// How many are in.
     pub fn number(&self) -> u32 {
         self.0.load(Relaxed)
+    }
+}
+
+/// The place for the one request that a server on trial gets at a time. Terms
+/// are told apart: a request of an earlier one, whose answer may take hours to
+/// end, neither holds the place nor gives it back.
+#[derive(Debug, Default)]
+pub struct TrialPlace(AtomicU32);
+
+impl TrialPlace {
+    /// Takes the place in this term, and says whether it did. Servers on trial
+    /// were ejected before, so that their terms are from 1.
+    #[must_use]
+    pub fn enter(&self, term: Term) -> bool {
+        let mine = |holder| (holder != term.number()).then(|| term.number());
+        self.0.fetch_update(Relaxed, Relaxed, mine).is_ok()
+    }
+
+    /// Gives back the place that was taken in this term.
+    pub fn leave(&self, term: Term) {
+        // A later term has it where this fails.
+        let _ = self.0.compare_exchange(term.number(), 0, Relaxed, Relaxed);
+    }
+
+    /// Whether the place is taken in this term.
+    pub fn is_taken(&self, term: Term) -> bool {
+        self.0.load(Relaxed) == term.number()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_term_has_one_place_that_earlier_ones_neither_hold_nor_give_back() {
+        let place = TrialPlace::default();
+        let [first, second] = [1, 2].map(Term::from_number);
+        assert!(place.enter(first) && !place.enter(first));
+        assert!(place.enter(second), "the holder is of an earlier term");
+        place.leave(first);
+        assert!(place.is_taken(second) && !place.enter(second));
+        place.leave(second);
+        assert!(!place.is_taken(second) && place.enter(second));
     }
 }

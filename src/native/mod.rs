@@ -139,7 +139,7 @@ fn execute(command: Command) -> Result<(), Failure> {
             until_stdin_ends,
         } => Ok(demo::serve_one(&name, port, until_stdin_ends)?),
         Command::Check { file } => {
-            let config = read(&file)?;
+            let (config, _) = read_stamped(&file)?;
             let n = config.servers.len();
             let servers = if n == 1 { "server" } else { "servers" };
             print(|out| writeln!(out, "{} is good: {n} {servers}", file.display()))
@@ -342,11 +342,17 @@ fn config_file(config: &ConfigArg) -> Result<PathBuf, Failure> {
 }
 
 fn read(file: &Path) -> Result<Config, Failure> {
-    Ok(read_stamped(file)?.0)
+    reload::read(file)
+        .map(|(config, _)| config)
+        .map_err(|refusal| not_read(file, refusal))
 }
 
 fn read_stamped(file: &Path) -> Result<(Config, Stamp), Failure> {
-    reload::read(file).map_err(|refusal| match refusal {
+    reload::read_ready(file).map_err(|refusal| not_read(file, refusal))
+}
+
+fn not_read(file: &Path, refusal: Refusal) -> Failure {
+    match refusal {
         Refusal::Invalid(faults) => {
             let lines: Vec<String> = faults
                 .to_string()
@@ -360,5 +366,5 @@ fn read_stamped(file: &Path) -> Result<(Config, Stamp), Failure> {
             ))
         }
         refusal => Failure::Failed(refusal.to_string()),
-    })
+    }
 }

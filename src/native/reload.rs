@@ -16,6 +16,7 @@ use tokio::signal::unix::Signal;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
+use super::health;
 use super::shared::Shared;
 use super::telemetry::access_log::AccessLog;
 use crate::config::{Config, Part};
@@ -57,6 +58,16 @@ pub fn read(file: &Path) -> Result<(Config, Stamp), Refusal> {
     let config = text.and_then(|text| Config::parse(&text).map_err(Refusal::Invalid))?;
     // A text that was read has a stamp.
     let stamp = stamp.unwrap_or(Stamp([0; 7]));
+    Ok((config, stamp))
+}
+
+/// The same for a proxy that is to run by it: the files that it names are there.
+///
+/// # Errors
+/// As [`read`], and when such a file cannot be used.
+pub fn read_ready(file: &Path) -> Result<(Config, Stamp), Refusal> {
+    let (config, stamp) = read(file)?;
+    health::check_files(&config).map_err(Refusal::Invalid)?;
     Ok((config, stamp))
 }
 
@@ -188,6 +199,7 @@ impl Reloader {
             *last_read = stamp;
         }
         let after = Config::parse(&text?).map_err(Refusal::Invalid)?;
+        health::check_files(&after).map_err(Refusal::Invalid)?;
         let before = self.shared.config();
         before.can_become(&after).map_err(Refusal::NeedsRestart)?;
         let settings = before.differences(&after).into_iter();

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::hash::BuildHasher;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -15,7 +15,7 @@ use tokio::sync::{Notify, mpsc};
 
 use super::clock;
 use super::counters::{BoundedShard, Shard};
-use super::in_flight::InFlightCount;
+use super::in_flight::{InFlightCount, TrialPlace};
 use super::latency::LatencyShard;
 use super::rate_limit::{RateLimitCounters, RateLimits};
 use super::retries::Retries;
@@ -25,7 +25,7 @@ use crate::config::Config;
 use crate::engine::{
     BoundedCounters, Change, Command, CommandError, Counters, Event, Events, KeyCounts, KeySketch,
     LoadBalancer, Loads, NoServer, Observation, Outcome, Picker, Plan, Route, RoutingTable, Server,
-    ServerId, ServerIndex, ServerName, Snapshot, Timestamp, Verdict,
+    ServerId, ServerIndex, ServerName, Snapshot, Standing, Term, Timestamp, Verdict,
 };
 use crate::wire::{FeedEvent, FeedSnapshot, FeedTick, ServerSpec};
 
@@ -65,6 +65,10 @@ impl Loads for Fleet {
             .max()
             .unwrap_or(0)
     }
+
+    fn has_trial(&self, server: ServerIndex, term: Term) -> bool {
+        self.servers[server.as_usize()].trial.is_taken(term)
+    }
 }
 
 /// What the proxy keeps for a server during its stay in the fleet.
@@ -76,12 +80,16 @@ pub struct ServerRuntime {
     pub server: Server,
     /// Requests in flight, of all workers.
     pub in_flight: InFlightCount,
+    /// For its one request while it is on trial.
+    pub trial: TrialPlace,
     /// One for each worker.
     pub shards: Box<[Shard]>,
     /// One for each worker; written where the rule goes by that.
     pub latencies: Box<[LatencyShard]>,
     /// How its last reported request ended, as one of the states below.
     last: AtomicU8,
+    /// Whether it is on trial: then successes are reported too.
+    is_on_trial: AtomicBool,
 }
 
 /// It went well: further successes need not be reported.
@@ -110,7 +118,7 @@ pub struct Shared {
     retries: Retries,
     /// For each worker, tells it that another fleet is published.
     is_published: Box<[Notify]>,
-    reports: mpsc::Sender<(ServerId, Verdict)>,
+    reports: mpsc::Sender<Report>,
     reports_dropped: AtomicU64,
     /// What became of what the proxy tells about itself.
     pub counts: Arc<Counts>,
@@ -120,8 +128,11 @@ pub struct Shared {
     pub(super) is_changed: Notify,
 }
 
-/// Verdicts on their way to the driver.
-pub type Reports = mpsc::Receiver<(ServerId, Verdict)>;
+/// What one request says of its server, and in which term it was sent.
+pub type Report = (ServerId, Term, Verdict);
+
+/// Reports on their way to the driver.
+pub type Reports = mpsc::Receiver<Report>;
 
 #[derive(Debug)]
 struct Control {
@@ -257,36 +268,37 @@ impl Shared {
         KeyCounts::merged(sketches.map(|sketch| sketch.load().counts(&table)))
     }
 
-    /// Lets a request speak for or against its server. Free for a success
-    /// after a success; never waits.
-    pub fn report(&self, runtime: &ServerRuntime, outcome: Outcome) {
+    /// Lets a request that was sent in `term` speak for or against its server.
+    /// Free for a success after a success; never waits.
+    pub fn report(&self, runtime: &ServerRuntime, term: Term, outcome: Outcome) {
         let verdict = Verdict::from(outcome);
         let last = runtime.last.load(Relaxed);
         match (verdict, last) {
-            (Verdict::Good, WELL | BROKE_OFF) => return,
+            (Verdict::Good, WELL) if !runtime.is_on_trial.load(Relaxed) => return,
+            (Verdict::Good, BROKE_OFF) => return,
             (Verdict::Good, _) => runtime.last.store(WELL, Relaxed),
             (_, BROKE_OFF) => {}
             _ => runtime.last.store(FAILED, Relaxed),
         }
-        self.hand_over(runtime, verdict);
+        self.hand_over(runtime, term, verdict);
     }
 
     /// An answer that was reported as good has broken off.
-    pub fn report_broken_off(&self, runtime: &ServerRuntime) {
+    pub fn report_broken_off(&self, runtime: &ServerRuntime, term: Term) {
         runtime.last.store(BROKE_OFF, Relaxed);
-        self.hand_over(runtime, Verdict::Failed);
+        self.hand_over(runtime, term, Verdict::Failed);
     }
 
     /// An answer has ended well. Free unless one broke off before.
-    pub fn report_whole(&self, runtime: &ServerRuntime) {
+    pub fn report_whole(&self, runtime: &ServerRuntime, term: Term) {
         if runtime.last.load(Relaxed) == BROKE_OFF {
             runtime.last.store(WELL, Relaxed);
-            self.hand_over(runtime, Verdict::Good);
+            self.hand_over(runtime, term, Verdict::Good);
         }
     }
 
-    fn hand_over(&self, runtime: &ServerRuntime, verdict: Verdict) {
-        if self.reports.try_send((runtime.id, verdict)).is_err() {
+    fn hand_over(&self, runtime: &ServerRuntime, term: Term, verdict: Verdict) {
+        if self.reports.try_send((runtime.id, term, verdict)).is_err() {
             self.reports_dropped.fetch_add(1, Relaxed);
         }
     }
@@ -610,9 +622,13 @@ impl Control {
                         shards: (0..n_workers).map(|_| Shard::default()).collect(),
                         latencies: (0..n_workers).map(|_| LatencyShard::default()).collect(),
                         last: AtomicU8::new(WELL),
+                        trial: TrialPlace::default(),
+                        is_on_trial: AtomicBool::new(false),
                     }),
                     counted: Counted::default(),
                 });
+                let is_on_trial = entry.standing == Standing::OnTrial;
+                member.runtime.is_on_trial.store(is_on_trial, Relaxed);
                 Arc::clone(&member.runtime)
             })
             .collect();

@@ -44,7 +44,7 @@ shape! { in
 }
 
 /// Names and values of header fields, as an object has them.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
 #[serde(transparent)]
 pub struct GivenHeaders(BTreeMap<String, String>);
 

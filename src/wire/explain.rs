@@ -132,6 +132,9 @@ shape! { out
         Unhealthy,
         /// Its traffic failed.
         Ejected,
+        /// Its ejection is over: it gets one request at a time, until one is
+        /// answered well.
+        OnTrial,
         /// An operator is draining it.
         Draining,
         /// It comes back by slow start and does not admit this key yet.
@@ -216,6 +219,7 @@ impl ReasonWord {
             Self::Unproven => "unproven",
             Self::Unhealthy => "unhealthy",
             Self::Ejected => "ejected",
+            Self::OnTrial => "on-trial",
             Self::Draining => "draining",
             Self::NotAdmitted => "not-admitted",
             Self::Backup => "backup",
@@ -238,6 +242,7 @@ impl From<Reason> for ReasonWord {
             Reason::NotUsable(Standing::Unproven) => Self::Unproven,
             Reason::NotUsable(Standing::Unhealthy) => Self::Unhealthy,
             Reason::NotUsable(Standing::Ejected) => Self::Ejected,
+            Reason::NotUsable(Standing::OnTrial) => Self::OnTrial,
             Reason::NotUsable(Standing::Draining | Standing::Eligible) => Self::Draining,
         }
     }

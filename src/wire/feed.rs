@@ -113,6 +113,7 @@ impl EventView {
             Self::HealthChanged { .. } => "health-changed",
             Self::HealthForgotten { .. } => "health-forgotten",
             Self::Ejected { .. } => "ejected",
+            Self::TrialBegan { .. } => "trial-began",
             Self::Readmitted { .. } => "readmitted",
             Self::SlowStarted { .. } => "slow-started",
             Self::SlowStartEnded { .. } => "slow-start-ended",

@@ -3,7 +3,7 @@
 
 use ringway::engine::{
     Algorithm, Compat, Difference, EnvoyRing, Haproxy, Idle, Layout, Libmemcached, LoadBalancer,
-    Observation, Outcome, Placed, Position, Server, Settings, Share, TableSize, Timestamp,
+    Observation, Outcome, Placed, Position, Server, Settings, Share, TableSize, Term, Timestamp,
     Twemproxy,
 };
 
@@ -103,6 +103,7 @@ fn keys_of_an_ejected_server_go_to_their_next_candidates_and_come_home() {
             );
             let failed = Observation::RequestFinished {
                 server: gone,
+                term: Term::default(),
                 outcome: Outcome::ConnectError,
                 latency: core::time::Duration::ZERO,
             };

@@ -8,8 +8,8 @@ use std::sync::{Arc, Barrier, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 use ringway::engine::{
-    AdminState, Admission, Algorithm, Command, Idle, LoadBalancer, LoadFactor, Loads, NoServer,
-    Observation, Position, Reason, RoutingTable, Server, ServerIndex, Settings, Spread, Standing,
+    AdminState, Admission, Algorithm, Command, Event, Idle, LoadBalancer, LoadFactor, Loads,
+    NoServer, Position, Reason, RoutingTable, Server, ServerIndex, Settings, Spread, Standing,
     TableServer, TableSize, Timestamp, Verdict,
 };
 use ringway::native::in_flight::InFlightCount;
@@ -20,7 +20,7 @@ use crate::support::client::Client;
 use crate::support::origin::{After, Origin, ok};
 use crate::support::proxy::{Proxy, eventually};
 use crate::support::rng::Rng;
-use crate::support::{name, server};
+use crate::support::{id_of, judge, name, server};
 
 /// Requests in flight, by index.
 struct Counts(Vec<u32>);
@@ -85,13 +85,18 @@ fn troubled(rng: &mut Rng, load_factor: LoadFactor) -> LoadBalancer {
         let server = lb.table().servers()[i as usize].id;
         for _ in 0..5 {
             let verdict = Verdict::Failed;
-            let _ = lb.observe(Observation::Judged { server, verdict }, now);
+            let _ = judge(&mut lb, server, verdict, now);
         }
     }
     // An ejection lasts 30 s and a little, a slow start 20 s.
     let until = Timestamp::from_millis(rng.below(60_000));
     while let Some(at) = lb.next_deadline().filter(|&at| at <= until) {
-        let _ = lb.advance(at);
+        for event in lb.advance(at) {
+            if let Event::TrialBegan { name } = event {
+                let server = id_of(&lb, &name);
+                let _ = judge(&mut lb, server, Verdict::Good, at);
+            }
+        }
     }
     lb
 }

@@ -411,7 +411,7 @@ fn replay(lines: &str) -> States {
             "health-changed" => known.0 = text(&line["health"]),
             "health-forgotten" => known.0 = "unknown".to_owned(),
             "ejected" => known.1 = true,
-            "readmitted" => known.1 = false,
+            "trial-began" => known.1 = false,
             "state-changed" => known.2 = text(&line["state"]),
             _ => {}
         }

@@ -15,7 +15,7 @@ use std::time::Duration;
 use ringway::config::Config;
 use ringway::engine::{
     Command, CommandError, Events, Idle, LayoutError, LoadBalancer, Moved, Observation, Outcome,
-    ProbeId, ProbeOutcome, RoutingTable, Server, ServerId, ServerName, Timestamp,
+    ProbeId, ProbeOutcome, RoutingTable, Server, ServerId, ServerName, Term, Timestamp,
 };
 use ringway::wire::{
     self, ChangeView, EventView, HealthView, MetricsView, ServerSpec, ServerView, ServersView,
@@ -350,7 +350,7 @@ fn every_line_of_the_golden_trace_comes_out_as_written() {
 struct Player {
     lb: LoadBalancer,
     now: Timestamp,
-    requests: BTreeMap<u64, ServerId>,
+    requests: BTreeMap<u64, (ServerId, Term)>,
 }
 
 impl Player {
@@ -397,18 +397,20 @@ impl Player {
             Step::Begin { request, key } => {
                 let found = self.route(key);
                 if let Some((server, _)) = found {
-                    self.requests.insert(*request, server);
+                    self.requests
+                        .insert(*request, (server, self.lb.term(server)));
                     let started = Observation::RequestStarted { server };
                     assert!(self.lb.observe(started, self.now).as_slice().is_empty());
                 }
                 answer(found.map(|(_, name)| name))
             }
             Step::Finish { request, result } => {
-                let Some(server) = self.requests.remove(request) else {
+                let Some((server, term)) = self.requests.remove(request) else {
                     return self.events(&Events::default());
                 };
                 self.observe(Observation::RequestFinished {
                     server,
+                    term,
                     outcome: if result.ok {
                         Outcome::Status(200)
                     } else {

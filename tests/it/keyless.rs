@@ -8,7 +8,7 @@ use std::time::Duration;
 use ringway::engine::{
     AdminState, Algorithm, Command, Idle, Keyless, LoadBalancer, LoadFactor, Loads, NoServer,
     Observation, Outcome, Picker, Reason, RoutingTable, Server, ServerIndex, Settings, Standing,
-    Timestamp, Verdict,
+    Term, Timestamp, Verdict,
 };
 use ringway::native::clock;
 use serde_json::json;
@@ -207,10 +207,17 @@ fn troubled(rng: &mut Rng, rule: Keyless) -> LoadBalancer {
             let _ = lb.apply(drained, now).expect("it is there");
             continue;
         }
-        let server = lb.table().servers()[i as usize].id;
+        let (server, term) = {
+            let entry = &lb.table().servers()[i as usize];
+            (entry.id, entry.term)
+        };
         for _ in 0..5 {
-            let verdict = Verdict::Failed;
-            let _ = lb.observe(Observation::Judged { server, verdict }, now);
+            let judged = Observation::Judged {
+                server,
+                term,
+                verdict: Verdict::Failed,
+            };
+            let _ = lb.observe(judged, now);
         }
     }
     let until = Timestamp::from_millis(rng.below(60_000));
@@ -243,7 +250,9 @@ fn only_usable_servers_that_were_not_tried_are_picked() {
             // Those that leave still take their part, unless nobody else is well.
             let is_leaving = entry.standing == Standing::Draining;
             let may = is_eligible || is_leaving || table.is_fail_open();
-            assert!(may || entry.standing == Standing::Unproven, "case {case}");
+            // Where nobody is eligible, others serve.
+            let serves = matches!(entry.standing, Standing::Unproven | Standing::OnTrial);
+            assert!(may || serves, "case {case}");
         }
         let n = table.servers().len();
         let loads = Counts(
@@ -251,24 +260,31 @@ fn only_usable_servers_that_were_not_tried_are_picked() {
             (0..n).map(|_| rng.below(3) << 30).collect(),
         );
         let mut tried = Vec::new();
+        let mut n_trials = 0;
         loop {
             match table.pick(&mut picker, &loads, &tried) {
                 Ok(route) => {
-                    assert!(usable.contains(&route.server), "case {case}");
+                    let standing = table.server(route.server).standing;
+                    n_trials += usize::from(route.is_trial);
+                    let may = match route.is_trial {
+                        true => standing == Standing::OnTrial,
+                        false => usable.contains(&route.server),
+                    };
+                    assert!(may, "case {case}");
                     assert!(!tried.contains(&route.server), "case {case}");
                     assert_eq!(route.fail_open, table.is_fail_open());
                     tried.push(route.server);
                     n_picked += 1;
                 }
                 Err(why) => {
-                    let expected = match (n, usable.len()) {
+                    let expected = match (n, tried.len()) {
                         (0, _) => NoServer::Empty,
                         (_, 0) => NoServer::NoneEligible,
                         _ => NoServer::AllTried,
                     };
                     assert_eq!(why, expected, "case {case}");
-                    assert_eq!(tried.len(), usable.len(), "case {case}");
-                    n_none += u32::from(usable.is_empty());
+                    assert_eq!(tried.len() - n_trials, usable.len(), "case {case}");
+                    n_none += u32::from(tried.is_empty());
                     break;
                 }
             }
@@ -290,10 +306,10 @@ fn a_returning_server_gets_its_part_bit_by_bit_and_a_drained_one_loses_it() {
             LoadBalancer::new(settings, servers.to_vec(), Timestamp::ZERO).expect("a good fleet");
         let gone = lb.table().servers()[1].id;
         for _ in 0..5 {
-            let verdict = Verdict::Failed;
             let judged = Observation::Judged {
                 server: gone,
-                verdict,
+                term: Term::default(),
+                verdict: Verdict::Failed,
             };
             let _ = lb.observe(judged, Timestamp::ZERO);
         }
@@ -322,6 +338,14 @@ fn a_returning_server_gets_its_part_bit_by_bit_and_a_drained_one_loses_it() {
         let mut back = None;
         while let Some(at) = lb.next_deadline().filter(|at| at.as_millis() < 140_000) {
             let _ = lb.advance(at);
+            if lb.table().servers()[1].standing == Standing::OnTrial {
+                let well = Observation::Judged {
+                    server: gone,
+                    term: lb.table().servers()[1].term,
+                    verdict: Verdict::Good,
+                };
+                let _ = lb.observe(well, at);
+            }
             let admission = lb.table().servers()[1].admission.fraction();
             let is_in = lb.table().servers()[1].standing == Standing::Eligible;
             if back.is_none() && is_in {
@@ -361,6 +385,7 @@ fn the_balancer_measures_what_response_time_goes_by_and_nothing_else() {
         let _ = lb.observe(started, Timestamp::ZERO);
         let finished = Observation::RequestFinished {
             server,
+            term: Term::default(),
             outcome: Outcome::Status(200),
             latency: Duration::from_millis(70),
         };

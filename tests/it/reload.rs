@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
-use ringway::engine::{AdminState, Health, Outcome, ServerSnapshot};
+use ringway::engine::{AdminState, Health, Outcome, ServerSnapshot, Term};
 use serde_json::{Value, json};
 
 use crate::support::api::Api;
@@ -212,7 +212,8 @@ async fn an_ejected_server_stays_ejected() {
         api("ejected", json!({"health_check": {"enabled": false}})).await;
     let fleet = api.shared.fleet().load_full();
     for _ in 0..3 {
-        api.shared.report(&fleet.servers[0], Outcome::ConnectError);
+        api.shared
+            .report(&fleet.servers[0], Term::default(), Outcome::ConnectError);
     }
     let mut api = api;
     let reports = api.reports.take().expect("nobody else drives it");

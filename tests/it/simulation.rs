@@ -5,7 +5,8 @@
 //! each of them:
 //!
 //! - (a) a route goes where the shadow says: to the first eligible server
-//!   clockwise, and to another one only when nobody is eligible;
+//!   clockwise, and to another one only when nobody is eligible, or as the one
+//!   request of a server on trial;
 //! - (b) requests in flight are those started less those finished;
 //! - (c) the arcs of each ring add up to exactly the whole ring;
 //! - (d) adding a server moves keys only to it, removing one only from it, and
@@ -24,7 +25,7 @@ use std::time::Duration;
 use ringway::engine::{
     AdminState, Command, CommandError, Counters, Event, Events, Health, LoadBalancer, Observation,
     Outcome, Port, ProbeId, ProbeOutcome, Ring, Server, ServerId, ServerName, Settings, Standing,
-    Timestamp, Verdict,
+    Term, Timestamp, Verdict,
 };
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -92,9 +93,14 @@ struct Shadow {
     results: Vec<bool>,
     health: Health,
     is_ejected: bool,
+    is_on_trial: bool,
+    /// How often it was ejected.
+    n_ejections: u32,
     /// Slow start was announced to have begun and not to have ended.
     is_coming: bool,
     in_flight: u32,
+    /// Of these, the ones sent since its last ejection.
+    in_term: u32,
     /// Its last probe, while that is unanswered.
     asked: Option<ProbeId>,
 }
@@ -109,8 +115,8 @@ struct World {
     finished: u64,
     /// Probes that were asked for, answered or not, of servers there or gone.
     probes: Vec<ProbeId>,
-    /// Requests sent and not ended, to servers there or gone.
-    requests: Vec<ServerId>,
+    /// Requests sent and not ended, to servers there or gone, in which term.
+    requests: Vec<(ServerId, Term)>,
     /// Of everything that was routed and announced.
     digest: u64,
 }
@@ -309,6 +315,7 @@ impl World {
             assert_eq!(shadow.id, server.id);
             assert_eq!(shadow.state, server.state);
             assert_eq!(shadow.is_ejected, server.ejected_until.is_some());
+            assert_eq!(shadow.is_on_trial, server.is_on_trial);
         }
     }
 
@@ -362,7 +369,11 @@ impl World {
         self.finish_probe(probe, ProbeOutcome::Good);
         let verdict = Verdict::ConnectError;
         let server = ServerId::from_number(u64::MAX - self.rng.below(5));
-        let judged = Observation::Judged { server, verdict };
+        let judged = Observation::Judged {
+            server,
+            term: Term::default(),
+            verdict,
+        };
         let started = Observation::RequestStarted { server };
         for observation in [judged, started] {
             let events = self.lb.observe(observation, self.now);
@@ -420,18 +431,19 @@ impl World {
             Some(entry) => entry.id,
             None => return,
         };
-        self.requests.push(server);
+        self.requests.push((server, self.lb.term(server)));
         let events = self
             .lb
             .observe(Observation::RequestStarted { server }, self.now);
         assert_eq!(events, Events::default());
         if let Some(shadow) = self.by_id(server) {
             shadow.in_flight += 1;
+            shadow.in_term += 1;
         }
     }
 
     fn end_request(&mut self) {
-        let Some(server) = self.take_request() else {
+        let Some((server, term)) = self.take_request() else {
             return;
         };
         // The same servers fail that fail their probes, and some others.
@@ -446,22 +458,28 @@ impl World {
         self.finished += 1;
         if let Some(shadow) = self.by_id(server) {
             shadow.in_flight -= 1;
+            if term.number() == shadow.n_ejections {
+                // Those that vanished are told as sums, of all terms.
+                shadow.in_term = shadow.in_term.saturating_sub(1);
+            }
         }
         let events = self.lb.observe(
             Observation::RequestFinished {
                 server,
+                term,
                 outcome,
                 latency,
             },
             self.now,
         );
         self.check_ejections(&events, server);
+        self.check_trial(&events, server, term, outcome.into());
         self.fold(events);
     }
 
     /// A client goes away: the shell still ends the request, without a verdict.
     fn vanish(&mut self) {
-        let Some(server) = self.take_request() else {
+        let Some((server, _)) = self.take_request() else {
             return;
         };
         let Some(shadow) = self.by_id(server) else {
@@ -469,6 +487,7 @@ impl World {
         };
         shadow.in_flight -= 1;
         let in_flight = shadow.in_flight;
+        shadow.in_term = shadow.in_term.min(in_flight);
         let counted = Observation::Counted {
             server: Some(server),
             counters: Box::default(),
@@ -569,11 +588,20 @@ impl World {
                     let shadow = self.shadow(&name);
                     assert!(!shadow.is_ejected);
                     shadow.is_ejected = true;
+                    shadow.is_on_trial = false;
+                    shadow.n_ejections += 1;
+                    shadow.in_term = 0;
+                }
+                Event::TrialBegan { name } => {
+                    let shadow = self.shadow(&name);
+                    assert!(shadow.is_ejected && !shadow.is_on_trial);
+                    shadow.is_ejected = false;
+                    shadow.is_on_trial = true;
                 }
                 Event::Readmitted { name } => {
                     let shadow = self.shadow(&name);
-                    assert!(shadow.is_ejected);
-                    shadow.is_ejected = false;
+                    assert!(shadow.is_on_trial);
+                    shadow.is_on_trial = false;
                 }
                 Event::SlowStarted { name, until } => {
                     assert!(until > self.now || until == Timestamp::MAX);
@@ -620,7 +648,7 @@ impl World {
         [table.primary(), table.backup()].map(|layout| layout.ring().expect("a ring").clone())
     }
 
-    fn take_request(&mut self) -> Option<ServerId> {
+    fn take_request(&mut self) -> Option<(ServerId, Term)> {
         let n = self.requests.len() as u64;
         (n > 0).then(|| self.requests.swap_remove(self.rng.below(n) as usize))
     }
@@ -661,8 +689,11 @@ impl Shadow {
             results: Vec::new(),
             health: Health::Unknown,
             is_ejected: false,
+            is_on_trial: false,
+            n_ejections: 0,
             is_coming: false,
             in_flight: 0,
+            in_term: 0,
             asked: None,
         }
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::engine::VirtualNodes;
-use crate::engine::{Address, Health, Idle, LayoutError, Outcome, Port, Position};
+use crate::engine::{Address, Health, Idle, LayoutError, Outcome, Port, Position, Verdict};
 
 const START: Timestamp = Timestamp::from_millis(1_000_000);
 
@@ -67,7 +67,13 @@ fn until(lb: &LoadBalancer, text: &str) -> Option<Timestamp> {
 /// Reports a judged request on a server.
 fn judged(lb: &mut LoadBalancer, text: &str, verdict: Verdict, now: Timestamp) -> Events {
     let server = id(lb, text);
-    lb.observe(Observation::Judged { server, verdict }, now)
+    let term = lb.term(server);
+    let judged = Observation::Judged {
+        server,
+        term,
+        verdict,
+    };
+    lb.observe(judged, now)
 }
 
 /// Probes whoever is due at `now`.
@@ -307,23 +313,91 @@ fn three_connect_errors_in_a_row_eject_and_one_trial_decides_on_return() {
     );
     assert_eq!(takers(&lb), ["b"]);
     assert_eq!(standings(&lb)[0], Standing::Ejected);
-    let events = lb.advance(back);
-    assert!(
-        events
-            .as_slice()
-            .contains(&Event::Readmitted { name: name("a") })
-    );
-    assert_eq!(takers(&lb), ["a", "b"]);
-    // On trial: one failure is enough, and the second ejection is twice as long.
+    let began = [Event::TrialBegan { name: name("a") }];
+    let events = lb.advance(back).into_iter();
+    assert!(events.filter(|e| began.contains(e)).count() == 1);
+    assert_eq!(standings(&lb)[0], Standing::OnTrial);
+    assert_eq!(until(&lb, "a"), None);
+    assert!(snapshot(&lb, "a").is_on_trial);
+    // One failure is enough, and the second ejection is twice as long.
     let events = judged(&mut lb, "a", Verdict::Failed, back);
     assert_eq!(until(&lb, "a"), Some(back.after(secs(60))));
     assert_eq!(events.as_slice().len(), 1);
+    assert!(!snapshot(&lb, "a").is_on_trial);
     // Back again, and proven by one good answer: failures count from nought.
     let back = back.after(secs(60));
     let _ = lb.advance(back);
-    let _ = judged(&mut lb, "a", Verdict::Good, back);
+    let events = judged(&mut lb, "a", Verdict::Good, back);
+    assert_eq!(events.as_slice(), [Event::Readmitted { name: name("a") }]);
+    assert_eq!(standings(&lb)[0], Standing::Eligible);
     let _ = judged(&mut lb, "a", Verdict::Failed, back);
     assert_eq!(until(&lb, "a"), None);
+}
+
+#[test]
+fn requests_sent_before_an_ejection_say_nothing_of_the_trial() {
+    let mut lb = balancer(Settings::default(), &["a", "b"]);
+    let server = id(&lb, "a");
+    let before = lb.term(server);
+    let finished = |term, outcome| Observation::RequestFinished {
+        server,
+        term,
+        outcome,
+        latency: secs(40),
+    };
+    for _ in 0..3 {
+        let _ = lb.observe(Observation::RequestStarted { server }, START);
+    }
+    let _ = eject(&mut lb, "a", START);
+    let back = START.after(secs(30));
+    let _ = lb.advance(back);
+    // All three were there before; the third has not even ended.
+    for outcome in [Outcome::Status(200), Outcome::NoAnswer] {
+        let events = lb.observe(finished(before, outcome), back);
+        assert_eq!(events, Events::default());
+    }
+    assert_eq!(snapshot(&lb, "a").in_flight, 1);
+    let trial = |lb: &LoadBalancer| {
+        let route = lb.table().route(None, lb, &[]).expect("a server");
+        route.is_trial.then_some(route.term)
+    };
+    let term = trial(&lb).expect("no request of this term is there");
+    assert!(term > before);
+    let _ = lb.observe(Observation::RequestStarted { server }, back);
+    assert_eq!(trial(&lb), None, "one at a time");
+    // The last of the old ones ends, and still there is no place.
+    let _ = lb.observe(finished(before, Outcome::Status(200)), back);
+    assert_eq!(trial(&lb), None);
+    let events = lb.observe(finished(term, Outcome::Status(200)), back);
+    assert_eq!(events.as_slice(), [Event::Readmitted { name: name("a") }]);
+}
+
+#[test]
+fn who_is_on_trial_counts_as_out_and_may_be_ejected_again() {
+    let mut settings = Settings::default();
+    settings.health_check.enabled = false;
+    let mut lb = balancer(settings, &["a", "b", "c", "d"]);
+    let _ = eject(&mut lb, "a", START);
+    let _ = eject(&mut lb, "b", START);
+    let back = START.after(secs(40));
+    let _ = lb.advance(back);
+    let (out, eligible) = (Standing::OnTrial, Standing::Eligible);
+    assert_eq!(standings(&lb), [out, out, eligible, eligible]);
+    let _ = eject(&mut lb, "c", back);
+    assert_eq!(until(&lb, "c"), None, "half of them are out");
+    let _ = judged(&mut lb, "a", Verdict::Failed, back);
+    assert!(until(&lb, "a").is_some());
+    // Nobody else is left: a failure then changes nothing, and nobody is refused.
+    for text in ["c", "d"] {
+        let _ = drain(&mut lb, text);
+    }
+    assert_eq!(
+        judged(&mut lb, "b", Verdict::Failed, back),
+        Events::default()
+    );
+    assert_eq!(takers(&lb), ["b"]);
+    let _ = judged(&mut lb, "b", Verdict::Good, back);
+    assert_eq!(standings(&lb)[1], Standing::Eligible);
 }
 
 #[test]
@@ -499,6 +573,7 @@ fn removing_a_server_cancels_its_deadlines_and_forgets_its_requests() {
     assert_eq!(lb.next_deadline(), None);
     let finished = Observation::RequestFinished {
         server: gone,
+        term: Term::default(),
         outcome: Outcome::Status(200),
         latency: Duration::from_millis(1),
     };
@@ -581,6 +656,7 @@ fn requests_are_in_flight_until_they_finish_and_never_less_than_none() {
     let server = id(&lb, "a");
     let finished = Observation::RequestFinished {
         server,
+        term: Term::default(),
         outcome: Outcome::Status(200),
         latency: Duration::from_millis(2),
     };

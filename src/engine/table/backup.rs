@@ -1,6 +1,6 @@
 //! A backup server for a request that every primary one has failed.
 
-use super::{RoutingTable, ServerIndex};
+use super::{Route, RoutingTable, ServerIndex};
 use crate::engine::health::Standing;
 use crate::engine::ring::Position;
 
@@ -11,11 +11,7 @@ impl RoutingTable {
     ///
     /// For a request that was tried at all servers that [`Self::route`] has for
     /// it: one that is down for the others is better than no answer.
-    pub fn route_backup(
-        &self,
-        key: Option<Position>,
-        tried: &[ServerIndex],
-    ) -> Option<ServerIndex> {
+    pub fn route_backup(&self, key: Option<Position>, tried: &[ServerIndex]) -> Option<Route> {
         if std::sync::Arc::ptr_eq(&self.layout, &self.backup) {
             return None;
         }
@@ -24,11 +20,12 @@ impl RoutingTable {
             let is_eligible = self.server(server).standing == Standing::Eligible;
             (is_eligible && !tried.contains(&server)).then_some(server)
         };
-        match key {
+        let found = match key {
             Some(position) => self
                 .backup
                 .first(position, |rank| may_use(members[rank as usize])),
             None => members.iter().copied().find_map(may_use),
-        }
+        };
+        found.map(|server| self.unbounded(server))
     }
 }

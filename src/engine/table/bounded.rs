@@ -39,17 +39,16 @@ impl AtBound {
         }
     }
 
-    /// The answer `server`, after these.
-    fn then(&self, server: ServerIndex, bound: Option<u32>, fail_open: bool) -> Route {
+    /// The answer `route`, after these and with this bound.
+    fn then(&self, route: Route, bound: Option<u32>) -> Route {
         Route {
-            server,
-            fail_open,
             bound,
-            n_asked: self.n as u32 + u32::from(!self.has(server)),
+            n_asked: self.n as u32 + u32::from(!self.has(route.server)),
             // The first one asked is where it would have gone without bounds.
             overflowed: self.servers[..self.n]
                 .first()
-                .is_some_and(|first| *first != server),
+                .is_some_and(|first| *first != route.server),
+            ..route
         }
     }
 }
@@ -70,7 +69,7 @@ impl RoutingTable {
         if let Some(server) = self.admitting(owner, position, tried)
             && loads.in_flight(server) == 0
         {
-            return Some(at_bound.then(server, Some(1), self.fail_open));
+            return Some(at_bound.then(self.unbounded(server), Some(1)));
         }
         if !self.is_any_untried(tried) {
             return None;
@@ -108,7 +107,7 @@ impl RoutingTable {
                 let capacity = self.server(server).capacity();
                 let bound = factor.bound(n_in_flight, capacity, self.usable_capacity);
                 let bound = tried.is_empty().then_some(bound);
-                Some(at_bound.then(server, bound, self.fail_open))
+                Some(at_bound.then(self.unbounded(server), bound))
             })
         })
     }
@@ -142,7 +141,7 @@ impl RoutingTable {
         let capacity = self.server(server).capacity();
         let bound = factor.bound(n_in_flight, capacity, self.usable_capacity);
         if loads.in_flight(server) < bound {
-            return Some(at_bound.then(server, Some(bound), self.fail_open));
+            return Some(at_bound.then(self.unbounded(server), Some(bound)));
         }
         at_bound.note(server);
         None

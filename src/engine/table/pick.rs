@@ -46,7 +46,8 @@ impl RoutingTable {
     /// Where a request without a key goes now, of the servers that were not
     /// `tried`. By a rule without keys what `picker` draws and remembers decides,
     /// with the `loads` where the rule asks for them; by other rules it is the one
-    /// with the fewest requests in flight for its capacity.
+    /// with the fewest requests in flight for its capacity. A server on trial
+    /// comes first, if it has no request.
     ///
     /// # Errors
     /// When there is none.
@@ -56,6 +57,9 @@ impl RoutingTable {
         loads: &impl Loads,
         tried: &[ServerIndex],
     ) -> Result<Route, NoServer> {
+        if let Some(trial) = self.trial(None, loads, tried) {
+            return Ok(trial);
+        }
         let found = match self.keyless() {
             Some(Keyless::LeastConnections) => {
                 let fewer = |a, b| self.has_fewer(a, b, loads);
@@ -71,7 +75,7 @@ impl RoutingTable {
         };
         found
             .map(|server| self.unbounded(server))
-            .ok_or_else(|| self.why_none(tried))
+            .map_or_else(|| self.last_resort(loads, tried), Ok)
     }
 
     /// By a rule without keys: all servers by name, the primaries first, and

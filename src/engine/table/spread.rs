@@ -40,6 +40,9 @@ impl RoutingTable {
         let (Some(position), Some(spread)) = (key, spread) else {
             return self.route(key, loads, tried);
         };
+        if let Some(trial) = self.trial(key, loads, tried) {
+            return Ok(trial);
+        }
         let mut at_bound = AtBound::none();
         if let Some(route) = self.round(position, spread, loads, tried, &mut at_bound) {
             return Ok(route);
@@ -48,7 +51,7 @@ impl RoutingTable {
             return self.route(key, loads, tried);
         };
         self.first_below(position, factor, loads, tried, &mut at_bound)
-            .ok_or_else(|| self.why_none(tried))
+            .map_or_else(|| self.last_resort(loads, tried), Ok)
     }
 
     /// The first `over` usable candidates of the key at `position`.

@@ -29,6 +29,7 @@ fn table(servers: &[(&str, Standing)], may_fail_open: bool) -> RoutingTable {
             let weight = Weight::new(weight.parse().expect("a number"));
             TableServer {
                 id: ServerId::from_number(id),
+                term: Term::default(),
                 server: Server {
                     name: ServerName::new(text).expect("a good name"),
                     address: Address::new("::1").expect("a good address"),

@@ -1,71 +1,120 @@
-//! An HTTP probe: a GET over a connection of its own, so that a server that
-//! takes no new connections is found out. A 2xx status is good; a redirect is
-//! not followed, for what it leads to is not this server.
+//! An HTTP probe: a request over a connection of its own. Its status must be an
+//! expected one, and its body have the expected text near its beginning; a
+//! redirect is not followed, for what it leads to is not this server.
 
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Incoming;
 use hyper::client::conn::http1;
-use hyper::header::{CONNECTION, HOST, HeaderValue, USER_AGENT};
-use hyper::{Request, StatusCode};
+use hyper::header::{CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use hyper::{Method, Request, Uri};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 
-use http_body_util::Empty;
-
-use crate::engine::Server;
-
-/// By what servers know probes in their logs.
-const AGENT: &str = concat!("ringway/", env!("CARGO_PKG_VERSION"), " health-check");
+use super::target::Target;
+use super::{AGENT, reason};
+use crate::config::{HealthCheck, Statuses};
 
 /// Bytes that are read of an answer at a time, and so the most its head may
 /// have; the rest of it is not waited for.
 const ANSWER_BYTES_MAX: usize = 16 * 1024;
 
-/// Asks `server` for `path`.
-///
-/// # Errors
-/// When the answer is not as a healthy server's; the text says how.
-pub(super) async fn probe(server: &Server, path: &str) -> Result<(), String> {
-    let (address, port) = (server.address.as_str(), server.port.number());
-    let stream = TcpStream::connect((address, port))
-        .await
-        .map_err(|error| format!("cannot connect: {error}"))?;
-    let status = ask(stream, server, path)
-        .await
-        .map_err(|error| format!("no answer: {}", reason(&error)))?;
-    if status.is_success() {
-        Ok(())
-    } else {
-        Err(format!("status {}", status.as_u16()))
+/// How much of a body is looked at for the expected text.
+const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// What is asked, and which answers are good.
+#[derive(Debug)]
+pub(super) struct Ask {
+    method: Method,
+    path: Uri,
+    headers: HeaderMap,
+    statuses: Statuses,
+    body: Option<String>,
+}
+
+impl Ask {
+    pub(super) fn new(check: &HealthCheck) -> Self {
+        let mut headers = HeaderMap::new();
+        headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+        for (name, value) in fields(check) {
+            headers.insert(name, value);
+        }
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        Self {
+            // Configuration lets only good ones through; the fallbacks are never
+            // taken.
+            method: check.method.as_str().parse().unwrap_or_default(),
+            path: check.path.as_str().parse().unwrap_or_default(),
+            headers,
+            statuses: check.expect_status.clone(),
+            body: check.expect_body.as_ref().map(|b| b.as_str().to_owned()),
+        }
+    }
+
+    /// Asks over `stream`.
+    ///
+    /// # Errors
+    /// When the answer is not as a healthy server's; the text says how.
+    pub(super) async fn probe<S>(&self, stream: S, target: &Target<'_>) -> Result<(), String>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let no_answer = |error: hyper::Error| format!("no answer: {}", reason(&error));
+        let (mut sender, connection) = http1::Builder::new()
+            .max_buf_size(ANSWER_BYTES_MAX)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(no_answer)?;
+        let mut request = Request::new(Empty::<Bytes>::new());
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self.path.clone();
+        *request.headers_mut() = self.headers.clone();
+        request.headers_mut().insert(HOST, target.host());
+        let asking = async {
+            let answer = sender.send_request(request).await.map_err(no_answer)?;
+            let status = answer.status().as_u16();
+            if !self.statuses.have(status) {
+                return Err(format!("status {status}"));
+            }
+            match &self.body {
+                Some(text) => find(text.as_bytes(), answer.into_body()).await,
+                None => Ok(()),
+            }
+        };
+        // The connection ends with this function, and the rest of the answer with it.
+        tokio::select! {
+            biased;
+            answer = asking => answer,
+            Err(error) = connection => Err(no_answer(error)),
+        }
     }
 }
 
-async fn ask(stream: TcpStream, server: &Server, path: &str) -> hyper::Result<StatusCode> {
-    let (mut sender, connection) = http1::Builder::new()
-        .max_buf_size(ANSWER_BYTES_MAX)
-        .handshake(TokioIo::new(stream))
-        .await?;
-    let mut request = Request::new(Empty::<bytes::Bytes>::new());
-    // Configuration lets only good paths through; the fallback is never taken.
-    *request.uri_mut() = path.parse().unwrap_or_default();
-    let headers = request.headers_mut();
-    let port = server.port.number();
-    let host = format!("{}:{port}", server.address.in_authority());
-    if let Ok(host) = HeaderValue::from_str(&host) {
-        headers.insert(HOST, host);
-    }
-    headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
-    headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    let answer = sender.send_request(request);
-    // The connection ends with this function, and the rest of the answer with it.
-    tokio::select! {
-        answer = answer => Ok(answer?.status()),
-        Err(error) = connection => Err(error),
-    }
+/// The configured header fields. Only good ones get through configuration.
+pub(super) fn fields(check: &HealthCheck) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+    let fields = check.headers.iter();
+    fields.filter_map(|(name, value)| Some((name.parse().ok()?, value.parse().ok()?)))
 }
 
-/// hyper's word for it, and the system's behind it.
-fn reason(error: &hyper::Error) -> String {
-    match std::error::Error::source(error) {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
+/// Reads the body until `text` was in it.
+async fn find(text: &[u8], mut body: Incoming) -> Result<(), String> {
+    let mut read = Vec::new();
+    while read.len() < BODY_BYTES_MAX {
+        let Some(frame) = body.frame().await else {
+            return Err(format!("its body of {} bytes has not the text", read.len()));
+        };
+        let frame = frame.map_err(|error| format!("the body broke off: {}", reason(&error)))?;
+        let Some(data) = frame.data_ref() else {
+            continue;
+        };
+        // It may lie across two pieces.
+        let from = read.len().saturating_sub(text.len());
+        read.extend_from_slice(&data[..data.len().min(BODY_BYTES_MAX - read.len())]);
+        if memchr::memmem::find(&read[from..], text).is_some() {
+            return Ok(());
+        }
     }
+    Err(format!(
+        "the first {BODY_BYTES_MAX} bytes of its body have not the text"
+    ))
 }

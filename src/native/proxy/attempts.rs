@@ -2,7 +2,8 @@
 //! server answers or nothing more may be tried.
 
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::mem;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
@@ -16,10 +17,10 @@ use super::body::InFlight;
 use super::conn::Client;
 use super::error::ProxyError;
 use super::headers;
-use super::hold::AnswerBody;
+use super::hold::Ahead;
 use super::retry::{self, Failure};
 use super::upload::{RequestBody, Upload};
-use super::upstream::{AttemptWaits, Connection, Exchange};
+use super::upstream::{self, AttemptWaits, Connection, Exchange};
 use super::worker::{WorkerFleet, WorkerServer};
 use crate::config::Retries;
 use crate::engine::{NoServer, Outcome, Position, ServerIndex, Spread};
@@ -55,7 +56,9 @@ pub(super) struct Kept {
 /// A server's answer.
 pub(super) struct Answered {
     /// The answer.
-    pub(super) response: Response<AnswerBody>,
+    pub(super) response: Response<upstream::Body>,
+    /// What has come of its body.
+    pub(super) ahead: Ahead,
     /// The fleet that decided.
     pub(super) fleet: Rc<WorkerFleet>,
     /// Whose answer it is.
@@ -101,16 +104,15 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    /// Sends `request` until a server answers it.
+    /// Sends `request`, which is there, until a server answers it. Once.
     ///
     /// # Errors
     /// When none does.
     pub(super) async fn run(
-        mut self,
-        request: Request<RequestBody>,
+        &mut self,
+        request: &mut Option<Request<RequestBody>>,
     ) -> Result<Answered, ProxyError> {
         let (client, worker) = (self.client, &*self.client.worker);
-        let mut request = Some(request);
         let mut connection = Connection::KeptOrNew;
         let mut failed = None;
         // Holds a place of the budget while a retry is under way.
@@ -128,39 +130,51 @@ impl<'a> Attempts<'a> {
                 }
             };
             let server = in_flight.server();
-            if let (false, Some(request)) = (self.sent.has_host, &mut request) {
+            if let (false, Some(request)) = (self.sent.has_host, &mut *request) {
                 request.headers_mut().insert(HOST, server.authority.clone());
             }
             client.asks_server(self.sent.has_body);
             let began = clock::now();
-            let exchange = server
-                .pool
-                .exchange(&mut request, connection, client, self.waits);
-            let result = self.unless_taken_out(server, exchange).await;
-            let took = clock::now().since(began);
-            let result = match result {
-                Ok(response) => self.awaited(server, response.map(AnswerBody::new)).await,
-                Err(Failure::AnswerTimeout) => Err(self.timeout()),
-                Err(failure) => Err(failure),
+            let mut result = {
+                // Pinned where it is made: it is large.
+                let pool = &server.pool;
+                let exchange = pin!(pool.exchange(request, connection, client, self.waits));
+                self.unless_taken_out(server, exchange).await
             };
+            let took = clock::now().since(began);
+            let mut ahead = Ahead::default();
+            match &mut result {
+                Ok(response) if self.is_awaited_whole(response.body()) => {
+                    let body = response.body_mut();
+                    if let Err(failure) = self.awaited(server, body, &mut ahead).await {
+                        result = Err(failure);
+                    }
+                }
+                Err(failure @ Failure::AnswerTimeout) => *failure = self.timeout(),
+                _ => {}
+            }
             drop(place.take());
             let (failure, reason, asked_for) = match result {
                 Ok(response) => {
                     let outcome = Outcome::Status(response.status().as_u16());
                     server.record(outcome, took);
-                    worker.shared.report(&server.runtime, outcome);
+                    worker
+                        .shared
+                        .report(&server.runtime, in_flight.term, outcome);
                     if !self.is_unwanted(response.status()) || !self.may_go_on(index) {
                         return Ok(Answered {
                             response,
-                            fleet: self.fleet,
+                            ahead,
+                            fleet: Rc::clone(&self.fleet),
                             index,
-                            tried: self.tried,
+                            tried: mem::take(&mut self.tried),
                             in_flight,
                         });
                     }
                     let asked_for = retry_after(response.headers());
                     self.unwanted = Some(Answered {
                         response,
+                        ahead,
                         fleet: Rc::clone(&self.fleet),
                         index,
                         tried: self.tried.clone(),
@@ -172,9 +186,13 @@ impl<'a> Attempts<'a> {
                     if let Some(outcome) = failure.outcome() {
                         server.record(outcome, took);
                         if failure.is_judged() {
-                            worker.shared.report(&server.runtime, outcome);
+                            worker
+                                .shared
+                                .report(&server.runtime, in_flight.term, outcome);
                         }
                     }
+                    // It is not there any more while the next one backs off.
+                    drop(in_flight);
                     if !failure.may_try_again(&self.sent.method) {
                         self.tried.push(index);
                         return self.last_answer().ok_or(failure.error());
@@ -183,7 +201,7 @@ impl<'a> Attempts<'a> {
                 }
             };
             if request.is_none() {
-                request = self.again();
+                *request = self.again();
             }
             let error = failure.map_or(ProxyError::Broken, Failure::error);
             if request.is_none() {
@@ -208,9 +226,8 @@ impl<'a> Attempts<'a> {
     async fn unless_taken_out<T>(
         &self,
         server: &WorkerServer,
-        exchange: impl Future<Output = Result<T, Failure>>,
+        mut exchange: Pin<&mut impl Future<Output = Result<T, Failure>>>,
     ) -> Result<T, Failure> {
-        let mut exchange = pin!(exchange);
         poll_fn(|cx| match exchange.as_mut().poll(cx) {
             Poll::Pending if server.is_out.get() && self.may_leave(server) => {
                 Poll::Ready(Err(Failure::TakenOut))
@@ -220,19 +237,14 @@ impl<'a> Attempts<'a> {
         .await
     }
 
-    /// The answer once so much of it is here as is awaited: all of it, where it
-    /// is short and another server could still be asked.
+    /// Waits until all of `body` has come.
     async fn awaited(
         &self,
         server: &WorkerServer,
-        mut response: Response<AnswerBody>,
-    ) -> Result<Response<AnswerBody>, Failure> {
-        let body = response.body();
-        if body.is_end_stream() || !self.is_awaited_whole(body.size_hint().exact()) {
-            return Ok(response);
-        }
-        let body = response.body_mut();
-        let whole = poll_fn(|cx| match body.poll_whole(cx) {
+        body: &mut upstream::Body,
+        ahead: &mut Ahead,
+    ) -> Result<(), Failure> {
+        let whole = pin!(poll_fn(|cx| match ahead.poll_whole(body, cx) {
             Poll::Ready(Ok(())) => Poll::Ready(Ok(())),
             Poll::Ready(Err(_)) => Poll::Ready(Err(Failure::Broken)),
             Poll::Pending if self.client.timer.is_due() => {
@@ -245,17 +257,22 @@ impl<'a> Attempts<'a> {
                 })
             }
             Poll::Pending => Poll::Pending,
-        });
-        self.unless_taken_out(server, whole).await?;
-        Ok(response)
+        }));
+        self.unless_taken_out(server, whole).await
     }
 
     fn retries(&self) -> &Retries {
         &self.fleet.rules().config.retries
     }
 
-    fn is_awaited_whole(&self, length: Option<u64>) -> bool {
+    /// Whether all of an answer is awaited: where it is short and another server
+    /// could still be asked.
+    fn is_awaited_whole(&self, body: &upstream::Body) -> bool {
+        if body.is_end_stream() {
+            return false;
+        }
         let retries = self.retries();
+        let length = body.size_hint().exact();
         length.is_some_and(|length| length <= retries.hold_answer.number())
             && (self.tried.len() as u64) < retries.attempts.number()
             && self.sent.method.is_idempotent()
@@ -291,7 +308,7 @@ impl<'a> Attempts<'a> {
         let has_attempts = (self.tried.len() as u64) < self.retries().attempts.number();
         has_attempts && self.can_be_made_again() && {
             let (fleet, tried) = self.newest(index);
-            fleet.has_candidate(self.sent.key, self.sent.spread, &tried)
+            fleet.has_candidate(self.sent.key, &tried)
         }
     }
 
@@ -338,10 +355,7 @@ impl<'a> Attempts<'a> {
             tokio::time::sleep(wait).await;
         }
         (self.fleet, self.tried) = self.newest(index);
-        if !self
-            .fleet
-            .has_candidate(self.sent.key, self.sent.spread, &self.tried)
-        {
+        if !self.fleet.has_candidate(self.sent.key, &self.tried) {
             return None;
         }
         let retries = worker.shared.retries();
@@ -360,10 +374,10 @@ impl<'a> Attempts<'a> {
 
     /// The last answer that was not taken for one, if there was one.
     #[cold]
-    fn last_answer(self) -> Option<Answered> {
-        let mut answered = self.unwanted?;
+    fn last_answer(&mut self) -> Option<Answered> {
+        let mut answered = self.unwanted.take()?;
         if Rc::ptr_eq(&answered.fleet, &self.fleet) {
-            answered.tried = self.tried;
+            answered.tried = mem::take(&mut self.tried);
             answered.tried.retain(|&index| index != answered.index);
         }
         Some(answered)

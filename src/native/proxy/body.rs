@@ -9,32 +9,52 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 use super::conn::Client;
-use super::hold::AnswerBody;
+use super::hold::Ahead;
+use super::upstream;
 use super::worker::WorkerServer;
+use crate::engine::{Route, Term};
 use crate::native::clock;
 use crate::native::telemetry::access_log::Entry;
 
 /// One request in flight at a server, from its attempt until its answer's body
 /// has ended or was dropped.
-pub(super) struct InFlight(Rc<WorkerServer>);
+pub(super) struct InFlight {
+    server: Rc<WorkerServer>,
+    /// The server's term when the request was sent.
+    pub(super) term: Term,
+    is_trial: bool,
+}
 
 impl InFlight {
-    /// Counts a request in; with a `bound` only while fewer than that are in
-    /// flight there, all workers together.
-    pub(super) fn enter(server: &Rc<WorkerServer>, bound: Option<u32>) -> Option<Self> {
-        let is_in = server.runtime.in_flight.enter(bound);
-        is_in.then(|| Self(Rc::clone(server)))
+    /// Counts a request in at `server`, where `route` goes, all workers together:
+    /// with a bound only while fewer than that are in flight there, and as a
+    /// trial only while there is no other.
+    pub(super) fn enter(server: &Rc<WorkerServer>, route: &Route) -> Option<Self> {
+        let runtime = &server.runtime;
+        if route.is_trial && !runtime.trial.enter(route.term) {
+            return None;
+        }
+        // A trial has no bound, so that nothing is to be given back here.
+        runtime.in_flight.enter(route.bound).then(|| Self {
+            server: Rc::clone(server),
+            term: route.term,
+            is_trial: route.is_trial,
+        })
     }
 
     /// Where it is.
     pub(super) fn server(&self) -> &WorkerServer {
-        &self.0
+        &self.server
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.runtime.in_flight.leave();
+        let runtime = &self.server.runtime;
+        runtime.in_flight.leave();
+        if self.is_trial {
+            runtime.trial.leave(self.term);
+        }
     }
 }
 
@@ -47,15 +67,20 @@ pub(super) struct ResponseBody {
 }
 
 enum Source {
-    Server(AnswerBody, InFlight),
+    Server(Ahead, upstream::Body, InFlight),
     Proxy(Option<Bytes>),
 }
 
 impl ResponseBody {
-    /// The body of a server's answer.
-    pub(super) fn of_server(body: AnswerBody, in_flight: InFlight, client: Rc<Client>) -> Self {
+    /// The body of a server's answer: what came `ahead`, then the rest.
+    pub(super) fn of_server(
+        ahead: Ahead,
+        rest: upstream::Body,
+        in_flight: InFlight,
+        client: Rc<Client>,
+    ) -> Self {
         Self {
-            source: Source::Server(body, in_flight),
+            source: Source::Server(ahead, rest, in_flight),
             client,
             entry: None,
         }
@@ -86,14 +111,18 @@ impl Body for ResponseBody {
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let this = &mut *self;
         let frame = match &mut this.source {
-            Source::Server(body, in_flight) => {
-                let frame = Pin::new(body).poll_frame(cx);
-                let (server, shared) = (&in_flight.0.runtime, &this.client.worker.shared);
+            Source::Server(ahead, rest, in_flight) => {
+                let frame = match ahead.take() {
+                    Some(data) => Poll::Ready(Some(Ok(Frame::data(data)))),
+                    None => Pin::new(rest).poll_frame(cx),
+                };
+                let shared = &this.client.worker.shared;
+                let (server, term) = (&in_flight.server.runtime, in_flight.term);
                 match &frame {
                     // It was counted by its status; that it broke off speaks
                     // against the server all the same.
-                    Poll::Ready(Some(Err(_))) => shared.report_broken_off(server),
-                    Poll::Ready(None) => shared.report_whole(server),
+                    Poll::Ready(Some(Err(_))) => shared.report_broken_off(server, term),
+                    Poll::Ready(None) => shared.report_whole(server, term),
                     _ => {}
                 }
                 frame
@@ -108,14 +137,14 @@ impl Body for ResponseBody {
 
     fn is_end_stream(&self) -> bool {
         match &self.source {
-            Source::Server(body, _) => body.is_end_stream(),
+            Source::Server(ahead, rest, _) => ahead.is_empty() && rest.is_end_stream(),
             Source::Proxy(text) => text.is_none(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.source {
-            Source::Server(body, _) => body.size_hint(),
+            Source::Server(ahead, rest, _) => ahead.size_hint(rest.size_hint()),
             Source::Proxy(text) => SizeHint::with_exact(text.as_ref().map_or(0, Bytes::len) as u64),
         }
     }
@@ -123,10 +152,12 @@ impl Body for ResponseBody {
 
 impl Drop for ResponseBody {
     fn drop(&mut self) {
-        if let Source::Server(body, in_flight) = &self.source
-            && body.is_end_stream()
+        if let Source::Server(ahead, rest, in_flight) = &self.source
+            && ahead.is_empty()
+            && rest.is_end_stream()
         {
-            self.client.worker.shared.report_whole(&in_flight.0.runtime);
+            let shared = &self.client.worker.shared;
+            shared.report_whole(&in_flight.server.runtime, in_flight.term);
         }
         self.client.answer_ended();
         if let (Some(mut entry), Some(log)) = (self.entry.take(), &self.client.worker.access_log) {

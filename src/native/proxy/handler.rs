@@ -94,7 +94,9 @@ async fn forward(
         has_body,
         kept,
     };
-    let answered = Attempts::new(client, fleet, sent).run(request).await?;
+    let mut request = Some(request);
+    let mut attempts = Attempts::new(client, fleet, sent);
+    let mut answered = attempts.run(&mut request).await?;
     let n_attempts = answered.tried.len() + 1;
     let server = answered.fleet.server(answered.index);
     if let Some(entry) = entry {
@@ -109,10 +111,12 @@ async fn forward(
             (&X_RINGWAY_EXPLAIN, value),
         ]
     });
-    let mut response = answer(answered.response, fields)?;
-    rate_limit::tell(&told, response.headers_mut());
-    let in_flight = answered.in_flight;
-    Ok(response.map(|body| ResponseBody::of_server(body, in_flight, Rc::clone(client))))
+    answer(&mut answered.response, fields)?;
+    rate_limit::tell(&told, answered.response.headers_mut());
+    let (ahead, in_flight) = (answered.ahead, answered.in_flight);
+    Ok(answered
+        .response
+        .map(|rest| ResponseBody::of_server(ahead, rest, in_flight, Rc::clone(client))))
 }
 
 /// A request with a body, and what it can be made of again if it may be sent
@@ -140,9 +144,9 @@ fn with_body(
 
 /// Makes a server's answer one that the client gets.
 fn answer<B>(
-    mut response: Response<B>,
+    response: &mut Response<B>,
     debug: Option<[(&HeaderName, HeaderValue); 3]>,
-) -> Result<Response<B>, ProxyError> {
+) -> Result<(), ProxyError> {
     // Nothing was asked to be upgraded, so this is no answer to it.
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         return Err(ProxyError::BadAnswer);
@@ -153,5 +157,5 @@ fn answer<B>(
     for (name, value) in debug.into_iter().flatten() {
         headers.insert(name, value);
     }
-    Ok(response)
+    Ok(())
 }

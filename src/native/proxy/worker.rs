@@ -29,7 +29,7 @@ use super::{conn, listen};
 use crate::config::Config;
 use crate::engine::{
     Candidate, KeySketch, Keyless, Loads, NoServer, Outcome, Picker, Position, Route, RoutingTable,
-    ServerIndex, Spread, Standing, Timestamp,
+    ServerIndex, Spread, Standing, Term, Timestamp,
 };
 use crate::native::clock;
 use crate::native::counters::{BoundedShard, Shard};
@@ -223,6 +223,10 @@ impl Loads for Seen<'_> {
     fn latency(&self, server: ServerIndex) -> u64 {
         let latencies = &self.fleet.servers[server.as_usize()].latencies;
         latencies[self.worker].read().mean(self.now)
+    }
+
+    fn has_trial(&self, server: ServerIndex, term: Term) -> bool {
+        self.fleet.has_trial(server, term)
     }
 }
 
@@ -471,14 +475,11 @@ impl WorkerFleet {
     }
 
     /// Whether a request that was `tried` can be sent to another server.
-    pub(super) fn has_candidate(
-        &self,
-        key: Option<Position>,
-        spread: Option<Spread>,
-        tried: &[ServerIndex],
-    ) -> bool {
+    #[cold]
+    pub(super) fn has_candidate(&self, key: Option<Position>, tried: &[ServerIndex]) -> bool {
         let table = &self.fleet.table;
-        let route = table.route_spread(key, spread, &*self.fleet, tried);
+        // Spreading a key decides where it goes, and not whether.
+        let route = table.route(key, &*self.fleet, tried);
         route.is_ok() || table.route_backup(key, tried).is_some()
     }
 
@@ -488,9 +489,10 @@ impl WorkerFleet {
     }
 
     /// Where a request goes now, of the servers not yet tried, counted in
-    /// there; a backup one when all others were tried. With bounded loads another worker may take the last place between
-    /// the question and the answer; then it is asked again, and somebody has
-    /// gone on. What bounded loads did is counted in `bounded`.
+    /// there; a backup one when all others were tried. With bounded loads another
+    /// worker may take the last place between the question and the answer, and
+    /// so with the one place at a server on trial; then it is asked again, and
+    /// somebody has gone on. What bounded loads did is counted in `bounded`.
     pub(super) fn enter(
         &self,
         key: Option<Position>,
@@ -510,7 +512,7 @@ impl WorkerFleet {
                 Err(why) => return self.enter_backup(key, tried).ok_or(why),
             };
             let server = &self.servers[route.server.as_usize()];
-            if let Some(in_flight) = InFlight::enter(server, route.bound) {
+            if let Some(in_flight) = InFlight::enter(server, &route) {
                 bounded.record(&route, n_asked_before);
                 return Ok((route.server, in_flight));
             }
@@ -538,9 +540,9 @@ impl WorkerFleet {
         key: Option<Position>,
         tried: &[ServerIndex],
     ) -> Option<(ServerIndex, InFlight)> {
-        let index = self.fleet.table.route_backup(key, tried)?;
-        let in_flight = InFlight::enter(self.server(index), None)?;
-        Some((index, in_flight))
+        let route = self.fleet.table.route_backup(key, tried)?;
+        let in_flight = InFlight::enter(self.server(route.server), &route)?;
+        Some((route.server, in_flight))
     }
 }
 

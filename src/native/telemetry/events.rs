@@ -35,6 +35,7 @@ pub fn log(event: &Event, now: Timestamp) {
             warn!(server, why, "server is unhealthy");
         }
         EventView::Ejected { server, for_s, why } => warn!(server, for_s, why, "server ejected"),
+        EventView::TrialBegan { server } => info!(server, "server on trial"),
         EventView::Readmitted { server } => info!(server, "server re-admitted"),
         EventView::SlowStarted { server, for_s } => info!(server, for_s, "slow start begun"),
         EventView::SlowStartEnded { server } => info!(server, "slow start ended"),

@@ -209,7 +209,7 @@ impl Figures {
 
     fn servers(&self, out: &mut Writer<'_>) -> fmt::Result {
         type Figure = fn(&ServerSnapshot) -> f64;
-        let rows: [(&str, &str, Figure); 5] = [
+        let rows: [(&str, &str, Figure); 6] = [
             (
                 "server_eligible",
                 "1 when the server may get new requests.",
@@ -219,6 +219,11 @@ impl Figures {
                 "server_ejected",
                 "1 while failed requests keep the server out.",
                 |server| yes(server.ejected_until.is_some()),
+            ),
+            (
+                "server_on_trial",
+                "1 while the server gets one request at a time after an ejection.",
+                |server| yes(server.is_on_trial),
             ),
             (
                 "server_draining",

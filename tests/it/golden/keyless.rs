@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use ringway::config::Config;
 use ringway::engine::{
-    LoadBalancer, Observation, Outcome, Picker, RoutingTable, ServerId, ServerIndex, Timestamp,
+    LoadBalancer, Observation, Outcome, Picker, RoutingTable, ServerId, ServerIndex, Term,
+    Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -50,28 +51,32 @@ fn answer(run: &mut Run) {
     let mut now = Timestamp::ZERO;
     let mut lb = LoadBalancer::new(config.settings(), config.servers(), now).expect("a fleet");
     let mut picker = Picker::new(run.seed);
-    let mut begun: Vec<Option<ServerId>> = Vec::new();
+    let mut begun: Vec<Option<(ServerId, Term)>> = Vec::new();
     run.picked.clear();
     for step in &run.steps {
         let words: Vec<&str> = step.split(' ').collect();
         match words[..] {
             ["b"] => {
                 let route = lb.table().pick(&mut picker, &lb, &[]).ok();
-                let server = route.map(|route| lb.table().server(route.server).id);
+                let sent = route.map(|route| {
+                    let entry = lb.table().server(route.server);
+                    (entry.id, entry.term)
+                });
                 let place = route.and_then(|route| place(lb.table(), &config, route.server));
                 run.picked.push(place.unwrap_or('-'));
-                if let Some(server) = server {
+                if let Some((server, _)) = sent {
                     let _ = lb.observe(Observation::RequestStarted { server }, now);
                 }
-                begun.push(server);
+                begun.push(sent);
             }
             ["f", request, ms, word] => {
                 let request: usize = request.parse().expect("a number");
-                let Some(server) = begun[request].take() else {
+                let Some((server, term)) = begun[request].take() else {
                     continue;
                 };
                 let finished = Observation::RequestFinished {
                     server,
+                    term,
                     outcome: match word {
                         "ok" => Outcome::Status(200),
                         _ => Outcome::NoAnswer,

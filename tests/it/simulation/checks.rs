@@ -4,26 +4,50 @@
 use std::collections::BTreeSet;
 
 use ringway::engine::{
-    AdminState, Admission, Event, Events, Health, Idle, Moved, NoServer, Position, Reason, Ring,
-    ServerId, ServerIndex, ServerName, ServerSnapshot, Share, Standing,
+    AdminState, Admission, Event, Events, Health, Idle, Loads, Moved, NoServer, Position, Reason,
+    Ring, ServerId, ServerIndex, ServerName, ServerSnapshot, Share, Standing, Term, Verdict,
 };
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{Shadow, World};
+use crate::support::AllTrialsTaken;
 
 impl World {
     /// An ejection leaves somebody eligible and stays within the permitted part.
     pub(super) fn check_ejections(&mut self, events: &Events, id: ServerId) {
-        let n_ejected = self.shadows.values().filter(|s| s.is_ejected).count();
+        let is_out = |shadow: &Shadow| shadow.is_ejected || shadow.is_on_trial;
+        let n_out = self.shadows.values().filter(|s| is_out(s)).count();
         let percent = usize::from(self.lb.settings().ejection.max_percent);
         for event in events.as_slice() {
             if let Event::Ejected { name, .. } = event {
                 assert_eq!(self.shadows[name].id, id);
-                assert!(n_ejected < (self.shadows.len() * percent / 100).max(1));
+                let n_allowed = (self.shadows.len() * percent / 100).max(1);
+                assert!(self.shadows[name].is_on_trial || n_out < n_allowed);
                 assert!(!self.fail_open);
                 let mut eligible = self.lb.table().servers().iter();
                 assert!(eligible.any(|entry| entry.standing == Standing::Eligible));
             }
+        }
+    }
+
+    /// A trial ends with the first request of its term, and with no other.
+    pub(super) fn check_trial(&self, events: &Events, id: ServerId, term: Term, verdict: Verdict) {
+        let Some(shadow) = self.shadows.values().find(|s| s.id == id) else {
+            return;
+        };
+        let is_late = term.number() != shadow.n_ejections;
+        if is_late || shadow.is_ejected {
+            assert_eq!(*events, Events::default(), "sent before the ejection");
+            return;
+        }
+        let name = shadow.server.name.clone();
+        let was_readmitted = events.as_slice().contains(&Event::Readmitted { name });
+        let is_good = verdict == Verdict::Good;
+        assert_eq!(was_readmitted, shadow.is_on_trial && is_good);
+        if shadow.is_on_trial && !is_good {
+            let mut others = self.shadows.values().filter(|s| s.id != id);
+            let is_other = others.any(|s| self.standing(s) == Standing::Eligible);
+            assert_eq!(!events.as_slice().is_empty(), is_other, "ejected again");
         }
     }
 
@@ -110,6 +134,8 @@ impl World {
             assert_eq!(seen.state, shadow.state);
             assert_eq!(seen.health, shadow.health);
             assert_eq!(seen.ejected_until.is_some(), shadow.is_ejected);
+            assert_eq!(seen.is_on_trial, shadow.is_on_trial);
+            assert_eq!(self.lb.term(seen.id).number(), shadow.n_ejections);
             assert_eq!(seen.standing, self.standing(shadow));
             let (all, none) = (Admission::FULL, Admission::NONE);
             match seen.standing {
@@ -133,13 +159,14 @@ impl World {
     /// (a) Some keys, and where they go.
     fn check_routes(&mut self) {
         let tiers = self.tiers();
+        self.check_trials(&tiers);
         for _ in 0..4 {
             let key = self.rng.next().to_le_bytes();
             let key = &key[..self.rng.below(9) as usize];
             let position = xxh3_64(key);
             assert_eq!(Position::of_key(key).bits(), position);
             let table = self.lb.table();
-            let route = table.route(Some(Position::from_bits(position)), &Idle, &[]);
+            let route = table.route(Some(Position::from_bits(position)), &AllTrialsTaken, &[]);
             let expected = self.expected(&tiers, position);
             let name_of = |index: ServerIndex| table.server(index).server.name.clone();
             match route {
@@ -162,13 +189,20 @@ impl World {
                 Err(NoServer::AllTried) => panic!("nobody was tried"),
             }
             // One attempt after the other goes down the same list to its end.
-            let mut tried = Vec::new();
-            while let Ok(route) = table.route(Some(Position::from_bits(position)), &Idle, &tried) {
-                tried.push(route.server);
-            }
-            let tried: Vec<ServerName> = tried.into_iter().map(name_of).collect();
+            let attempts = |loads: &dyn Fn(&[ServerIndex]) -> Option<ServerIndex>| {
+                let mut tried = Vec::new();
+                while let Some(server) = loads(&tried) {
+                    tried.push(server);
+                }
+                tried.into_iter().map(name_of).collect::<Vec<ServerName>>()
+            };
+            let at = Some(Position::from_bits(position));
+            let go = |route: Result<ringway::engine::Route, NoServer>| Some(route.ok()?.server);
+            let tried = attempts(&|tried| go(table.route(at, &AllTrialsTaken, tried)));
             assert_eq!(tried, expected);
-            let explained = table.explain(Position::from_bits(position), &Idle, &[]);
+            let with_trials = attempts(&|tried| go(table.route(at, &Idle, tried)));
+            assert_eq!(with_trials, self.with_trials(&tiers, position, &expected));
+            let explained = table.explain(Position::from_bits(position), &AllTrialsTaken, &[]);
             let with = |wanted: fn(Reason) -> bool| -> Vec<ServerName> {
                 let found = explained.iter().filter(|c| wanted(c.reason));
                 found.map(|candidate| name_of(candidate.server)).collect()
@@ -181,6 +215,37 @@ impl World {
             let text = format!("{tried:?}");
             self.digest_in(text.as_bytes());
         }
+    }
+
+    /// A server on trial has at most one request at a time, with a key or without.
+    fn check_trials(&self, tier: &BTreeSet<ServerName>) {
+        let table = self.lb.table();
+        let mut free = Vec::new();
+        for (shadow, index) in self.shadows.values().zip(self.indexes()) {
+            let has_trial = self.lb.has_trial(index, self.lb.term(shadow.id));
+            assert_eq!(has_trial, shadow.in_term > 0);
+            if !has_trial {
+                free.push(&shadow.server.name);
+            }
+        }
+        for route in [None, Some(Position::from_bits(self.digest))] {
+            let Ok(route) = table.route(route, &self.lb, &[]) else {
+                continue;
+            };
+            let entry = table.server(route.server);
+            let name = &entry.server.name;
+            assert_eq!(route.term, entry.term);
+            let is_trial = entry.standing == Standing::OnTrial && !tier.contains(name);
+            assert_eq!(route.is_trial, is_trial);
+            assert!(tier.contains(name) || is_trial && free.contains(&name));
+        }
+    }
+
+    fn indexes(&self) -> Vec<ServerIndex> {
+        let table = self.lb.table();
+        let mut all = [table.members(false), table.members(true)].concat();
+        all.sort();
+        all
     }
 
     /// The servers that may be used now, as the specification says it.
@@ -199,23 +264,66 @@ impl World {
             with(true, &is_eligible),
             with(false, &is_unproven),
             with(true, &is_unproven),
+            with(false, &|s| s == Standing::OnTrial),
+            with(true, &|s| s == Standing::OnTrial),
         ];
         if self.lb.settings().fail_open {
             tiers.push(with(false, &|s| s != Standing::Draining));
             tiers.push(with(true, &|s| s != Standing::Draining));
         }
         let found = tiers.iter().position(|tier| !tier.is_empty());
-        assert_eq!(self.fail_open, found.is_some_and(|i| i >= 4));
+        assert_eq!(self.fail_open, found.is_some_and(|i| i >= 6));
         let Some(i) = found else {
             return BTreeSet::new();
         };
         let mut tier = tiers.swap_remove(i);
-        if i < 4 {
+        if i < 6 {
             // Beside them, who is drained and has keys left.
             let leaving = with(i % 2 == 1, &|s| s == Standing::Draining);
             tier.extend(leaving.into_iter().filter(|name| self.admits(name) > 0.0));
         }
         tier
+    }
+
+    /// The servers tried one after the other where nobody on trial has a request:
+    /// one of those comes as soon as no usable one is before it in the key's
+    /// order, and otherwise when nobody else is left. `usual` has the usable ones.
+    fn with_trials(
+        &self,
+        tier: &BTreeSet<ServerName>,
+        position: u64,
+        usual: &[ServerName],
+    ) -> Vec<ServerName> {
+        let is_backup = |name: &ServerName| self.shadows[name].server.backup;
+        let uses_backup = tier.first().is_some_and(is_backup);
+        let mut waiting: BTreeSet<ServerName> = self
+            .shadows
+            .values()
+            .filter(|s| self.standing(s) == Standing::OnTrial)
+            .map(|s| s.server.name.clone())
+            .filter(|name| !tier.contains(name) && (uses_backup || !is_backup(name)))
+            .collect();
+        let (mut left, mut order) = (usual.iter(), Vec::new());
+        loop {
+            let primaries = waiting.iter().filter(|name| !is_backup(name));
+            let primaries: BTreeSet<ServerName> = primaries.cloned().collect();
+            let first = if uses_backup && !primaries.is_empty() {
+                self.clockwise(&primaries, position).into_iter().next()
+            } else {
+                let admitting = tier.iter().filter(|name| self.is_admitted(name, position));
+                let all = admitting.chain(&waiting).cloned().collect();
+                let first = self.clockwise(&all, position).into_iter().next();
+                first.filter(|name| waiting.contains(name))
+            };
+            let next = first
+                .or_else(|| left.next().cloned())
+                .or_else(|| waiting.first().cloned());
+            let Some(next) = next else {
+                return order;
+            };
+            waiting.remove(&next);
+            order.push(next);
+        }
     }
 
     /// What part of its keys the server of this name takes.
@@ -240,8 +348,20 @@ impl World {
     /// point is. (A walk past the others is a walk without them.) Who does not
     /// admit the key comes last, or not at all while it is drained.
     fn expected(&self, tier: &BTreeSet<ServerName>, position: u64) -> Vec<ServerName> {
+        let admitted = |name: &ServerName| self.is_admitted(name, position);
+        let (now, later): (Vec<ServerName>, Vec<ServerName>) = self
+            .clockwise(tier, position)
+            .into_iter()
+            .partition(admitted);
+        let stays = |name: &ServerName| self.shadows[name].state == AdminState::Active;
+        now.into_iter()
+            .chain(later.into_iter().filter(stays))
+            .collect()
+    }
+
+    fn clockwise(&self, servers: &BTreeSet<ServerName>, position: u64) -> Vec<ServerName> {
         let n = self.lb.settings().virtual_nodes.number();
-        let mut first: Vec<(u64, &ServerName)> = tier
+        let mut first: Vec<(u64, &ServerName)> = servers
             .iter()
             .map(|name| {
                 let weight = self.shadows[name].server.weight.number();
@@ -252,16 +372,7 @@ impl World {
             })
             .collect();
         first.sort();
-        let admitted = |name: &ServerName| self.is_admitted(name, position);
-        let (now, later): (Vec<&ServerName>, Vec<&ServerName>) = first
-            .into_iter()
-            .map(|(_, name)| name)
-            .partition(|name| admitted(name));
-        let stays = |name: &&ServerName| self.shadows[*name].state == AdminState::Active;
-        now.into_iter()
-            .chain(later.into_iter().filter(stays))
-            .cloned()
-            .collect()
+        first.into_iter().map(|(_, name)| name.clone()).collect()
     }
 
     pub(super) fn standing(&self, shadow: &Shadow) -> Standing {
@@ -273,6 +384,8 @@ impl World {
             Standing::Unhealthy
         } else if shadow.health == Health::Unknown && self.has_probed && !shadow.was_first {
             Standing::Unproven
+        } else if shadow.is_on_trial {
+            Standing::OnTrial
         } else {
             Standing::Eligible
         }

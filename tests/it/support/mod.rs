@@ -16,7 +16,10 @@ pub(crate) mod schema;
 
 use std::collections::BTreeMap;
 
-use ringway::engine::{Address, Port, Ring, Server, ServerName, VirtualNodes, Weight};
+use ringway::engine::{
+    Address, Events, LoadBalancer, Loads, Observation, Port, Ring, Server, ServerId, ServerIndex,
+    ServerName, Term, Timestamp, Verdict, VirtualNodes, Weight,
+};
 
 /// A valid name, or the test is wrong.
 pub(crate) fn name(text: &str) -> ServerName {
@@ -60,4 +63,41 @@ pub(crate) fn fleet<'a>(servers: impl IntoIterator<Item = (&'a str, u64)>) -> Fl
 /// The ring of a fleet small enough to have one.
 pub(crate) fn ring(n_virtual_nodes: u64, fleet: &Fleet) -> Ring {
     Ring::new(virtual_nodes(n_virtual_nodes), fleet).expect("few enough points")
+}
+
+/// Has a request that was just sent to `server` speak for or against it.
+pub(crate) fn judge(
+    lb: &mut LoadBalancer,
+    server: ServerId,
+    verdict: Verdict,
+    now: Timestamp,
+) -> Events {
+    let term = lb.term(server);
+    let judged = Observation::Judged {
+        server,
+        term,
+        verdict,
+    };
+    lb.observe(judged, now)
+}
+
+/// The stay of the server of this name.
+pub(crate) fn id_of(lb: &LoadBalancer, name: &ServerName) -> ServerId {
+    let mut entries = lb.table().servers().iter();
+    let entry = entries.find(|entry| entry.server.name == *name);
+    entry.expect("it is there").id
+}
+
+/// Nothing is in flight, but for one request at each server on trial.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AllTrialsTaken;
+
+impl Loads for AllTrialsTaken {
+    fn in_flight(&self, _: ServerIndex) -> u32 {
+        0
+    }
+
+    fn has_trial(&self, _: ServerIndex, _: Term) -> bool {
+        true
+    }
 }

@@ -181,9 +181,11 @@ fn what_is_known_of_servers_that_stay_survives() {
     let id = find(&lb, "b").id;
     for _ in 0..3 {
         let verdict = Verdict::ConnectError;
+        let term = lb.term(id);
         let _ = lb.observe(
             Observation::Judged {
                 server: id,
+                term,
                 verdict,
             },
             START,

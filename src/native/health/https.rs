@@ -1,0 +1,15 @@
+//! An HTTPS probe: an HTTP probe over TLS. Who cannot show a good certificate
+//! gets no request.
+
+use super::http::Ask;
+use super::target::Target;
+use super::tls::Tls;
+
+/// Asks over TLS.
+///
+/// # Errors
+/// When the answer is not as a healthy server's; the text says how.
+pub(super) async fn probe(target: &Target<'_>, ask: &Ask, tls: &Tls) -> Result<(), String> {
+    let stream = tls.over(target.connect().await?, target.name).await?;
+    ask.probe(stream, target).await
+}

@@ -1,0 +1,48 @@
+//! Where one probe goes: the server's address, and what the configuration says
+//! instead of its port and name.
+
+use http::HeaderValue;
+use tokio::net::TcpStream;
+
+use crate::config::HealthCheck;
+use crate::engine::Server;
+
+/// Where one probe goes.
+pub(super) struct Target<'a> {
+    address: &'a str,
+    port: u16,
+    /// What `Host` says, or `:authority`.
+    pub(super) authority: String,
+    /// Whose certificate it must be.
+    pub(super) name: &'a str,
+}
+
+impl<'a> Target<'a> {
+    pub(super) fn new(server: &'a Server, check: &'a HealthCheck) -> Self {
+        let port = check.port.unwrap_or(server.port).number();
+        let (authority, name) = match &check.host {
+            Some(host) => (host.as_str().to_owned(), host.host()),
+            None => {
+                let host = server.address.in_authority();
+                (format!("{host}:{port}"), server.address.as_str())
+            }
+        };
+        Self {
+            address: server.address.as_str(),
+            port,
+            authority,
+            name,
+        }
+    }
+
+    /// A new connection, so that a server that takes none is found out.
+    pub(super) async fn connect(&self) -> Result<TcpStream, String> {
+        let connected = TcpStream::connect((self.address, self.port)).await;
+        connected.map_err(|error| format!("cannot connect: {error}"))
+    }
+
+    /// `Host`. Addresses have only characters that a header may have.
+    pub(super) fn host(&self) -> HeaderValue {
+        HeaderValue::from_str(&self.authority).unwrap_or(HeaderValue::from_static(""))
+    }
+}
