@@ -61,9 +61,11 @@ test-native:  ## Test the engine, the wire, the proxy and the binary natively
 	$(STEP) native-build "building the native tests" cargo test --no-run
 	$(STEP) --show native "the native tests" cargo test --quiet --no-fail-fast
 
-test-oracle:  ## Check the golden routes by implementations that share no code with the engine
+test-oracle:  ## Check golden routes and metrics by implementations that share no code with ours
 	$(NEED) python
-	$(STEP) --show oracle "the golden routes, by independent implementations" tests/oracle/run
+	$(NEED) cc
+	$(STEP) oracle-binary "building the binary whose metrics are read" cargo build --bin ringway
+	$(STEP) --show oracle "golden routes and metrics, by independent implementations" tests/oracle/run
 
 test-wasm:  ## Test the engine on wasm32, in Node
 	$(NEED) node

@@ -36,6 +36,7 @@ pub use plan::{ChangeSpec, PlanSpec, StateChange, WeightChange};
 
 mod rate_limit;
 pub use rate_limit::{LimitedBy, Rate, RateLimit, RateLimitRule};
+
 mod retries;
 pub use retries::Retries;
 

@@ -29,6 +29,9 @@ use faults::one_of;
 pub(crate) use faults::shown;
 pub use faults::{Fault, Faults};
 
+mod otlp;
+pub use otlp::{AttributeValue, OtlpTraces, Span, SpanKind};
+
 mod scalars;
 pub use scalars::RequestPath;
 pub(crate) use scalars::schema;

@@ -16,6 +16,7 @@ use super::proxy;
 use super::reload::{self, Reloader, Stamp};
 use super::shared::Shared;
 use super::telemetry::access_log::{self, AccessLog};
+use super::telemetry::otlp;
 use super::telemetry::record::Recorder;
 use crate::config::{Api, Config};
 
@@ -94,6 +95,12 @@ pub fn serve(
             workers = n_workers,
             "listening"
         );
+        // Ends after the workers, whose last requests are of interest.
+        let no_more_traces = CancellationToken::new();
+        let traces = shared.traces().map(|queue| {
+            let (shared, stop) = (Arc::clone(&shared), no_more_traces.clone());
+            tokio::spawn(otlp::run(shared, queue, stop))
+        });
         when_ready()?;
 
         signals.next().await;
@@ -108,6 +115,12 @@ pub fn serve(
         workers.join();
         // The last one to write has gone; what it wrote must reach the file.
         access_log.close();
+        no_more_traces.cancel();
+        if let Some(traces) = traces
+            && let Err(error) = traces.await
+        {
+            warn!(%error, "the last traces were not sent");
+        }
         info!("stopped");
         Ok(())
     })

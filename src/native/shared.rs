@@ -14,13 +14,15 @@ use arc_swap::ArcSwap;
 use tokio::sync::{Notify, mpsc};
 
 use super::clock;
-use super::counters::{BoundedShard, Shard};
+use super::counters::{BoundedShard, CODES, Shard};
 use super::in_flight::{InFlightCount, TrialPlace};
 use super::latency::LatencyShard;
 use super::rate_limit::{RateLimitCounters, RateLimits};
 use super::retries::Retries;
 use super::telemetry::feed::{Feed, Kind, Line};
-use super::telemetry::{Counts, events, moved};
+use super::telemetry::otlp::Trace;
+use super::telemetry::told::Told;
+use super::telemetry::{Counts, events, moved, otlp};
 use crate::config::Config;
 use crate::engine::{
     BoundedCounters, Change, Command, CommandError, Counters, Event, Events, KeyCounts, KeySketch,
@@ -88,7 +90,7 @@ pub struct ServerRuntime {
     pub latencies: Box<[LatencyShard]>,
     /// How its last reported request ended, as one of the states below.
     last: AtomicU8,
-    /// Whether it is on trial: then successes are reported too.
+    /// While it is on trial every success is reported.
     is_on_trial: AtomicBool,
 }
 
@@ -120,10 +122,14 @@ pub struct Shared {
     is_published: Box<[Notify]>,
     reports: mpsc::Sender<Report>,
     reports_dropped: AtomicU64,
+    traces: mpsc::Sender<Trace>,
+    /// For whoever sends them, once.
+    traces_out: Mutex<Option<mpsc::Receiver<Trace>>>,
     /// What became of what the proxy tells about itself.
     pub counts: Arc<Counts>,
     /// What happens, for whoever follows it.
     pub feed: Feed,
+    started: Timestamp,
     /// Wakes the driver after a change that may have brought a nearer deadline.
     pub(super) is_changed: Notify,
 }
@@ -188,6 +194,7 @@ impl Shared {
         };
         let fleet = control.fleet(n_workers);
         let (reports, queue) = mpsc::channel(REPORTS_MAX);
+        let (traces, traces_out) = mpsc::channel(otlp::QUEUE_MAX);
         let sketch = KeySketch::new(&config.hot_keys.settings(), clock::now());
         let shared = Self {
             fleet: ArcSwap::from_pointee(fleet),
@@ -202,8 +209,11 @@ impl Shared {
             is_published: (0..n_workers).map(|_| Notify::new()).collect(),
             reports,
             reports_dropped: AtomicU64::new(0),
+            traces,
+            traces_out: Mutex::new(Some(traces_out)),
             counts: Arc::default(),
             feed: Feed::new(),
+            started: clock::now(),
             is_changed: Notify::new(),
         };
         shared.tell_state(&shared.lock(), Kind::Keyframe, clock::now());
@@ -274,8 +284,8 @@ impl Shared {
         let verdict = Verdict::from(outcome);
         let last = runtime.last.load(Relaxed);
         match (verdict, last) {
-            (Verdict::Good, WELL) if !runtime.is_on_trial.load(Relaxed) => return,
             (Verdict::Good, BROKE_OFF) => return,
+            (Verdict::Good, WELL) if !runtime.is_on_trial.load(Relaxed) => return,
             (Verdict::Good, _) => runtime.last.store(WELL, Relaxed),
             (_, BROKE_OFF) => {}
             _ => runtime.last.store(FAILED, Relaxed),
@@ -306,6 +316,22 @@ impl Shared {
     /// Verdicts dropped because the driver could not keep up.
     pub fn reports_dropped(&self) -> u64 {
         self.reports_dropped.load(Relaxed)
+    }
+
+    /// Has what is known of a request sent to the collector; never waits.
+    pub fn trace(&self, trace: Trace) {
+        if self.traces.try_send(trace).is_err() {
+            self.counts.traces_dropped.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Where traces come out; `None` but for the first who asks.
+    pub fn traces(&self) -> Option<mpsc::Receiver<Trace>> {
+        let mut out = self
+            .traces_out
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        out.take()
     }
 
     /// Carries out an operator's command.
@@ -383,7 +409,8 @@ impl Shared {
         control.balancer = balancer;
         control.rate_limits = Arc::new(control.rate_limits.with(&config.rate_limit));
         control.config = Arc::new(config);
-        self.settle(&mut control, events, now);
+        let moved = plan.moved.total.fraction();
+        self.settle_moved(&mut control, events, now, Some(moved));
         self.tell_state(&control, Kind::Snapshot, now);
         self.is_changed.notify_one();
         Ok(Ok((applied, plan)))
@@ -460,9 +487,21 @@ impl Shared {
         self.feed.line(seq, Kind::Snapshot, name, &shape)
     }
 
-    /// What part of all keys changes have moved since the start, about, added up.
-    pub fn keys_moved(&self) -> f64 {
-        self.lock().keys_moved
+    /// What there is to know of the process and of what it tells.
+    pub fn told(&self) -> Told {
+        let fleet = self.fleet.load();
+        let codes = fleet.servers.iter().map(|server| {
+            let mut codes = [0; CODES];
+            let shards = server.shards.iter();
+            shards.for_each(|shard| shard.add_codes_to(&mut codes));
+            (server.server.name.clone(), codes)
+        });
+        Told {
+            counts: Arc::clone(&self.counts),
+            started: self.started,
+            keys_moved: self.lock().keys_moved,
+            codes: codes.collect(),
+        }
     }
 
     /// The configuration in effect, with the servers that there are now.
@@ -494,6 +533,17 @@ impl Shared {
     /// configuration, if there is one.
     /// Returns the events that ask for a probe.
     fn settle(&self, control: &mut Control, events: Events, now: Timestamp) -> Vec<Event> {
+        self.settle_moved(control, events, now, None)
+    }
+
+    /// The same, where it is known what part of all keys that has moved.
+    fn settle_moved(
+        &self,
+        control: &mut Control,
+        events: Events,
+        now: Timestamp,
+        known: Option<f64>,
+    ) -> Vec<Event> {
         let mut probes = Vec::new();
         let mut happened = Vec::new();
         for event in events {
@@ -507,7 +557,8 @@ impl Shared {
         let published = self.fleet.load();
         let mut moved = None;
         if control.balancer.table().version() != published.table.version() {
-            let part = moved::estimate(&published.table, control.balancer.table());
+            let estimate = || moved::estimate(&published.table, control.balancer.table());
+            let part = known.unwrap_or_else(estimate);
             control.keys_moved += part;
             moved = Some(part).filter(|part| *part > 0.0);
         }

@@ -14,6 +14,8 @@ mod limits;
 mod openapi;
 /// The page's files.
 mod page;
+/// The figures for Prometheus.
+mod prometheus;
 /// What is refused, and how.
 mod refusals;
 /// Adding, showing, changing and removing servers.

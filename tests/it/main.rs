@@ -43,6 +43,8 @@ mod retries;
 mod simulation;
 /// Keys that come back and leave bit by bit.
 mod slow_start;
+/// What a server gets when its ejection is over.
+mod trials;
 
 /// The program as a user starts it.
 mod cli;
@@ -59,3 +61,5 @@ mod plan_log;
 /// The arrows between modules, the bans on what differs between targets, the
 /// files that documents name.
 mod tidy;
+/// What servers and a collector are told of traces.
+mod tracing;

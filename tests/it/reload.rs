@@ -315,3 +315,41 @@ async fn a_reload_that_moves_too_much_is_refused_and_a_dry_one_does_nothing() {
     write(&file, &document);
     assert_eq!(reload(&api, "").await.status, 200, "100% may move by now");
 }
+
+#[test]
+fn a_reload_changes_how_servers_are_probed_and_a_missing_file_is_refused() {
+    let origin = Origin::new(|got, stream| {
+        let status = if got.line.contains("/new ") {
+            "200 OK"
+        } else {
+            "404 No"
+        };
+        let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n");
+        let _ = std::io::Write::write_all(stream, answer.as_bytes());
+        crate::support::origin::After::Close
+    });
+    let file = folder("reload-probes").join("config.json");
+    let (port, api_port) = (free_port(), free_port());
+    let document = |check: Value| {
+        let mut check = check;
+        (check["interval"], check["timeout"]) = (json!(0.2), json!(0.2));
+        json!({"servers": [at("a", origin.address)], "listen": {"port": port},
+            "process": {"workers": 1}, "health_check": check, "api": {"port": api_port}})
+    };
+    write(&file, &document(json!({"path": "/old"})));
+    let program = Program::start(&file, port);
+    program.says("server is unhealthy", 1);
+    // Nobody to trust: refused, and probes go on as they were.
+    let tls = json!({"kind": "https", "tls": {"ca_file": "nowhere/ca.pem"}});
+    write(&file, &document(tls));
+    program.hang_up();
+    program.says("health_check.tls.ca_file", 1);
+    let head = json!({"path": "/new", "method": "HEAD", "rise": 1});
+    write(&file, &document(head));
+    program.hang_up();
+    program.says("server is healthy", 1);
+    let lines: Vec<String> = origin.got().iter().map(|got| got.line.clone()).collect();
+    assert!(lines[0].starts_with("GET /old "), "{lines:?}");
+    let last = lines.last().expect("it was probed");
+    assert!(last.starts_with("HEAD /new "), "{lines:?}");
+}

@@ -41,10 +41,21 @@ test('a server that comes back gets a tenth of its keys, then more, then all', (
   const n = () => lb.routeMany(keys).filter(({ name }) => name === 'b').length;
   const home = n();
   const key = keys.find((key) => lb.route(key).name === 'b');
+  const early = lb.begin(key);
   lb.begin(key).finish({ ok: false, latencyMs: 1 });
   assert.equal(n(), 0);
-  const begun = lb.advance(1000).map(({ event }) => event);
-  assert.ok(begun.includes('slow-started'), String(begun));
+  const words = (events) => events.map(({ event }) => event);
+  assert.deepEqual(words(lb.advance(1000)), ['trial-began']);
+  // One request of its own keys at a time, and the others stay where they are.
+  const trial = lb.begin(key);
+  assert.equal(trial.server.name, 'b');
+  assert.equal(n(), 0);
+  assert.notEqual(lb.begin(key).server.name, 'b');
+  assert.equal(lb.explain(key).candidates[0].reason, 'on-trial');
+  assert.equal(lb.servers().find(({ name }) => name === 'b').standing, 'on-trial');
+  // A request from before the ejection says nothing, well or badly.
+  assert.deepEqual(early.finish({ ok: true, latencyMs: 900 }), []);
+  assert.deepEqual(words(trial.finish({ ok: true, latencyMs: 1 })), ['readmitted', 'slow-started']);
   assert.ok(n() > home * 0.05 && n() < home * 0.15);
   const away = keys.find((key) => lb.explain(key).owner === 'b' && lb.route(key).name !== 'b');
   const [first] = lb.explain(away).candidates;

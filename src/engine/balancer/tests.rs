@@ -296,6 +296,35 @@ fn without_probes_everybody_is_trusted() {
     assert_eq!(takers(&lb), ["a", "b"]);
 }
 
+#[test]
+fn probes_are_spread_by_names_and_the_same_each_time() {
+    let starts = || {
+        let mut settings = Settings::default();
+        settings.health_check.jitter_percent = 10;
+        let servers = ["a", "b", "c", "d"].map(server).to_vec();
+        let mut lb = LoadBalancer::new(settings, servers, START).expect("a small fleet");
+        let mut starts: Vec<Vec<Timestamp>> = vec![Vec::new(); 4];
+        while let Some(now) = lb.next_deadline().filter(|&at| at < START.after(secs(600))) {
+            for probe in due(&mut lb, now) {
+                starts[probe.server.number() as usize].push(now);
+                let _ = answer(&mut lb, probe, true, now);
+            }
+        }
+        starts
+    };
+    let first = starts();
+    assert_eq!(first, starts(), "whenever it is played");
+    for (i, server) in first.iter().enumerate() {
+        let waits: Vec<Duration> = server.windows(2).map(|w| w[1].since(w[0])).collect();
+        assert!(waits.len() >= 17, "{waits:?}");
+        let range = secs(27)..=secs(33);
+        assert!(waits.iter().all(|wait| range.contains(wait)), "{waits:?}");
+        assert!(waits.iter().any(|wait| *wait != waits[0]), "{waits:?}");
+        let others = first.iter().enumerate().filter(|(j, _)| *j != i);
+        assert!(others.into_iter().all(|(_, other)| other[1] != server[1]));
+    }
+}
+
 // Ejection: what traffic says.
 
 #[test]

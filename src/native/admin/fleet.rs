@@ -51,15 +51,16 @@ fn retries(counts: &RetryCounts) -> RetriesView {
 
 pub(super) fn prometheus(call: &Call) -> Answer {
     let shared = &call.admin.shared;
-    let text = prometheus::text(
-        shared.snapshot(),
-        shared.table(),
-        shared.reports_dropped(),
-        shared.hot_keys(),
-        shared.bounded_counters(),
-        shared.rate_limit_counters(),
-        shared.retries().counts(),
-    );
+    let figures = prometheus::Figures {
+        snapshot: shared.snapshot(),
+        table: shared.table(),
+        reports_dropped: shared.reports_dropped(),
+        hot_keys: shared.hot_keys(),
+        bounded: shared.bounded_counters(),
+        retries: shared.retries().counts(),
+        rate_limits: shared.rate_limit_counters(),
+    };
+    let text = prometheus::text(figures, shared.told());
     Ok(answer(StatusCode::OK, prometheus::CONTENT_TYPE, text))
 }
 

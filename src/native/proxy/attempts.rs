@@ -19,6 +19,7 @@ use super::error::ProxyError;
 use super::headers;
 use super::hold::Ahead;
 use super::retry::{self, Failure};
+use super::trace::Trace;
 use super::upload::{RequestBody, Upload};
 use super::upstream::{self, AttemptWaits, Connection, Exchange};
 use super::worker::{WorkerFleet, WorkerServer};
@@ -43,6 +44,8 @@ pub(super) struct Sent {
     pub(super) has_body: bool,
     /// What it can be made of again, if it has a body and may be sent again.
     pub(super) kept: Option<Box<Kept>>,
+    /// Its part in a trace, if it has one.
+    pub(super) trace: Option<Rc<Trace>>,
 }
 
 /// A request with a body, to be sent again.
@@ -133,6 +136,9 @@ impl<'a> Attempts<'a> {
             if let (false, Some(request)) = (self.sent.has_host, &mut *request) {
                 request.headers_mut().insert(HOST, server.authority.clone());
             }
+            if let (Some(trace), Some(request)) = (&self.sent.trace, &mut *request) {
+                trace.attempt_begins(server, request.headers_mut());
+            }
             client.asks_server(self.sent.has_body);
             let began = clock::now();
             let mut result = {
@@ -152,6 +158,10 @@ impl<'a> Attempts<'a> {
                 }
                 Err(failure @ Failure::AnswerTimeout) => *failure = self.timeout(),
                 _ => {}
+            }
+            if let Some(trace) = &self.sent.trace {
+                let result = result.as_ref().map(Response::status);
+                trace.attempt_ended(result.map_err(|failure| failure.error()));
             }
             drop(place.take());
             let (failure, reason, asked_for) = match result {

@@ -10,6 +10,7 @@ use http_body::{Body, Frame, SizeHint};
 
 use super::conn::Client;
 use super::hold::Ahead;
+use super::trace::Trace;
 use super::upstream;
 use super::worker::WorkerServer;
 use crate::engine::{Route, Term};
@@ -64,6 +65,8 @@ pub(super) struct ResponseBody {
     client: Rc<Client>,
     /// Its line in the access log, if there is one.
     entry: Option<Box<Entry>>,
+    /// Its part in a trace, if it has one, which ends with it.
+    trace: Option<Rc<Trace>>,
 }
 
 enum Source {
@@ -83,6 +86,7 @@ impl ResponseBody {
             source: Source::Server(ahead, rest, in_flight),
             client,
             entry: None,
+            trace: None,
         }
     }
 
@@ -92,12 +96,18 @@ impl ResponseBody {
             source: Source::Proxy(Some(text)),
             client,
             entry: None,
+            trace: None,
         }
     }
 
     /// Has `entry` written to the access log when the body ends.
     pub(super) fn log(&mut self, entry: Box<Entry>) {
         self.entry = Some(entry);
+    }
+
+    /// Has `trace` end when the body does.
+    pub(super) fn end(&mut self, trace: Rc<Trace>) {
+        self.trace = Some(trace);
     }
 }
 

@@ -57,6 +57,23 @@ impl ProxyError {
         }
     }
 
+    /// A short name, as traces have it.
+    pub(super) const fn kind(self) -> &'static str {
+        match self {
+            Self::BadRequest(_) => "bad_request",
+            Self::BodyTimeout => "body_timeout",
+            Self::Connect => "connect_method",
+            Self::NoServer(_) => "no_server",
+            Self::ConnectFailed => "connect_failed",
+            Self::ConnectTimeout => "connect_timeout",
+            Self::Broken => "broken",
+            Self::BadAnswer => "bad_answer",
+            Self::AnswerTimeout => "answer_timeout",
+            Self::RateLimited(_) => "rate_limited",
+            Self::LastStep => "last_step",
+        }
+    }
+
     /// The answer, with a line of text as its body.
     pub(super) fn into_response(self) -> Response<Bytes> {
         let mut response = Response::new(Bytes::from(format!("{self}\n")));

@@ -13,6 +13,7 @@ use super::error::ProxyError;
 use super::explanation::Explanation;
 use super::headers;
 use super::rate_limit;
+use super::trace::Trace;
 use super::upload::{RequestBody, Upload};
 use crate::config::Retries;
 use crate::native::clock;
@@ -36,7 +37,8 @@ pub(super) async fn handle(
         .as_ref()
         .and_then(AccessLog::format)
         .map(|format| Box::new(Entry::new(&client.ip, &request, clock::now(), format)));
-    let mut response = match forward(&client, request, entry.as_deref_mut()).await {
+    let mut trace = None;
+    let mut response = match forward(&client, request, entry.as_deref_mut(), &mut trace).await {
         Ok(response) => response,
         Err(error) => error
             .into_response()
@@ -46,6 +48,10 @@ pub(super) async fn handle(
         entry.answered(response.status(), clock::now());
         response.body_mut().log(entry);
     }
+    if let Some(trace) = trace {
+        trace.answered(response.status());
+        response.body_mut().end(trace);
+    }
     client.answer_began();
     Ok(response)
 }
@@ -54,13 +60,17 @@ async fn forward(
     client: &Rc<Client>,
     request: Request<Incoming>,
     mut entry: Option<&mut Entry>,
+    trace: &mut Option<Rc<Trace>>,
 ) -> Result<Response<ResponseBody>, ProxyError> {
     let worker = &*client.worker;
-    let (mut head, body) = request.into_parts();
     // One fleet for the whole request: its table says where the key stands.
     let fleet = worker.fleet();
     let rules = fleet.rules();
     client.follow(rules);
+    if rules.config.tracing.otlp.is_some() {
+        *trace = Trace::begin(client, &request, &rules.config.tracing);
+    }
+    let (mut head, body) = request.into_parts();
     let told = rate_limit::admit(client, &fleet, &head)?;
     let (key, spread) = client.counted_key(&fleet, &head);
     let debug = rules.config.routing.debug_header;
@@ -93,6 +103,7 @@ async fn forward(
         has_host,
         has_body,
         kept,
+        trace: trace.clone(),
     };
     let mut request = Some(request);
     let mut attempts = Attempts::new(client, fleet, sent);
@@ -102,6 +113,9 @@ async fn forward(
     if let Some(entry) = entry {
         entry.server = Some(server.runtime.server.name.clone());
         entry.n_attempts = n_attempts;
+    }
+    if let Some(trace) = trace {
+        trace.answered_by(server, n_attempts);
     }
     let fields = explanation.map(|explanation| {
         let value = explanation.value(&answered.fleet, answered.index, &answered.tried);

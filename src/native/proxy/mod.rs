@@ -15,6 +15,7 @@
 //! - `hash_key`, `headers`, `retry`, `backoff`, `error`, `request_id`: the
 //!   rules of that, pure;
 //! - `explanation`: what the debug header says;
+//! - `trace`: what a request is told of its trace, and what is told of it;
 //! - `head_bytes`: a request's head as it came, for the rare cases that need it;
 //! - `upload`, `hold`, `body`: bodies on their way there and back, what of them
 //!   is kept or awaited, and what ends with them;
@@ -40,6 +41,7 @@ mod rate_limit;
 mod request_id;
 mod retry;
 mod timer;
+mod trace;
 mod upload;
 mod upstream;
 mod worker;

@@ -7,6 +7,7 @@ use std::net::TcpListener;
 use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -36,6 +37,7 @@ use crate::native::counters::{BoundedShard, Shard};
 use crate::native::rate_limit::RateLimits;
 use crate::native::shared::{Fleet, ServerRuntime, Shared, random};
 use crate::native::telemetry::access_log::AccessLog;
+use crate::native::telemetry::trace_context::TraceIds;
 
 /// How often kept connections are looked over: expired ones are closed, and
 /// those to servers that have left the fleet.
@@ -107,6 +109,7 @@ pub(super) struct Worker {
     pub(super) shared: Arc<Shared>,
     pub(super) timers: Rc<Timers>,
     pub(super) request_ids: RequestIds,
+    pub(super) trace_ids: TraceIds,
     pub(super) jitter: Jitter,
     /// The hottest keys of this thread's requests.
     pub(super) hot_keys: RefCell<KeySketch>,
@@ -220,13 +223,13 @@ impl Loads for Seen<'_> {
         self.fleet.in_flight(server)
     }
 
+    fn has_trial(&self, server: ServerIndex, term: Term) -> bool {
+        self.fleet.has_trial(server, term)
+    }
+
     fn latency(&self, server: ServerIndex) -> u64 {
         let latencies = &self.fleet.servers[server.as_usize()].latencies;
         latencies[self.worker].read().mean(self.now)
-    }
-
-    fn has_trial(&self, server: ServerIndex, term: Term) -> bool {
-        self.fleet.has_trial(server, term)
     }
 }
 
@@ -240,6 +243,7 @@ impl Worker {
             number,
             timers,
             request_ids: RequestIds::new(),
+            trace_ids: TraceIds::default(),
             jitter: Jitter::new(),
             hot_keys: RefCell::new(sketch(&view.rules.config)),
             access_log,
@@ -267,7 +271,11 @@ impl Worker {
         let accepting = listen::accept(listener, places, stop, |stream, address, place| {
             let worker = Rc::clone(&self);
             connections.spawn_local(async move {
+                let counts = Arc::clone(&worker.shared.counts);
+                counts.connections_accepted.fetch_add(1, Relaxed);
+                counts.connections.fetch_add(1, Relaxed);
                 conn::serve(stream, address, worker).await;
+                counts.connections.fetch_sub(1, Relaxed);
                 drop(place);
             });
         });
@@ -489,10 +497,11 @@ impl WorkerFleet {
     }
 
     /// Where a request goes now, of the servers not yet tried, counted in
-    /// there; a backup one when all others were tried. With bounded loads another
-    /// worker may take the last place between the question and the answer, and
-    /// so with the one place at a server on trial; then it is asked again, and
-    /// somebody has gone on. What bounded loads did is counted in `bounded`.
+    /// there; a backup one when all others were tried. With bounded loads
+    /// another worker may take the last place between the question and the
+    /// answer, and so with the one place at a server on trial; then it is asked
+    /// again, and somebody has gone on. What bounded loads did is counted in
+    /// `bounded`.
     pub(super) fn enter(
         &self,
         key: Option<Position>,

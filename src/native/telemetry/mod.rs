@@ -9,7 +9,11 @@ pub mod feed;
 pub mod moved;
 pub mod record;
 
+pub mod otlp;
+pub mod trace_context;
+
 pub mod prometheus;
+pub mod told;
 
 use std::io::IsTerminal;
 use std::sync::atomic::AtomicU64;
@@ -18,9 +22,14 @@ use tracing_subscriber::EnvFilter;
 
 use super::cli::{LogArgs, LogFormat};
 
-/// What became of what there was to tell; Prometheus asks for it.
+/// Clients' connections, and what became of what there was to tell; Prometheus
+/// asks for it.
 #[derive(Debug, Default)]
 pub struct Counts {
+    /// Connections of clients that there are.
+    pub connections: AtomicU64,
+    /// Those that there were.
+    pub connections_accepted: AtomicU64,
     /// Lines of the access log that were dropped because writing could not
     /// keep up.
     pub log_dropped: AtomicU64,
@@ -30,6 +39,12 @@ pub struct Counts {
     pub streams: AtomicU64,
     /// Those that were cut off because their readers could not keep up.
     pub streams_cut: AtomicU64,
+    /// Traces that were sent to the collector.
+    pub traces_sent: AtomicU64,
+    /// Traces that were dropped because sending could not keep up.
+    pub traces_dropped: AtomicU64,
+    /// Traces that the collector did not take.
+    pub traces_failed: AtomicU64,
     /// How often the recording could not be written.
     pub record_failed: AtomicU64,
 }

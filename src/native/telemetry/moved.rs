@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use crate::engine::{RoutingTable, ServerName};
+use crate::engine::{Algorithm, RoutingTable, ServerName};
 
 /// What part of all keys go elsewhere by `after` than by `before`.
 ///
-/// An estimate: parts that change hands between servers that both take keys,
-/// and what servers gain or lose by health, ejection and admin state. That some
-/// of these may be the same keys is left out of account. By rules without keys
-/// nothing moves, and from or to one everything.
+/// An estimate, and a quick one, as whoever waits for a change waits for this:
+/// what changes hands between servers that both take keys (on a ring exactly,
+/// by other rules the least that can), and what servers gain or lose by health,
+/// ejection and admin state. That some of these may be the same keys is left out
+/// of account. By rules without keys nothing moves, and from or to one everything.
 pub fn estimate(before: &RoutingTable, after: &RoutingTable) -> f64 {
     match (before.keyless(), after.keyless()) {
         (None, None) => {}
@@ -18,14 +19,10 @@ pub fn estimate(before: &RoutingTable, after: &RoutingTable) -> f64 {
     }
     let mut moved = 0.0;
     if !Arc::ptr_eq(before.primary(), after.primary()) {
-        let flows = after.moved_since(before).flows;
-        moved += flows
-            .iter()
-            .map(|flow| {
-                let (from, to) = (admitted(before, &flow.from), admitted(after, &flow.to));
-                flow.share.fraction() * from.unwrap_or(0.0) * to.unwrap_or(0.0)
-            })
-            .sum::<f64>();
+        moved += match (before.algorithm(), after.algorithm()) {
+            (Algorithm::Ring, Algorithm::Ring) => flows(before, after),
+            _ => gains(before, after),
+        };
     }
     let layout = after.primary();
     // Only now and then is there a server to look at, and shares take a while.
@@ -41,6 +38,34 @@ pub fn estimate(before: &RoutingTable, after: &RoutingTable) -> f64 {
         moved += changes.iter().map(of).sum::<f64>();
     }
     moved.min(1.0)
+}
+
+/// What goes from one server to another on rings.
+fn flows(before: &RoutingTable, after: &RoutingTable) -> f64 {
+    let flows = after.moved_since(before).flows;
+    let moved = flows.iter().map(|flow| {
+        let (from, to) = (
+            admitted(before, &flow.from).unwrap_or(0.0),
+            admitted(after, &flow.to).unwrap_or(0.0),
+        );
+        flow.share.fraction() * from * to
+    });
+    moved.sum()
+}
+
+/// What servers own that they did not, by whatever rules.
+fn gains(before: &RoutingTable, after: &RoutingTable) -> f64 {
+    let (old, new) = (before.primary(), after.primary());
+    let (old_shares, new_shares) = (old.shares(), new.shares());
+    let gained = new.servers().iter().zip(new_shares).map(|(server, share)| {
+        let found = old
+            .servers()
+            .binary_search_by(|other| other.name.cmp(&server.name));
+        let had = found.map_or(0.0, |rank| old_shares[rank].fraction());
+        let gain = (share.fraction() - had).max(0.0);
+        gain * admitted(after, &server.name).unwrap_or(0.0)
+    });
+    gained.sum()
 }
 
 /// What part of its keys a server takes; `None` without such a server.

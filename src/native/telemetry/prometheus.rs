@@ -13,6 +13,7 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::told::Told;
 use crate::engine::{
     AdminState, BUCKETS, BoundedCounters, CLASSES, Counters, Health, Histogram, KeyCounts,
     RoutingTable, ServerSnapshot, Snapshot, Standing, bucket_end_micros,
@@ -30,41 +31,34 @@ const BOUNDS: core::ops::RangeInclusive<u32> = 9..=25;
 /// The values of the label `class`, by [`Counters::by_class`].
 const CLASS_NAMES: [&str; CLASSES] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
 
-/// The text of `snapshot` and `table`.
-pub fn text(
-    snapshot: Snapshot,
-    table: Arc<RoutingTable>,
-    reports_dropped: u64,
-    hot_keys: KeyCounts,
-    bounded: BoundedCounters,
-    rate_limits: Vec<RateLimitCounters>,
-    retries: RetryCounts,
-) -> String {
+/// The text of these figures.
+pub fn text(figures: Figures, told: Told) -> String {
     let mut registry = Registry::with_prefix("ringway");
-    registry.register_collector(Box::new(Figures {
-        snapshot,
-        table,
-        reports_dropped,
-        hot_keys,
-        bounded,
-        rate_limits,
-        retries,
-    }));
+    registry.register_collector(Box::new(figures));
+    registry.register_collector(Box::new(told));
     let mut text = String::new();
     // Writing to a text does not fail.
     let _ = encode(&mut text, &registry);
     text
 }
 
+/// What there is to know of the fleet and its requests at a moment.
 #[derive(Debug)]
-struct Figures {
-    snapshot: Snapshot,
-    table: Arc<RoutingTable>,
-    reports_dropped: u64,
-    hot_keys: KeyCounts,
-    bounded: BoundedCounters,
-    rate_limits: Vec<RateLimitCounters>,
-    retries: RetryCounts,
+pub struct Figures {
+    /// The fleet.
+    pub snapshot: Snapshot,
+    /// Where keys go.
+    pub table: Arc<RoutingTable>,
+    /// Outcomes of requests that were not judged.
+    pub reports_dropped: u64,
+    /// The keys with most of the traffic.
+    pub hot_keys: KeyCounts,
+    /// What bounded loads did.
+    pub bounded: BoundedCounters,
+    /// Requests that were sent again.
+    pub retries: RetryCounts,
+    /// What rate limits did.
+    pub rate_limits: Vec<RateLimitCounters>,
 }
 
 impl Collector for Figures {
@@ -74,8 +68,8 @@ impl Collector for Figures {
         self.servers(&mut out)?;
         self.hot_keys(&mut out)?;
         self.bounded(&mut out)?;
-        self.rate_limits(&mut out)?;
         self.retries(&mut out)?;
+        self.rate_limits(&mut out)?;
         self.traffic(&mut out)
     }
 }
@@ -102,6 +96,13 @@ impl Figures {
             "fail_open",
             "1 while nobody is eligible and requests are routed all the same.",
             yes(self.snapshot.fail_open),
+        )?;
+        out.gauge(
+            "in_flight",
+            "Requests sent to servers whose answers have not ended.",
+            (self.snapshot.servers.iter())
+                .map(|server| f64::from(server.in_flight))
+                .sum(),
         )?;
         out.gauge(
             "ring_points",
@@ -171,6 +172,20 @@ impl Figures {
         )
     }
 
+    fn retries(&self, out: &mut Writer<'_>) -> fmt::Result {
+        let reasons = Reason::ALL.into_iter().zip(self.retries.by_reason);
+        out.counters(
+            "retries",
+            "Requests that were sent to a further server, by what went wrong at the one before.",
+            reasons.map(|(reason, n)| (vec![("reason", reason.as_str())], n)),
+        )?;
+        out.counters(
+            "retry_budget_exhausted",
+            "Requests that were not sent again because the budget was used up.",
+            [(Vec::new(), self.retries.budget_exhausted)],
+        )
+    }
+
     fn rate_limits(&self, out: &mut Writer<'_>) -> fmt::Result {
         type Figure = fn(&RateLimitCounters) -> u64;
         let rows: [(&str, &str, Figure); 2] = [
@@ -193,23 +208,9 @@ impl Figures {
         Ok(())
     }
 
-    fn retries(&self, out: &mut Writer<'_>) -> fmt::Result {
-        let reasons = Reason::ALL.into_iter().zip(self.retries.by_reason);
-        out.counters(
-            "retries",
-            "Requests that were sent to a further server, by what went wrong at the one before.",
-            reasons.map(|(reason, n)| (vec![("reason", reason.as_str())], n)),
-        )?;
-        out.counters(
-            "retry_budget_exhausted",
-            "Requests that were not sent again because the budget was used up.",
-            [(Vec::new(), self.retries.budget_exhausted)],
-        )
-    }
-
     fn servers(&self, out: &mut Writer<'_>) -> fmt::Result {
         type Figure = fn(&ServerSnapshot) -> f64;
-        let rows: [(&str, &str, Figure); 6] = [
+        let rows: [(&str, &str, Figure); 7] = [
             (
                 "server_eligible",
                 "1 when the server may get new requests.",
@@ -234,6 +235,11 @@ impl Figures {
                 "server_weight",
                 "The server's relative capacity.",
                 |server| server.server.weight.number().into(),
+            ),
+            (
+                "server_admission",
+                "The part of its keys that the server takes.",
+                |server| server.admission.fraction(),
             ),
             (
                 "server_in_flight",
@@ -313,7 +319,7 @@ impl Figures {
     }
 }
 
-type Label<'a> = (&'a str, &'a str);
+pub(super) type Label<'a> = (&'a str, &'a str);
 
 fn of(server: &ServerSnapshot) -> Label<'_> {
     ("server", server.server.name.as_str())
@@ -332,10 +338,10 @@ fn by_class<'a>(
 }
 
 /// Writes families of figures.
-struct Writer<'a>(DescriptorEncoder<'a>);
+pub(super) struct Writer<'a>(pub(super) DescriptorEncoder<'a>);
 
 impl Writer<'_> {
-    fn gauge(&mut self, name: &str, help: &str, value: f64) -> fmt::Result {
+    pub(super) fn gauge(&mut self, name: &str, help: &str, value: f64) -> fmt::Result {
         self.gauges(name, help, [(Vec::new(), value)])
     }
 
@@ -350,7 +356,7 @@ impl Writer<'_> {
         })
     }
 
-    fn counters<'l>(
+    pub(super) fn counters<'l>(
         &mut self,
         name: &str,
         help: &str,
@@ -359,6 +365,24 @@ impl Writer<'_> {
         let kind = MetricType::Counter;
         self.family(name, help, None, kind, values, |out, value| {
             out.encode_counter::<NoLabelSet, _, u64>(&value, None)
+        })
+    }
+
+    /// A counter that need not be whole.
+    pub(super) fn sum(&mut self, name: &str, help: &str, value: f64) -> fmt::Result {
+        let kind = MetricType::Counter;
+        let values = [(Vec::new(), value)];
+        self.family(name, help, None, kind, values, |out, value| {
+            out.encode_counter::<NoLabelSet, _, f64>(&value, None)
+        })
+    }
+
+    /// A gauge of seconds.
+    pub(super) fn seconds(&mut self, name: &str, help: &str, value: f64) -> fmt::Result {
+        let values = [(Vec::new(), value)];
+        let unit = Some(&Unit::Seconds);
+        self.family(name, help, unit, MetricType::Gauge, values, |out, value| {
+            out.encode_gauge(&value)
         })
     }
 

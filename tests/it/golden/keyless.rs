@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use ringway::config::Config;
 use ringway::engine::{
-    LoadBalancer, Observation, Outcome, Picker, RoutingTable, ServerId, ServerIndex, Term,
-    Timestamp,
+    LoadBalancer, Observation, Outcome, Picker, RoutingTable, ServerId, ServerIndex, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -51,23 +50,20 @@ fn answer(run: &mut Run) {
     let mut now = Timestamp::ZERO;
     let mut lb = LoadBalancer::new(config.settings(), config.servers(), now).expect("a fleet");
     let mut picker = Picker::new(run.seed);
-    let mut begun: Vec<Option<(ServerId, Term)>> = Vec::new();
+    let mut begun: Vec<Option<(ServerId, ringway::engine::Term)>> = Vec::new();
     run.picked.clear();
     for step in &run.steps {
         let words: Vec<&str> = step.split(' ').collect();
         match words[..] {
             ["b"] => {
                 let route = lb.table().pick(&mut picker, &lb, &[]).ok();
-                let sent = route.map(|route| {
-                    let entry = lb.table().server(route.server);
-                    (entry.id, entry.term)
-                });
+                let server = route.map(|route| lb.table().server(route.server).id);
                 let place = route.and_then(|route| place(lb.table(), &config, route.server));
                 run.picked.push(place.unwrap_or('-'));
-                if let Some((server, _)) = sent {
+                if let Some(server) = server {
                     let _ = lb.observe(Observation::RequestStarted { server }, now);
                 }
-                begun.push(sent);
+                begun.push(server.map(|server| (server, lb.term(server))));
             }
             ["f", request, ms, word] => {
                 let request: usize = request.parse().expect("a number");

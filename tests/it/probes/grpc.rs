@@ -69,10 +69,11 @@ fn serving(answer: Answer, tls: Option<Arc<ServerConfig>>) -> (SocketAddr, Asked
                     match tls {
                         None => serve(stream, answer, record).await,
                         // A prober that does not trust us leaves.
-                        Some(tls) => match tls.accept(stream).await {
-                            Ok(stream) => serve(stream, answer, record).await,
-                            Err(_) => {}
-                        },
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(stream).await {
+                                serve(stream, answer, record).await;
+                            }
+                        }
                     }
                 });
             }
