@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::admission::{Admission, AdmissionState, Turn, Wanted};
 use super::hash;
-use super::health::{self, EjectionState, ProbeTally, Standing};
+use super::health::{self, EjectionState, Health, ProbeTally, Standing};
 use super::keyless::Keyless;
 use super::layout::{Difference, Layout};
 use super::message::{
@@ -98,6 +98,8 @@ struct ProbeSchedule {
     outstanding_since: Option<Timestamp>,
     /// When the next one is due, if servers are probed.
     next: Option<Timestamp>,
+    /// Whether traffic suspects the server, and the next result decides.
+    is_suspected: bool,
 }
 
 impl LoadBalancer {
@@ -200,6 +202,7 @@ impl LoadBalancer {
                 term,
                 verdict,
             } => self.judge(server, term, verdict, now, &mut events),
+            Observation::Suspected { server } => self.suspect(server, now),
             Observation::Counted {
                 server,
                 counters,
@@ -501,7 +504,8 @@ impl LoadBalancer {
         let why = record.outcome.clone();
         let now = record.at;
         member.last_probe = Some(record);
-        let is_changed = member.probes.record(is_good, &check);
+        let is_suspected = core::mem::take(&mut member.probe.is_suspected);
+        let is_changed = member.probes.record(is_good, is_suspected, &check);
         let interval = if member.probes.is_in_transition() {
             check.fast_interval
         } else {
@@ -522,6 +526,23 @@ impl LoadBalancer {
         self.has_probed = true;
         if is_changed {
             self.publish(events);
+        }
+    }
+
+    /// Has a server probed at once, unless it is being probed. What is known to be
+    /// sick needs no suspicion, and of whom nothing is known the next result
+    /// decides anyway.
+    fn suspect(&mut self, id: ServerId, now: Timestamp) {
+        let is_probed = self.settings.health_check.enabled;
+        let Some(member) = self.member(id) else {
+            return;
+        };
+        if !is_probed || member.probes.health() != Health::Healthy {
+            return;
+        }
+        member.probe.is_suspected = true;
+        if member.probe.outstanding_since.is_none() {
+            self.schedule_probe(id, now);
         }
     }
 
