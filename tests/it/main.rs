@@ -45,6 +45,8 @@ mod simulation;
 mod slow_start;
 /// What the API changed, after the process was ended in any way.
 mod state_file;
+/// What survives whatever is done to a running proxy.
+mod survive;
 /// The program under systemd: sockets passed, word sent; and how it ends.
 mod systemd;
 /// What a server gets when its ejection is over.
