@@ -13,6 +13,8 @@ mod algorithms;
 mod api;
 /// Bounded loads: the engine's answers, the counts that workers share, a proxy.
 mod bounds;
+/// Load held while servers break, come back and change.
+mod chaos;
 /// Raw requests, and what becomes of each.
 mod corpus;
 /// What happens to the fleet, streamed and recorded.
