@@ -314,3 +314,48 @@ fn verdicts_requests_and_websockets_survive_whatever_is_done() {
     drop(successor);
     assert_eq!(n_failed(&world.failing), n_failed_before);
 }
+
+#[test]
+fn who_is_ejected_before_an_upgrade_comes_home_after_it() {
+    let (well, sick) = (Origin::named("well"), Faulty::new("sick"));
+    let file = folder("survive-ejected").join("config.json");
+    let (port, api_port) = (free_port(), free_port());
+    write(
+        &file,
+        &json!({
+            "servers": [at("sick", sick.address), at("well", well.address)],
+            "listen": {"port": port},
+            "process": {"workers": 2},
+            "routing": {"hash_key": ["path"]},
+            "health_check": {"enabled": false},
+            "ejection": {"base": 3},
+            "api": {"host": "127.0.0.1", "port": api_port},
+        }),
+    );
+    let mut program = Program::start(&file, port);
+    let sick_is = || {
+        let (_, text) = api(api_port, "GET", "/api/servers/sick", &Value::Null);
+        let server: Value = serde_json::from_str(&text).expect("JSON");
+        server["standing"].as_str().expect("a word").to_owned()
+    };
+    sick.set(Fault::Status);
+    let mut keys = 0..;
+    eventually("it is ejected", || {
+        home(program.proxy, keys.next().expect("a number"));
+        sick_is() == "ejected"
+    });
+    program.signal("-USR2");
+    eventually("a process starts", || !program.successors().is_empty());
+    let _successor = Orphan(program.successors().remove(0));
+    program.says("this process has taken over", 1);
+    assert_eq!(sick_is(), "ejected");
+    sick.set(Fault::None);
+    eventually("its ejection ends", || sick_is() == "on-trial");
+    // One request of its own is enough.
+    eventually("it is back", || {
+        home(program.proxy, keys.next().expect("a number"));
+        sick_is() == "eligible"
+    });
+    let status = program.process.wait().expect("it is a child");
+    assert!(status.success(), "{status}: {}", program.log());
+}
