@@ -590,6 +590,7 @@ impl LoadBalancer {
                 server: member.server.clone(),
                 number: member.number.number(),
                 standing,
+                is_out: member.is_out(self.has_probed),
                 admission: admission.admission(is_draining, &self.settings, self.latest),
             });
         }
@@ -655,6 +656,12 @@ impl Member {
     fn standing_as(&self, state: AdminState, has_probed: bool) -> Standing {
         let trusts_unknown = self.was_first || !has_probed;
         health::standing(state, &self.ejection, &self.probes, trusts_unknown)
+    }
+
+    /// Whether it would be out if nobody drained it.
+    fn is_out(&self, has_probed: bool) -> bool {
+        let standing = self.standing_as(AdminState::Active, has_probed);
+        matches!(standing, Standing::Unhealthy | Standing::Ejected)
     }
 
     /// Whether it should get keys, or give them away.

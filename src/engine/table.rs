@@ -135,6 +135,9 @@ pub struct TableServer {
     pub number: u32,
     /// Whether it may get a request.
     pub standing: Standing,
+    /// Whether probes or traffic have taken it out, be it drained or not: what
+    /// waits for its answer may wait in vain.
+    pub is_out: bool,
     /// What part of its keys it takes when it is eligible, or still has while
     /// it is drained.
     pub admission: Admission,

@@ -283,6 +283,12 @@ impl Shared {
         sum
     }
 
+    /// How many requests the servers of the fleet have in flight, tunnels among them.
+    pub fn n_in_flight(&self) -> u32 {
+        let fleet = self.fleet.load();
+        fleet.servers.iter().map(|s| s.in_flight.number()).sum()
+    }
+
     /// How many connections have changed over to another protocol and are open.
     pub fn n_tunnels(&self) -> u32 {
         self.tunnels.number()

@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use super::{EjectionState, Health, ProbeTally};
+use crate::engine::message::Term;
 use crate::engine::time::Timestamp;
 
 /// What traffic has said of a server, with times relative to that of asking.
@@ -31,7 +32,11 @@ impl EjectionState {
 
     /// Goes on at `now` where that left off.
     pub(in crate::engine) fn remember(&mut self, memory: &EjectionMemory, now: Timestamp) {
+        // Who was ejected is past its first term, here too: the place for its
+        // one request on trial is told from none by that.
+        let is_past_first = memory.ends_in.is_some() || memory.on_trial;
         *self = Self {
+            term: Term::from_number(memory.count.max(u32::from(is_past_first))),
             until: memory.ends_in.map(|wait| now.after(wait)),
             count: memory.count,
             readmitted: memory.readmitted_ago.map(|ago| now.before(ago)),

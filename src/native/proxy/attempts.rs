@@ -345,7 +345,7 @@ impl<'a> Attempts<'a> {
         let fleet = self.client.worker.fleet();
         match fleet.places(&self.fleet, &tried) {
             Some(tried) => (fleet, tried),
-            // Keys go by other rules now: this one goes by the old to its end.
+            // Its key would stand elsewhere now: this one goes by the old rules to its end.
             None => (Rc::clone(&self.fleet), tried),
         }
     }

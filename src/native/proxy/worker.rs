@@ -33,7 +33,7 @@ use super::{conn, listen};
 use crate::config::Config;
 use crate::engine::{
     Candidate, KeySketch, Keyless, Loads, NoServer, Outcome, Picker, Position, Route, RoutingTable,
-    ServerIndex, Spread, Standing, Term, Timestamp,
+    ServerIndex, Spread, Term, Timestamp,
 };
 use crate::native::clock;
 use crate::native::counters::{BoundedShard, Shard};
@@ -156,6 +156,14 @@ impl Rules {
             http1: conn::http1(&config.limits),
             upgrades: Upgrades::new(&config.upgrades),
         })
+    }
+}
+
+impl Rules {
+    /// Whether a key that stands somewhere by the rules `before` does so by these.
+    fn places_keys_as(&self, before: &Self) -> bool {
+        let (before, now) = (&before.config, &self.config);
+        Arc::ptr_eq(before, now) || (&before.routing, &before.compat) == (&now.routing, &now.compat)
     }
 }
 
@@ -368,12 +376,11 @@ impl Worker {
         if !Arc::ptr_eq(fleet, &view.fleet) {
             let fleet = Arc::clone(fleet);
             let next = WorkerFleet::new(fleet, Some(view), &self.timers, self.number);
-            let (before, after) = (&view.rules.config, &next.rules.config);
+            let (before, after) = (&view.rules, &next.rules);
             // Keys are counted anew when what they are counted by is another.
-            if (&before.hot_keys, &before.routing, &before.compat)
-                != (&after.hot_keys, &after.routing, &after.compat)
-            {
-                let sketch = sketch(after);
+            let is_same = before.config.hot_keys == after.config.hot_keys;
+            if !is_same || !after.places_keys_as(before) {
+                let sketch = sketch(&after.config);
                 // At once: when as many have come again as before, nothing
                 // tells the old sums from the new ones.
                 self.shared.publish_hot_keys(self.number, &sketch);
@@ -443,8 +450,7 @@ impl WorkerFleet {
                     worker,
                 )),
             };
-            let is_out = matches!(entry.standing, Standing::Unhealthy | Standing::Ejected);
-            server.is_out.set(is_out && !table.is_fail_open());
+            server.is_out.set(entry.is_out && !table.is_fail_open());
             server
         });
         let servers: Vec<_> = servers.collect();
@@ -505,13 +511,13 @@ impl WorkerFleet {
     }
 
     /// The places in this fleet of those servers in `before` at `indices` that
-    /// are still there; `None` when keys may go by other rules here.
+    /// are still there; `None` when keys go by other rules here.
     pub(super) fn places(
         &self,
         before: &Self,
         indices: &[ServerIndex],
     ) -> Option<Vec<ServerIndex>> {
-        if !Rc::ptr_eq(&self.rules, &before.rules) {
+        if !self.rules.places_keys_as(&before.rules) {
             return None;
         }
         let place = |&index| self.index_of(before.server(index));
