@@ -114,6 +114,8 @@ struct Shadow {
     in_term: u32,
     /// Its last probe, while that is unanswered.
     asked: Option<ProbeId>,
+    /// Traffic speaks against it, and its next probe decides.
+    is_suspected: bool,
 }
 
 struct World {
@@ -217,7 +219,8 @@ impl World {
             10..15 => self.drain_or_resume(),
             15..37 => self.answer_probe(),
             37..39 => self.answer_nonsense(),
-            39..54 => self.start_request(),
+            39..42 => self.suspect(),
+            42..54 => self.start_request(),
             54..71 => self.end_request(),
             71..74 => self.judge_again(),
             74..76 => self.hand_over(),
@@ -406,6 +409,26 @@ impl World {
         self.finish_probe(probe, outcome);
     }
 
+    /// Requests wait for a server in vain: it is probed at once, or being probed.
+    fn suspect(&mut self) {
+        let Some(entry) = self.rng.pick(self.lb.table().servers()) else {
+            return;
+        };
+        let server = entry.id;
+        let events = self.observe(Observation::Suspected { server });
+        assert_eq!(events, Events::default());
+        let is_probed = self.lb.settings().health_check.enabled;
+        let shadow = self.by_id(server).expect("it is there");
+        if is_probed && shadow.health == Health::Healthy {
+            shadow.is_suspected = true;
+            self.advance(self.now);
+            // At the end of time nothing is due any more.
+            let is_over = self.now == Timestamp::MAX;
+            let shadow = self.by_id(server).expect("it is there");
+            assert!(is_over || shadow.asked.is_some(), "it is probed");
+        }
+    }
+
     fn answer_nonsense(&mut self) {
         let probe = ProbeId {
             server: ServerId::from_number(self.rng.next() >> self.rng.below(64)),
@@ -445,6 +468,7 @@ impl World {
             return;
         };
         shadow.asked = None;
+        let is_suspected = std::mem::take(&mut shadow.is_suspected);
         shadow.results.push(is_good);
         self.has_probed = true;
         // Health changes when the last few results all speak against it.
@@ -454,6 +478,7 @@ impl World {
         };
         let (needed, is_news) = match (shadow.health, is_good) {
             (Health::Unknown, _) => (1, true),
+            (Health::Healthy, false) if is_suspected => (1, true),
             (Health::Healthy, false) => (check.fall, true),
             (Health::Unhealthy, true) => (check.rise, true),
             _ => (0, false),
@@ -774,6 +799,7 @@ impl Shadow {
             in_flight: 0,
             in_term: 0,
             asked: None,
+            is_suspected: false,
         }
     }
 }
