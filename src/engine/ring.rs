@@ -417,6 +417,12 @@ impl Ring {
         shares
     }
 
+    /// What the server of this rank owns.
+    pub fn share(&self, server: Rank) -> Share {
+        let arcs = self.arcs().filter(|arc| arc.server == server);
+        arcs.map(|arc| arc.share).sum()
+    }
+
     /// The part each server would own in a perfect world, as a fraction: its
     /// weight over the sum of weights; by [`Rank`].
     pub fn expected_shares(&self) -> Vec<f64> {
