@@ -72,6 +72,13 @@ export class LoadBalancer {
     this.#refresh(0, 0, ALL);
   }
 
+  static fromSnapshot(snapshot, options) {
+    const { now = 0 } = options === undefined ? {} : fields(options, 'options');
+    const lb = new this({ servers: [] }, options);
+    lb.restore(snapshot, { now });
+    return lb;
+  }
+
   get fingerprint() {
     return this.#alive().fingerprint();
   }
@@ -153,6 +160,19 @@ export class LoadBalancer {
     const engine = this.#alive();
     const { after, limit } = toPage(page);
     return fromBytes(refusing(() => engine.ring(after, limit)));
+  }
+
+  snapshot() {
+    return fromBytes(this.#alive().snapshot());
+  }
+
+  restore(snapshot, options = {}) {
+    const { now } = fields(options, 'options');
+    const spec = toSpec(snapshot);
+    const nowMs = now === undefined ? now : toTime(now, 'now');
+    const events = this.#events((engine) => engine.restore(spec, nowMs));
+    this.#isKeyless = this.#engine.is_keyless();
+    return events;
   }
 
   toJSON() {

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use js_sys::Uint8Array;
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use crate::config::{Config, PlanSpec};
+use crate::config::{Config, PlanSpec, SnapshotView};
 use crate::engine::{
     Command, CommandError, Event, Events, Idle, KeyCounts, KeySketch, LayoutError, LoadBalancer,
     Observation, Outcome, Picker, Position, ProbeId, ProbeOutcome, Server, ServerId, ServerIndex,
@@ -38,6 +38,9 @@ use tree::Tree;
 
 /// The bytes of a view, or those of a [`RefusalView`], which are thrown.
 type Answer = Result<Vec<u8>, Uint8Array>;
+
+/// The same where there may be nothing to tell.
+type Answered = Result<Option<Vec<u8>>, Uint8Array>;
 
 /// Random numbers are whole ones below this: as many as an f64 has without gaps.
 const RANDOM_MAX: f64 = 9_007_199_254_740_992.0;
@@ -258,6 +261,41 @@ impl Engine {
         answer(&self.config)
     }
 
+    /// [`SnapshotView`] of this moment.
+    pub fn snapshot(&self) -> Vec<u8> {
+        answer(&SnapshotView::new(&self.config, &self.balancer, self.now))
+    }
+
+    /// Goes on where the balancer of a [`SnapshotView`] was, from `now_ms` on,
+    /// or from the last time told; answers with what came of it. Servers that
+    /// stay keep what is known of their requests.
+    pub fn restore(&mut self, snapshot: &[u8], now_ms: Option<f64>) -> Answered {
+        let invalid = |faults: Faults| faulty("invalid-snapshot", &faults);
+        let view = SnapshotView::read(Tree(snapshot)).map_err(invalid)?;
+        let expected = view.fingerprint.clone();
+        let (config, memories) = view.into_parts().map_err(invalid)?;
+        let now = now_ms.map_or(self.now, timestamp);
+        let (settings, servers) = (config.settings(), config.servers());
+        let next = self.balancer.reconfigured(settings, servers, now);
+        let (mut next, _) = next.map_err(refused)?;
+        let fingerprint = format!("{:016x}", next.table().fingerprint());
+        if fingerprint != expected {
+            let message = format!(
+                "the snapshot is of an engine that routes otherwise: its fingerprint is \
+                 {expected}, here its servers and settings have {fingerprint}"
+            );
+            return Err(error("not-alike", message, Vec::new()));
+        }
+        let events = next.resume(&memories, now);
+        self.balancer = next;
+        self.now = now;
+        if self.config.hot_keys != config.hot_keys {
+            self.hot_keys = KeySketch::new(&config.hot_keys.settings(), now);
+        }
+        self.config = config;
+        Ok(self.report(events))
+    }
+
     /// Sixteen hexadecimal digits that are equal when two fleets route alike.
     pub fn fingerprint(&self) -> String {
         format!("{:016x}", self.balancer.table().fingerprint())
@@ -338,13 +376,7 @@ impl Engine {
 
     /// Lets time pass; answers with what came of it.
     pub fn advance(&mut self, now_ms: f64) -> Option<Vec<u8>> {
-        // In two parts, since a number of nanoseconds may be too long for an f64.
-        let whole = now_ms.trunc();
-        let rest = ((now_ms - whole) * 1e6) as u64;
-        let nanos = (whole as u64)
-            .saturating_mul(1_000_000)
-            .saturating_add(rest);
-        self.advance_to(Timestamp::from_nanos(nanos))
+        self.advance_to(timestamp(now_ms))
     }
 
     /// When [`Self::advance`] has something to do next, rounded up.
@@ -429,6 +461,14 @@ fn number_of(balancer: &LoadBalancer, key: &[u8]) -> u32 {
 
 fn number(server: ServerIndex) -> u32 {
     server.as_usize() as u32 + 1
+}
+
+fn timestamp(ms: f64) -> Timestamp {
+    // In two parts, since a number of nanoseconds may be too long for an f64.
+    let whole = ms.trunc();
+    let rest = ((ms - whole) * 1e6) as u64;
+    let nanos = (whole as u64).saturating_mul(1_000_000);
+    Timestamp::from_nanos(nanos.saturating_add(rest))
 }
 
 fn duration(ms: f64) -> Duration {
