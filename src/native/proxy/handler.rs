@@ -151,7 +151,7 @@ fn with_body(
 ) -> (Request<RequestBody>, Option<Box<Kept>>) {
     let limit = retries.replay_buffer.number();
     if !head.method.is_idempotent() || limit == 0 || retries.attempts.number() == 0 {
-        let body = RequestBody::Once(body, Rc::clone(client));
+        let body = RequestBody::once(body, client);
         return (Request::from_parts(head, body), None);
     }
     // At most 16 MiB.
