@@ -53,6 +53,7 @@ export interface Probe {
 
 /** What every method throws when it cannot do what it is asked. */
 export interface LoadBalancerError extends Error {
+  /** What kind of error it is; the message says the rest. */
   code:
     | 'invalid-config'
     | 'invalid-argument'
@@ -65,7 +66,9 @@ export interface LoadBalancerError extends Error {
     | 'unknown-server'
     | 'too-many-points'
     | 'no-keys'
-    | 'freed';
+    | 'freed'
+    | 'not-started'
+    | 'not-loaded';
   /** Each fault of a configuration or a server, with its place: `servers[2].weight`. */
   errors?: { path: string; message: string }[];
 }
@@ -152,8 +155,10 @@ export class LoadBalancer {
    * candidate of its key; `route` answers by the same count. With `hot_keys.spread` a hot key's
    * requests go round its first candidates. Rules without keys need none; least-connections and
    * response-time go by what `begin` and `finish` count.
+   *
+   * @param options `except`: names of servers not to take, as those that were tried before.
    */
-  begin(key?: Key): Attempt;
+  begin(key?: Key, options?: { except?: readonly string[] }): Attempt;
 
   /** The probes that are due and were not handed out before. */
   probesDue(): Probe[];

@@ -5,12 +5,11 @@
 //! time; events, a next deadline and a new [`RoutingTable`] come out.
 
 use core::time::Duration;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::admission::{Admission, AdmissionState, Turn, Wanted};
 use super::hash;
-use super::health::{self, EjectionState, ProbeTally, Standing};
+use super::health::{self, EjectionState, Health, ProbeTally, Standing};
 use super::keyless::Keyless;
 use super::layout::{Difference, Layout};
 use super::message::{
@@ -40,12 +39,15 @@ mod memory;
 mod reload;
 pub use memory::Memory;
 
+mod members;
+use members::{Members, Names};
+
 /// The fleet and everything known about it.
 #[derive(Clone, Debug)]
 pub struct LoadBalancer {
     settings: Settings,
-    servers: BTreeMap<ServerName, Member>,
-    names: BTreeMap<ServerId, ServerName>,
+    servers: Members,
+    names: Names,
     next_id: u64,
     primary: Arc<Layout>,
     backup: Arc<Layout>,
@@ -96,6 +98,8 @@ struct ProbeSchedule {
     outstanding_since: Option<Timestamp>,
     /// When the next one is due, if servers are probed.
     next: Option<Timestamp>,
+    /// Whether traffic suspects the server, and the next result decides.
+    is_suspected: bool,
 }
 
 impl LoadBalancer {
@@ -120,8 +124,8 @@ impl LoadBalancer {
         );
         let mut balancer = Self {
             settings,
-            servers: BTreeMap::new(),
-            names: BTreeMap::new(),
+            servers: Members::default(),
+            names: Names::default(),
             next_id: 0,
             primary,
             backup,
@@ -198,6 +202,7 @@ impl LoadBalancer {
                 term,
                 verdict,
             } => self.judge(server, term, verdict, now, &mut events),
+            Observation::Suspected { server } => self.suspect(server, now),
             Observation::Counted {
                 server,
                 counters,
@@ -240,7 +245,7 @@ impl LoadBalancer {
 
     /// The term in which a request is sent to `server` now.
     pub fn term(&self, server: ServerId) -> Term {
-        let name = self.names.get(&server);
+        let name = self.names.get(server);
         let member = name.and_then(|name| self.servers.get(name));
         member.map_or_else(Term::default, |member| member.ejection.term())
     }
@@ -439,8 +444,8 @@ impl LoadBalancer {
             traffic: Traffic::default(),
             last_probe: None,
         };
-        self.names.insert(id, name.clone());
-        self.servers.insert(name, member);
+        self.names.insert(id, name);
+        self.servers.insert(member);
         id
     }
 
@@ -449,7 +454,7 @@ impl LoadBalancer {
         let Some(member) = self.servers.remove(name) else {
             return;
         };
-        self.names.remove(&member.id);
+        self.names.remove(member.id);
         if let Some(at) = member.probe.next {
             self.timers.cancel(at, member.id, Timer::Probe);
         }
@@ -499,7 +504,8 @@ impl LoadBalancer {
         let why = record.outcome.clone();
         let now = record.at;
         member.last_probe = Some(record);
-        let is_changed = member.probes.record(is_good, &check);
+        let is_suspected = core::mem::take(&mut member.probe.is_suspected);
+        let is_changed = member.probes.record(is_good, is_suspected, &check);
         let interval = if member.probes.is_in_transition() {
             check.fast_interval
         } else {
@@ -520,6 +526,23 @@ impl LoadBalancer {
         self.has_probed = true;
         if is_changed {
             self.publish(events);
+        }
+    }
+
+    /// Has a server probed at once, unless it is being probed. What is known to be
+    /// sick needs no suspicion, and of whom nothing is known the next result
+    /// decides anyway.
+    fn suspect(&mut self, id: ServerId, now: Timestamp) {
+        let is_probed = self.settings.health_check.enabled;
+        let Some(member) = self.member(id) else {
+            return;
+        };
+        if !is_probed || member.probes.health() != Health::Healthy {
+            return;
+        }
+        member.probe.is_suspected = true;
+        if member.probe.outstanding_since.is_none() {
+            self.schedule_probe(id, now);
         }
     }
 
@@ -591,7 +614,7 @@ impl LoadBalancer {
     }
 
     fn member(&mut self, id: ServerId) -> Option<&mut Member> {
-        self.servers.get_mut(self.names.get(&id)?)
+        self.servers.get_mut(self.names.get(id)?)
     }
 }
 

@@ -6,7 +6,8 @@
 //! asked of it is the first candidate that its caller accepts, so that nothing
 //! is allocated for a route.
 
-use core::cmp::Reverse;
+use crate::engine::quoted::Quoted;
+use crate::engine::sort;
 use core::fmt;
 
 use super::algorithm::Algorithm;
@@ -159,15 +160,15 @@ impl fmt::Display for LayoutError {
             ),
             Self::WeightedShard { name } => write!(
                 f,
-                "{:?} has a weight, but the shards of jump are all equal; give 1",
-                name.as_str()
+                "{} has a weight, but the shards of jump are all equal; give 1",
+                Quoted(name.as_str())
             ),
             Self::NotLastShard { name, last } => write!(
                 f,
-                "{:?} is not the last shard, which is {:?}; shards of jump come and go at \
+                "{} is not the last shard, which is {}; shards of jump come and go at \
                  the end only, or the keys of all those behind would move",
-                name.as_str(),
-                last.as_str()
+                Quoted(name.as_str()),
+                Quoted(last.as_str())
             ),
             Self::Compat(error) => error.fmt(f),
         }
@@ -297,13 +298,39 @@ impl Layout {
         position: Position,
         mut accept: impl FnMut(Rank) -> Option<T>,
     ) -> Option<T> {
+        // Of several that are accepted the last one is the best.
+        let mut answer = None;
+        self.first_accepted(position, &mut |rank| match accept(rank) {
+            None => false,
+            accepted => {
+                answer = accepted;
+                true
+            }
+        });
+        answer
+    }
+
+    /// The same for all kinds of answers. Each server that is accepted is better
+    /// than those before it.
+    #[inline(never)]
+    fn first_accepted(
+        &self,
+        position: Position,
+        accept: &mut dyn FnMut(Rank) -> bool,
+    ) -> Option<Rank> {
         match self {
-            Self::Ring(ring) => ring.walk(position).find_map(|point| accept(point.server)),
+            Self::Ring(ring) => {
+                let mut servers = ring.walk(position).map(|point| point.server);
+                servers.find(|&server| accept(server))
+            }
             Self::LocalRendezvous(ring) => local_rendezvous::first(ring, position, accept),
             Self::Rendezvous(draws) => draws.first(position, accept),
             Self::Table(table) => {
                 let owner = table.owner(position)?;
-                accept(owner).or_else(|| table.draws.first(position, accept))
+                if accept(owner) {
+                    return Some(owner);
+                }
+                table.draws.first(position, accept)
             }
             Self::Keyless(_) => None,
         }
@@ -320,7 +347,7 @@ impl Layout {
                 let mut candidates = table.draws.candidates(position);
                 let owner = table.owner(position);
                 // Stable: the others stay in the order of their draws.
-                candidates.sort_by_key(|&rank| Reverse(Some(rank) == owner));
+                sort::by(&mut candidates, |&a, _| Some(a) == owner);
                 candidates
             }
             Self::Keyless(_) => Vec::new(),
@@ -422,7 +449,7 @@ fn shards(servers: &[Placed<'_>], members: Vec<RingServer>) -> Result<Layout, La
         });
     }
     let mut ranks: Vec<Rank> = (0..members.len() as Rank).collect();
-    ranks.sort_by_key(|&rank| servers[rank as usize].number);
+    sort::by_number(&mut ranks, |&rank| servers[rank as usize].number.into());
     Ok(Layout::Table(Table {
         kind: TableKind::Shards,
         ranks,
@@ -433,7 +460,7 @@ fn shards(servers: &[Placed<'_>], members: Vec<RingServer>) -> Result<Layout, La
 /// Servers in the order of the configuration, with their ranks.
 fn by_order<'a>(servers: &[Placed<'a>]) -> (Vec<Numbered<'a>>, Vec<Rank>) {
     let mut ranks: Vec<Rank> = (0..servers.len() as Rank).collect();
-    ranks.sort_by_key(|&rank| servers[rank as usize].order);
+    sort::by_number(&mut ranks, |&rank| servers[rank as usize].order);
     let numbered = ranks.iter().map(|&rank| {
         let Placed { server, number, .. } = servers[rank as usize];
         Numbered { server, number }

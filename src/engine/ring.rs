@@ -19,6 +19,10 @@ use super::hash::{self, PointHasher};
 use super::server::{ServerName, VirtualNodes, Weight};
 
 mod moved;
+
+mod sorted;
+use sorted::sort_points;
+
 pub use moved::{Basis, Flow, Moved};
 
 /// The most points a fleet may have, primaries and backups together: 2^20,
@@ -248,7 +252,7 @@ impl Ring {
             let n = server.weight.number() * virtual_nodes.number();
             push_points(&mut points, &server.name, rank as Rank, 0..n);
         }
-        points.sort_unstable();
+        sort_points(&mut points);
         Ok(Self::index(virtual_nodes, servers, points))
     }
 
@@ -287,7 +291,7 @@ impl Ring {
         count_points(self.virtual_nodes, &servers)?;
         let n = weight.number() * self.virtual_nodes.number();
         let added = sorted_points(name, rank as Rank, 0..n);
-        let rerank = |server: Rank| server + Rank::from(server as usize >= rank);
+        let rerank = Rerank { from: rank, by: 1 };
         Ok(self.merge(servers, rerank, &[], &added))
     }
 
@@ -301,7 +305,10 @@ impl Ring {
         let gone = servers.remove(rank);
         let n = gone.weight.number() * self.virtual_nodes.number();
         let dropped = sorted_points(name, rank as Rank, 0..n);
-        let rerank = |server: Rank| server - Rank::from(server as usize > rank);
+        let rerank = Rerank {
+            from: rank + 1,
+            by: -1,
+        };
         self.merge(servers, rerank, &dropped, &[])
     }
 
@@ -322,7 +329,7 @@ impl Ring {
         // One of the two ranges is empty.
         let dropped = sorted_points(name, rank as Rank, after..before);
         let added = sorted_points(name, rank as Rank, before..after);
-        Ok(self.merge(servers, |server| server, &dropped, &added))
+        Ok(self.merge(servers, Rerank { from: 0, by: 0 }, &dropped, &added))
     }
 
     /// Points for each unit of weight.
@@ -465,14 +472,15 @@ impl Ring {
     fn index(virtual_nodes: VirtualNodes, servers: Vec<RingServer>, points: Vec<Point>) -> Self {
         let shift = shift_for(points.len());
         let n_buckets = 1_usize << (64 - shift);
-        let mut buckets = Vec::with_capacity(n_buckets + 1);
+        let mut buckets = vec![points.len() as u32; n_buckets + 1];
+        let mut n_begun = 0;
         for (i, point) in points.iter().enumerate() {
             let bucket = (point.position.0 >> shift) as usize;
-            if bucket >= buckets.len() {
-                buckets.resize(bucket + 1, i as u32);
+            while n_begun <= bucket {
+                buckets[n_begun] = i as u32;
+                n_begun += 1;
             }
         }
-        buckets.resize(n_buckets + 1, points.len() as u32);
         Self {
             virtual_nodes,
             servers,
@@ -489,7 +497,7 @@ impl Ring {
     fn merge(
         &self,
         servers: Vec<RingServer>,
-        rerank: impl Fn(Rank) -> Rank,
+        rerank: Rerank,
         dropped: &[Point],
         added: &[Point],
     ) -> Self {
@@ -517,12 +525,12 @@ impl Ring {
                 rest.partition_point(|&point| point < edit)
             } else {
                 rest.partition_point(|&point| {
-                    (point.position, rerank(point.server)) < (edit.position, edit.server)
+                    (point.position, rerank.of(point.server)) < (edit.position, edit.server)
                 })
             };
             let (before, after) = rest.split_at(n_before);
             points.extend(before.iter().map(|point| Point {
-                server: rerank(point.server),
+                server: rerank.of(point.server),
                 ..*point
             }));
             if keeps_index {
@@ -542,7 +550,7 @@ impl Ring {
             }
         }
         points.extend(rest.iter().map(|point| Point {
-            server: rerank(point.server),
+            server: rerank.of(point.server),
             ..*point
         }));
         if !keeps_index {
@@ -581,6 +589,25 @@ fn count_points(virtual_nodes: VirtualNodes, servers: &[RingServer]) -> Result<u
         .ok_or(TooManyPoints { points })
 }
 
+/// How ranks change when a server comes or goes.
+#[derive(Clone, Copy)]
+struct Rerank {
+    /// The first that does.
+    from: usize,
+    by: i32,
+}
+
+impl Rerank {
+    fn of(self, server: Rank) -> Rank {
+        let by = if server as usize >= self.from {
+            self.by
+        } else {
+            0
+        };
+        server.wrapping_add_signed(by)
+    }
+}
+
 /// Appends the points `indexes` of one server, unsorted.
 fn push_points(
     points: &mut Vec<Point>,
@@ -599,7 +626,7 @@ fn push_points(
 fn sorted_points(name: &ServerName, server: Rank, indexes: core::ops::Range<u32>) -> Vec<Point> {
     let mut points = Vec::with_capacity(indexes.len());
     push_points(&mut points, name, server, indexes);
-    points.sort_unstable();
+    sort_points(&mut points);
     points
 }
 

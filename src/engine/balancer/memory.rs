@@ -71,8 +71,8 @@ impl LoadBalancer {
     /// server that is still at the same address and port.
     pub fn resume(&mut self, memories: &[Memory], now: Timestamp) -> Events {
         let known: BTreeMap<_, _> = memories.iter().map(|m| (&m.server.name, m)).collect();
-        for (name, member) in &mut self.servers {
-            let known = known.get(name);
+        for member in self.servers.values_mut() {
+            let known = known.get(&member.server.name);
             member.state = known.map_or(AdminState::Active, |memory| memory.state);
             let place = |server: &Server| (server.address.clone(), server.port);
             let Some(memory) = known.filter(|m| place(&m.server) == place(&member.server)) else {

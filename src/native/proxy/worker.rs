@@ -25,6 +25,7 @@ use super::body::InFlight;
 use super::hash_key::HashKey;
 use super::places::Places;
 use super::request_id::RequestIds;
+use super::silence::Silence;
 use super::timer::{Timers, Wait};
 use super::upgrade::Upgrades;
 use super::upstream::Pool;
@@ -132,6 +133,8 @@ pub(super) struct Rules {
     pub(super) config: Arc<Config>,
     pub(super) waits: Waits,
     pub(super) backoff: Backoff,
+    /// How long a server may be silent until it is probed for that.
+    suspect_after: Option<Duration>,
     pub(super) hash_key: HashKey,
     pub(super) http1: http1::Builder,
     pub(super) upgrades: Upgrades,
@@ -142,6 +145,9 @@ impl Rules {
         Rc::new(Self {
             config: Arc::clone(config),
             waits: Waits::new(config),
+            suspect_after: (config.health_check.suspect_after)
+                .filter(|_| config.health_check.enabled)
+                .map(|limit| limit.duration()),
             backoff: Backoff {
                 base: config.retries.backoff.duration(),
                 cap: config.retries.backoff_max.duration(),
@@ -221,6 +227,7 @@ pub(super) struct WorkerServer {
     /// Whether probes or ejection have taken it out while others may be used:
     /// what waits for it goes elsewhere, if it can.
     pub(super) is_out: Cell<bool>,
+    pub(super) silence: Silence,
     worker: usize,
     /// Whether the rule goes by how long it takes to answer.
     is_timed: Cell<bool>,
@@ -335,10 +342,13 @@ impl Worker {
             self.shared.publish_hot_keys(self.number, &hot_keys);
             drop(hot_keys);
             let now = self.timers.now();
-            fleet
-                .servers
-                .iter()
-                .for_each(|server| server.pool.sweep(now));
+            let suspect_after = fleet.rules.suspect_after;
+            for server in &fleet.servers {
+                server.pool.sweep(now);
+                if suspect_after.is_some_and(|limit| server.silence.has_lasted(limit)) {
+                    self.shared.suspect(&server.runtime);
+                }
+            }
         }
     }
 
@@ -601,6 +611,7 @@ impl WorkerServer {
             authority: HeaderValue::from_str(&format!("{address}:{port}"))
                 .unwrap_or(HeaderValue::from_static("")),
             pool: Pool::new(server, &config.pool, timers),
+            silence: Silence::new(timers),
             // Names have no control characters, which is all a header forbids.
             name: HeaderValue::from_str(server.name.as_str())
                 .or_else(|_| HeaderValue::from_bytes(server.name.as_str().as_bytes()))
