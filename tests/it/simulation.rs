@@ -112,6 +112,8 @@ struct Shadow {
     in_flight: u32,
     /// Of these, the ones sent since its last ejection.
     in_term: u32,
+    /// Traffic has suspected it since its last result.
+    is_suspected: bool,
     /// Its last probe, while that is unanswered.
     asked: Option<ProbeId>,
 }
@@ -215,8 +217,9 @@ impl World {
             4..7 => self.remove(),
             7..10 => self.reweigh(),
             10..15 => self.drain_or_resume(),
-            15..37 => self.answer_probe(),
-            37..39 => self.answer_nonsense(),
+            15..36 => self.answer_probe(),
+            36..37 => self.answer_nonsense(),
+            37..39 => self.suspect(),
             39..54 => self.start_request(),
             54..71 => self.end_request(),
             71..74 => self.judge_again(),
@@ -445,6 +448,7 @@ impl World {
             return;
         };
         shadow.asked = None;
+        let is_suspected = std::mem::take(&mut shadow.is_suspected);
         shadow.results.push(is_good);
         self.has_probed = true;
         // Health changes when the last few results all speak against it.
@@ -454,6 +458,7 @@ impl World {
         };
         let (needed, is_news) = match (shadow.health, is_good) {
             (Health::Unknown, _) => (1, true),
+            (Health::Healthy, false) if is_suspected => (1, true),
             (Health::Healthy, false) => (check.fall, true),
             (Health::Unhealthy, true) => (check.rise, true),
             _ => (0, false),
@@ -469,6 +474,27 @@ impl World {
         let name = shadow.server.name.clone();
         self.fold(events);
         assert_eq!(self.shadows[&name].health, expected);
+    }
+
+    /// Requests wait for a server in vain: it is asked at once.
+    fn suspect(&mut self) {
+        let server = match self.rng.pick(self.lb.table().servers()) {
+            Some(entry) => entry.id,
+            None => return,
+        };
+        let events = self.observe(Observation::Suspected { server });
+        assert_eq!(events, Events::default());
+        let is_probed = self.lb.settings().health_check.enabled;
+        let (deadline, now) = (self.lb.next_deadline(), self.now);
+        let Some(shadow) = self.by_id(server) else {
+            return;
+        };
+        if is_probed && shadow.health == Health::Healthy {
+            shadow.is_suspected = true;
+            // At the end of time nothing is due any more.
+            let is_due = deadline.is_some_and(|at| at <= now) || now == Timestamp::MAX;
+            assert!(shadow.asked.is_some() || is_due);
+        }
     }
 
     fn start_request(&mut self) {
@@ -773,6 +799,7 @@ impl Shadow {
             is_coming: false,
             in_flight: 0,
             in_term: 0,
+            is_suspected: false,
             asked: None,
         }
     }
