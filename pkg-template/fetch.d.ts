@@ -1,4 +1,4 @@
-import type { Config, HealthWord, Key, LoadBalancer, Server } from './index.js';
+import type { Key, LoadBalancer, Server, SnapshotView } from './index.js';
 
 // The types of fetch, where the program's own types know of it.
 type Global<Name extends string> = typeof globalThis extends { [N in Name]: { prototype: infer T } } ? T : any;
@@ -54,18 +54,6 @@ export interface FetchViaOptions {
  */
 export function fetchVia(lb: LoadBalancer, request: FetchRequest | string | { readonly href: string }, options: FetchViaOptions): Promise<FetchResponse>;
 
-/** `GET /api/snapshot` of a proxy: what it routes by. */
-export interface SnapshotView {
-  /** Of this shape. */
-  version: 1;
-  /** Of the proxy's fleet. */
-  fingerprint: string;
-  /** What the class takes. */
-  config: Config;
-  /** What the proxy knows of its servers. */
-  servers: { name: string; state?: 'active' | 'draining'; health?: HealthWord; ejected?: boolean; eligible?: boolean }[];
-}
-
 /** Options of `follow`, all with defaults. */
 export interface FollowOptions {
   /** Milliseconds between two looks, from 0; default 5000. With 0 only `refresh` looks. */
@@ -74,6 +62,11 @@ export interface FollowOptions {
   timeoutMs?: number;
   /** The token of the proxy's API (`api.token`); default none. */
   token?: string;
+  /**
+   * The time in milliseconds, of the clock by which the balancer is advanced; default
+   * `performance.now`, as for `fetchVia`. With `null` it stays where it is.
+   */
+  now?: (() => number) | null;
   /** Gets the snapshot; default the global `fetch`. */
   fetch?: (url: string, init: { headers: Record<string, string>; signal: any }) => Promise<FetchResponse>;
   /** The class to make balancers of; default that of `ringway`. For users of `ringway/slim`. */
@@ -86,14 +79,15 @@ export interface FollowOptions {
 
 /** What follows a proxy. */
 export interface Followed {
-  /**
-   * Routes as the proxy does. The same balancer is changed as long as only servers change; with
-   * other settings a new one takes its place, so ask for it each time.
-   */
+  /** Routes as the proxy does: always the same balancer, which keeps what it has seen. */
   readonly lb: LoadBalancer;
   /** What the proxy said last. */
   readonly snapshot: SnapshotView;
-  /** Looks now; answers whether anything was new. */
+  /**
+   * Looks now; answers whether anything was new. When it fails, the last good snapshot stays.
+   *
+   * @throws as `follow`.
+   */
   refresh(): Promise<boolean>;
   /** Looks no more. */
   stop(): void;
@@ -102,9 +96,9 @@ export interface Followed {
 }
 
 /**
- * Makes a balancer that routes as a running proxy does, from `GET /api/snapshot`, and keeps it so.
- * Servers that the proxy finds unfit are passed over here. Slow start and gradual draining are not
- * followed: a server takes all of its keys or none.
+ * Makes a balancer that routes as a running proxy does, from `GET /api/snapshot`, and keeps it so:
+ * servers, settings, health, ejections, draining and slow start. Between two looks time passes as
+ * `advance` says, and `begin` counts the requests that were begun here, not those of the proxy.
  *
  * @param url the proxy's API, as `http://localhost:9090`, or the snapshot's whole URL.
  * @throws with the code `not-loaded` when it cannot be fetched, `invalid-snapshot` when it is none,

@@ -12,6 +12,7 @@ import type {
   RingView,
   ServerSpec,
   ServerView,
+  SnapshotView,
 } from './wire.js';
 
 export type * from './wire.js';
@@ -57,6 +58,8 @@ export interface LoadBalancerError extends Error {
   code:
     | 'invalid-config'
     | 'invalid-argument'
+    | 'invalid-snapshot'
+    | 'not-alike'
     | 'invalid-key'
     | 'key-too-long'
     | 'duplicate-name'
@@ -69,7 +72,7 @@ export interface LoadBalancerError extends Error {
     | 'freed'
     | 'not-started'
     | 'not-loaded';
-  /** Each fault of a configuration or a server, with its place: `servers[2].weight`. */
+  /** Each fault of what was given, with its place: `servers[2].weight`. */
   errors?: { path: string; message: string }[];
 }
 
@@ -86,6 +89,17 @@ export class LoadBalancer {
    * draw what follows from `seed`, a whole number, or else from a random one.
    */
   constructor(config: Config, options?: { seed?: number });
+
+  /**
+   * A balancer that goes on where another was: as `GET /api/snapshot` of a proxy or `snapshot()` has
+   * it. What was eligible, ejected, on trial, draining or coming back there is so here, and waits that
+   * had begun go on from `now`, a number of milliseconds from 0, default 0, as `advance` takes it.
+   * Requests under way and figures are not part of it. `seed` as for the constructor.
+   *
+   * @throws with the code `invalid-snapshot` when it is none, or of a version that is not known here,
+   *   with each fault in `errors`; and `not-alike` when it is of a release that routes otherwise.
+   */
+  static fromSnapshot(snapshot: SnapshotView, options?: { now?: number; seed?: number }): LoadBalancer;
 
   /** Equal for two fleets just when they route alike while every server is eligible. */
   readonly fingerprint: string;
@@ -145,6 +159,21 @@ export class LoadBalancer {
 
   /** The ring and its points; a part of them with `limit`, and `after` a point's position. */
   ring(page?: { after?: string; limit?: number }): RingView;
+
+  /**
+   * What another balancer needs to route as this one does at this moment: for `fromSnapshot` and
+   * `restore`, as plain JSON.
+   */
+  snapshot(): SnapshotView;
+
+  /**
+   * Goes on where another balancer was, whatever this one knew; servers that stay keep their figures
+   * and requests under way. Waits go on from `now`, default the last time that `advance` was told.
+   * Answers with what came of it. When it throws, nothing has changed.
+   *
+   * @throws as `fromSnapshot`.
+   */
+  restore(snapshot: SnapshotView, options?: { now?: number }): EventView[];
 
   /** The configuration, with the servers there are now. */
   toJSON(): Config;

@@ -43,6 +43,9 @@ pub use retries::Retries;
 mod section;
 use section::section;
 
+mod snapshot;
+pub use snapshot::{RoutingConfig, SnapshotView};
+
 mod telemetry;
 pub use telemetry::{AccessLog, AccessLogFormat, OtlpUrl, Tracing};
 
@@ -58,7 +61,7 @@ pub use difference::Difference;
 
 fields! {
     /// The whole configuration.
-    #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+    #[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
     #[cfg_attr(test, derive(ts_rs::TS))]
     #[schemars(deny_unknown_fields)]
     pub struct Config {

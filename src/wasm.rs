@@ -18,7 +18,7 @@ use std::sync::Arc;
 use js_sys::Uint8Array;
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use crate::config::{Config, PlanSpec};
+use crate::config::{Config, PlanSpec, SnapshotView};
 use crate::engine::{
     Command, CommandError, Event, Events, Idle, KeyCounts, KeySketch, LayoutError, LoadBalancer,
     Observation, Outcome, Picker, Position, ProbeId, ProbeOutcome, Server, ServerId, ServerIndex,
@@ -39,6 +39,9 @@ use tree::Tree;
 /// The bytes of a view, or those of a [`RefusalView`], which are thrown.
 type Answer = Result<Vec<u8>, Uint8Array>;
 
+/// The same where there may be nothing to tell.
+type Answered = Result<Option<Vec<u8>>, Uint8Array>;
+
 /// Random numbers are whole ones below this: as many as an f64 has without gaps.
 const RANDOM_MAX: f64 = 9_007_199_254_740_992.0;
 
@@ -55,6 +58,8 @@ pub struct Engine {
     scratch: Vec<u8>,
     /// For each key of a batch: where it ends in `scratch`, then its server.
     batch: Vec<u32>,
+    /// What [`Self::changed`] answers.
+    changed: u32,
     /// What rules without keys remember; made when it is first needed, since some
     /// runtimes give no random numbers before.
     picker: Option<Picker>,
@@ -81,6 +86,7 @@ impl Engine {
             now,
             scratch: Vec::new(),
             batch: Vec::new(),
+            changed: 0,
             picker: seed.map(|seed| Picker::new(seed as u64)),
             probes: Vec::new(),
         })
@@ -173,18 +179,19 @@ impl Engine {
         ))
     }
 
-    /// The servers by number, from 1.
-    pub fn directory(&self) -> Vec<u8> {
-        let servers = self.balancer.table().servers();
+    /// `n` servers by number, from the one after `from`.
+    pub fn directory(&self, from: usize, n: usize) -> Vec<u8> {
+        let servers = || self.balancer.table().servers().iter().skip(from).take(n);
         answer(&DirectoryView {
-            ids: servers.iter().map(|entry| entry.id.number()).collect(),
-            servers: servers.iter().map(|e| (&e.server).into()).collect(),
+            ids: servers().map(|entry| entry.id.number()).collect(),
+            servers: servers().map(|e| (&e.server).into()).collect(),
         })
     }
 
-    /// Changes when the directory may have.
-    pub fn version(&self) -> f64 {
-        self.balancer.table().version() as f64
+    /// What the last change did to the servers by number: times four how many
+    /// stand before it, and 2 if one there is gone, and 1 if one is there now.
+    pub fn changed(&self) -> u32 {
+        self.changed
     }
 
     /// Adds the server of a [`ServerSpec`]; answers with a [`ChangeView`].
@@ -252,6 +259,41 @@ impl Engine {
         let servers = self.balancer.table().servers().iter();
         self.config.servers = servers.map(|entry| (&entry.server).into()).collect();
         answer(&self.config)
+    }
+
+    /// [`SnapshotView`] of this moment.
+    pub fn snapshot(&self) -> Vec<u8> {
+        answer(&SnapshotView::new(&self.config, &self.balancer, self.now))
+    }
+
+    /// Goes on where the balancer of a [`SnapshotView`] was, from `now_ms` on,
+    /// or from the last time told; answers with what came of it. Servers that
+    /// stay keep what is known of their requests.
+    pub fn restore(&mut self, snapshot: &[u8], now_ms: Option<f64>) -> Answered {
+        let invalid = |faults: Faults| faulty("invalid-snapshot", &faults);
+        let view = SnapshotView::read(Tree(snapshot)).map_err(invalid)?;
+        let expected = view.fingerprint.clone();
+        let (config, memories) = view.into_parts().map_err(invalid)?;
+        let now = now_ms.map_or(self.now, timestamp);
+        let (settings, servers) = (config.settings(), config.servers());
+        let next = self.balancer.reconfigured(settings, servers, now);
+        let (mut next, _) = next.map_err(refused)?;
+        let fingerprint = format!("{:016x}", next.table().fingerprint());
+        if fingerprint != expected {
+            let message = format!(
+                "the snapshot is of an engine that routes otherwise: its fingerprint is \
+                 {expected}, here its servers and settings have {fingerprint}"
+            );
+            return Err(error("not-alike", message, Vec::new()));
+        }
+        let events = next.resume(&memories, now);
+        self.balancer = next;
+        self.now = now;
+        if self.config.hot_keys != config.hot_keys {
+            self.hot_keys = KeySketch::new(&config.hot_keys.settings(), now);
+        }
+        self.config = config;
+        Ok(self.report(events))
     }
 
     /// Sixteen hexadecimal digits that are equal when two fleets route alike.
@@ -334,13 +376,7 @@ impl Engine {
 
     /// Lets time pass; answers with what came of it.
     pub fn advance(&mut self, now_ms: f64) -> Option<Vec<u8>> {
-        // In two parts, since a number of nanoseconds may be too long for an f64.
-        let whole = now_ms.trunc();
-        let rest = ((now_ms - whole) * 1e6) as u64;
-        let nanos = (whole as u64)
-            .saturating_mul(1_000_000)
-            .saturating_add(rest);
-        self.advance_to(Timestamp::from_nanos(nanos))
+        self.advance_to(timestamp(now_ms))
     }
 
     /// When [`Self::advance`] has something to do next, rounded up.
@@ -369,10 +405,13 @@ impl Engine {
         let _: Option<Vec<u8>> = self.report(events);
         let after = self.balancer.table();
         let moved = after.moved_since(&before);
-        let snapshot = self.balancer.snapshot(self.now);
-        let server = snapshot.servers.iter().find(|s| s.server.name == *name);
+        let (was, is) = (before.find(name), after.find(name));
+        self.changed = is.or(was).map_or(0, |at| at.as_usize() as u32 * 4)
+            + u32::from(was.is_some()) * 2
+            + u32::from(is.is_some());
+        let server = self.balancer.snapshot_of(name, self.now);
         Ok(answer(&ChangeView {
-            server: server.map(|server| ServerView::new(server, self.now)),
+            server: server.map(|server| ServerView::new(&server, self.now)),
             moved: (&moved).into(),
         }))
     }
@@ -422,6 +461,14 @@ fn number_of(balancer: &LoadBalancer, key: &[u8]) -> u32 {
 
 fn number(server: ServerIndex) -> u32 {
     server.as_usize() as u32 + 1
+}
+
+fn timestamp(ms: f64) -> Timestamp {
+    // In two parts, since a number of nanoseconds may be too long for an f64.
+    let whole = ms.trunc();
+    let rest = ((ms - whole) * 1e6) as u64;
+    let nanos = (whole as u64).saturating_mul(1_000_000);
+    Timestamp::from_nanos(nanos.saturating_add(rest))
 }
 
 fn duration(ms: f64) -> Duration {

@@ -119,7 +119,7 @@ impl Algorithm {
     }
 
     /// Whether routes depend on the servers' numbers.
-    pub(super) const fn goes_by_number(&self) -> bool {
+    pub const fn goes_by_number(&self) -> bool {
         matches!(self, Self::Jump | Self::Compat(_))
     }
 }

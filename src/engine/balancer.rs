@@ -17,6 +17,7 @@ use super::message::{
 };
 use super::metrics::Traffic;
 use super::peak_ewma::PeakEwma;
+use super::ring::Share;
 use super::server::{AdminState, Server, ServerName, ServerNumber, Weight};
 use super::settings::Settings;
 use super::snapshot::{ProbeRecord, ServerSnapshot, Snapshot};
@@ -283,25 +284,7 @@ impl LoadBalancer {
                     &mut primary_shares
                 };
                 let (share_actual, share_expected) = shares.next().unwrap_or_default();
-                ServerSnapshot {
-                    id: member.id,
-                    server: member.server.clone(),
-                    state: member.state,
-                    health: member.probes.health(),
-                    ejected_until: member.ejection.until(),
-                    is_on_trial: member.ejection.is_on_trial(),
-                    standing: entry.standing,
-                    admission: match entry.standing {
-                        Standing::Eligible | Standing::Draining => entry.admission,
-                        _ => Admission::NONE,
-                    },
-                    share_expected,
-                    share_actual,
-                    in_flight: member.in_flight,
-                    total: member.traffic.total().clone(),
-                    last_minute: member.traffic.last_minute(now),
-                    last_probe: member.last_probe.clone(),
-                }
+                member.snapshot(entry, share_actual, share_expected, now)
             })
             .collect();
         Snapshot {
@@ -311,6 +294,26 @@ impl LoadBalancer {
             last_minute: self.traffic.last_minute(now),
             fail_open: self.table.is_fail_open(),
         }
+    }
+
+    /// What [`Self::snapshot`] says of the server called `name`, without asking for
+    /// all others.
+    pub fn snapshot_of(&self, name: &ServerName, now: Timestamp) -> Option<ServerSnapshot> {
+        let member = self.servers.get(name)?;
+        let layout = if member.server.backup {
+            &self.backup
+        } else {
+            &self.primary
+        };
+        let rank = layout.rank(name)?;
+        let expected = layout.expected_shares();
+        let entry = self.table.server(self.table.find(name)?);
+        Some(member.snapshot(
+            entry,
+            layout.share(rank),
+            *expected.get(rank as usize)?,
+            now,
+        ))
     }
 
     /// Takes note of the time. When the clock was set back, so is every
@@ -646,6 +649,35 @@ impl ProbeSchedule {
 }
 
 impl Member {
+    /// Everything worth showing of it, beside what the table and the layout say.
+    fn snapshot(
+        &self,
+        entry: &TableServer,
+        share_actual: Share,
+        share_expected: f64,
+        now: Timestamp,
+    ) -> ServerSnapshot {
+        ServerSnapshot {
+            id: self.id,
+            server: self.server.clone(),
+            state: self.state,
+            health: self.probes.health(),
+            ejected_until: self.ejection.until(),
+            is_on_trial: self.ejection.is_on_trial(),
+            standing: entry.standing,
+            admission: match entry.standing {
+                Standing::Eligible | Standing::Draining => entry.admission,
+                _ => Admission::NONE,
+            },
+            share_expected,
+            share_actual,
+            in_flight: self.in_flight,
+            total: self.traffic.total().clone(),
+            last_minute: self.traffic.last_minute(now),
+            last_probe: self.last_probe.clone(),
+        }
+    }
+
     /// Whether it may get a new request; `has_probed` says whether any probe
     /// has ever finished.
     fn standing(&self, has_probed: bool) -> Standing {

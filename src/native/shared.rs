@@ -25,7 +25,7 @@ use super::telemetry::feed::{Feed, Kind, Line};
 use super::telemetry::otlp::Trace;
 use super::telemetry::told::Told;
 use super::telemetry::{Counts, events, moved, otlp};
-use crate::config::Config;
+use crate::config::{Config, SnapshotView};
 use crate::engine::{
     BoundedCounters, Change, Command, CommandError, Counters, Event, Events, KeyCounts, KeySketch,
     LoadBalancer, Loads, Memory, NoServer, Observation, Outcome, Picker, Plan, Route, RoutingTable,
@@ -524,6 +524,12 @@ impl Shared {
         let mut control = self.lock();
         self.collect(&mut control);
         control.balancer.snapshot(clock::now())
+    }
+
+    /// What another engine needs to route as this proxy does now.
+    pub fn routing_snapshot(&self) -> SnapshotView {
+        let control = self.lock();
+        SnapshotView::new(&control.config, &control.balancer, clock::now())
     }
 
     /// Where a request of the API goes by `fleet`, of which the rule has no keys.

@@ -45,6 +45,8 @@ mod retries;
 mod simulation;
 /// Keys that come back and leave bit by bit.
 mod slow_start;
+/// Snapshots: engines that route as another does.
+mod snapshot;
 /// What the API changed, after the process was ended in any way.
 mod state_file;
 /// What survives whatever is done to a running proxy.

@@ -112,10 +112,10 @@ struct Shadow {
     in_flight: u32,
     /// Of these, the ones sent since its last ejection.
     in_term: u32,
-    /// Traffic has suspected it since its last result.
-    is_suspected: bool,
     /// Its last probe, while that is unanswered.
     asked: Option<ProbeId>,
+    /// Traffic speaks against it, and its next probe decides.
+    is_suspected: bool,
 }
 
 struct World {
@@ -217,10 +217,10 @@ impl World {
             4..7 => self.remove(),
             7..10 => self.reweigh(),
             10..15 => self.drain_or_resume(),
-            15..36 => self.answer_probe(),
-            36..37 => self.answer_nonsense(),
-            37..39 => self.suspect(),
-            39..54 => self.start_request(),
+            15..37 => self.answer_probe(),
+            37..39 => self.answer_nonsense(),
+            39..42 => self.suspect(),
+            42..54 => self.start_request(),
             54..71 => self.end_request(),
             71..74 => self.judge_again(),
             74..76 => self.hand_over(),
@@ -409,6 +409,26 @@ impl World {
         self.finish_probe(probe, outcome);
     }
 
+    /// Requests wait for a server in vain: it is probed at once, or being probed.
+    fn suspect(&mut self) {
+        let Some(entry) = self.rng.pick(self.lb.table().servers()) else {
+            return;
+        };
+        let server = entry.id;
+        let events = self.observe(Observation::Suspected { server });
+        assert_eq!(events, Events::default());
+        let is_probed = self.lb.settings().health_check.enabled;
+        let shadow = self.by_id(server).expect("it is there");
+        if is_probed && shadow.health == Health::Healthy {
+            shadow.is_suspected = true;
+            self.advance(self.now);
+            // At the end of time nothing is due any more.
+            let is_over = self.now == Timestamp::MAX;
+            let shadow = self.by_id(server).expect("it is there");
+            assert!(is_over || shadow.asked.is_some(), "it is probed");
+        }
+    }
+
     fn answer_nonsense(&mut self) {
         let probe = ProbeId {
             server: ServerId::from_number(self.rng.next() >> self.rng.below(64)),
@@ -474,27 +494,6 @@ impl World {
         let name = shadow.server.name.clone();
         self.fold(events);
         assert_eq!(self.shadows[&name].health, expected);
-    }
-
-    /// Requests wait for a server in vain: it is asked at once.
-    fn suspect(&mut self) {
-        let server = match self.rng.pick(self.lb.table().servers()) {
-            Some(entry) => entry.id,
-            None => return,
-        };
-        let events = self.observe(Observation::Suspected { server });
-        assert_eq!(events, Events::default());
-        let is_probed = self.lb.settings().health_check.enabled;
-        let (deadline, now) = (self.lb.next_deadline(), self.now);
-        let Some(shadow) = self.by_id(server) else {
-            return;
-        };
-        if is_probed && shadow.health == Health::Healthy {
-            shadow.is_suspected = true;
-            // At the end of time nothing is due any more.
-            let is_due = deadline.is_some_and(|at| at <= now) || now == Timestamp::MAX;
-            assert!(shadow.asked.is_some() || is_due);
-        }
     }
 
     fn start_request(&mut self) {
@@ -799,8 +798,8 @@ impl Shadow {
             is_coming: false,
             in_flight: 0,
             in_term: 0,
-            is_suspected: false,
             asked: None,
+            is_suspected: false,
         }
     }
 }

@@ -3,7 +3,6 @@
 use core::time::Duration;
 
 use super::{EjectionState, Health, ProbeTally};
-use crate::engine::message::Term;
 use crate::engine::time::Timestamp;
 
 /// What traffic has said of a server, with times relative to that of asking.
@@ -30,18 +29,27 @@ impl EjectionState {
         }
     }
 
-    /// Goes on at `now` where that left off.
+    /// Goes on at `now` where that left off. Failures in a row, and requests
+    /// under way, count on where nothing has changed; else a new term begins, and
+    /// not the first: the place for the one request on trial is told from none by
+    /// that.
     pub(in crate::engine) fn remember(&mut self, memory: &EjectionMemory, now: Timestamp) {
-        // Who was ejected is past its first term, here too: the place for its
-        // one request on trial is told from none by that.
-        let is_past_first = memory.ends_in.is_some() || memory.on_trial;
+        let here = (self.until.is_some(), self.on_trial, self.count);
+        let there = (memory.ends_in.is_some(), memory.on_trial, memory.count);
+        let kept = if here == there {
+            self.clone()
+        } else {
+            Self {
+                term: self.term.next(),
+                ..Self::default()
+            }
+        };
         *self = Self {
-            term: Term::from_number(memory.count.max(u32::from(is_past_first))),
             until: memory.ends_in.map(|wait| now.after(wait)),
             count: memory.count,
             readmitted: memory.readmitted_ago.map(|ago| now.before(ago)),
             on_trial: memory.on_trial,
-            ..Self::default()
+            ..kept
         };
     }
 }

@@ -161,7 +161,8 @@ impl World {
                 shadow.was_first = known.was_first || !had_probed;
                 if told == Some(true) {
                     shadow.health = known.health;
-                    self.has_probed |= known.health != Health::Unknown;
+                    // Before any probe has ended, all are trusted.
+                    self.has_probed |= known.health != Health::Unknown || !shadow.was_first;
                 }
                 shadow.is_ejected = known.is_ejected;
                 shadow.is_on_trial = known.is_on_trial;
