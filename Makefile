@@ -101,6 +101,8 @@ test-long:  ## Play many more histories, fuzz for ten minutes each what reads in
 	$(NEED) cc
 	$(STEP) --show simulation "the simulation with 16384 seeds" \
 		env RINGWAY_SEEDS=16384 cargo test --release --quiet --test it simulation
+	$(STEP) --show chaos "load for a minute while servers break and the configuration changes" \
+		env RINGWAY_CHAOS_SECONDS=60 cargo test --release --quiet --test it chaos
 	$(STEP) --show fuzz "configurations, requests and the API, fuzzed" \
 		env RINGWAY_FUZZ_SECONDS=600 cargo test --release --quiet --test it fuzz
 

@@ -488,6 +488,8 @@ export type HealthView = {
   n_servers: number,
   /** How many of them may get new requests. */
   n_eligible: number,
+  /** What became of the state file; null without one, and in the package. */
+  state_file: StateFileView | null,
   /** The servers, by name. */
   servers: Array<ServerHealthView>,
 };
@@ -1324,6 +1326,20 @@ export type StateChange = {
   server: string,
   /** active or draining. */
   state: 'active' | 'draining',
+};
+
+/** Whether what is changed through the API survives a restart. */
+export type StateFileView = {
+  /**
+   * False when the file could not be written the last time: until it can,
+   * changes are refused.
+   */
+  stored: boolean,
+  /**
+   * Whether the file found at start was of no use and was renamed: what
+   * had been changed before is in effect no more.
+   */
+  set_aside: boolean,
 };
 
 /** The body of `PUT /api/servers/{name}/state`. */

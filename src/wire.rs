@@ -83,6 +83,9 @@ pub use bounded_loads::BoundedLoadsView;
 mod retries;
 pub use retries::RetriesView;
 
+mod state_file;
+pub use state_file::StateFileView;
+
 mod hot_keys;
 pub use hot_keys::{HotKeyView, HotKeysView, HotShareView};
 
@@ -327,6 +330,8 @@ shape! { out
         pub n_servers: usize,
         /// How many of them may get new requests.
         pub n_eligible: usize,
+        /// What became of the state file; null without one, and in the package.
+        pub state_file: Option<StateFileView>,
         /// The servers, by name.
         pub servers: Vec<ServerHealthView>,
     }
@@ -833,6 +838,7 @@ impl From<&Snapshot> for HealthView {
             fail_open: snapshot.fail_open,
             n_servers: snapshot.servers.len(),
             n_eligible: snapshot.n_eligible(),
+            state_file: None,
             servers: snapshot
                 .servers
                 .iter()
