@@ -172,6 +172,7 @@ export class LoadBalancer {
     const nowMs = now === undefined ? now : toTime(now, 'now');
     const events = this.#events((engine) => engine.restore(spec, nowMs));
     this.#isKeyless = this.#engine.is_keyless();
+    this.#refresh(0, this.#ids.length - 1, ALL);
     return events;
   }
 
@@ -268,9 +269,10 @@ export class LoadBalancer {
   // are gone; one that did not change keeps its object.
   #refresh(from, nGone, nNew) {
     const { ids, servers } = fromBytes(this.#engine.directory(from, nNew));
-    const known = this.#ids.slice(from + 1, from + 1 + nGone);
+    const gone = this.#ids.slice(from + 1, from + 1 + nGone);
+    const known = new Map(gone.map((id, i) => [id, this.#servers[from + 1 + i]]));
     const kept = (server, i) => {
-      const before = ids[i] === known[i] ? this.#servers[from + 1 + i] : undefined;
+      const before = known.get(ids[i]);
       return before !== undefined && isSame(before, server) ? before : Object.freeze(server);
     };
     const spliced = (list, items) => [...list.slice(0, from + 1), ...items, ...list.slice(from + 1 + nGone)];

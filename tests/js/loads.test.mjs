@@ -36,7 +36,7 @@ test('no server takes more than its part, and the rest goes on in the order of t
 });
 
 test('a server that comes back gets a tenth of its keys, then more, then all', () => {
-  const lb = new LoadBalancer({ servers, routing: { slow_start: 20 }, ejection: { consecutive_5xx: 1, base: 1, jitter_percent: 0 } });
+  const lb = new LoadBalancer({ servers, routing: { slow_start: 20 }, ejection: { consecutive_5xx: 1, base: 1, jitter_percent: 0 }, health_check: { enabled: false } });
   const keys = Array.from({ length: 4000 }, (_, i) => `key-${i}`);
   const n = () => lb.routeMany(keys).filter(({ name }) => name === 'b').length;
   const home = n();
