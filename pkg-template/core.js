@@ -26,6 +26,8 @@ const BYTES_PER_CHAR_MAX = 3;
 const SCRATCH_BYTES_MIN = 1024;
 
 const NO_SERVERS = [undefined];
+// More than there can be.
+const ALL = 0xffff_ffff;
 const NO_BYTES = new Uint8Array(0);
 
 const encoder = new TextEncoder();
@@ -59,7 +61,6 @@ export class LoadBalancer {
   // What `route` answers, by the engine's number for it; number 0 is no server.
   #servers = NO_SERVERS;
   #ids = NO_SERVERS;
-  #version = -1;
   // Whether the rule has no keys, so that none need be given.
   #isKeyless;
 
@@ -70,7 +71,7 @@ export class LoadBalancer {
     this.#engine = refusing(() => new glue.Engine(spec, seed));
     this.#pointer = this.#engine.__wbg_ptr;
     this.#isKeyless = this.#engine.is_keyless();
-    this.#refresh();
+    this.#refresh(0, 0, ALL);
   }
 
   static fromSnapshot(snapshot, options) {
@@ -231,13 +232,15 @@ export class LoadBalancer {
   #change(call) {
     const engine = this.#alive();
     const answer = refusing(() => call(engine));
-    if (engine.version() !== this.#version) this.#refresh();
-    return answer && fromBytes(answer);
+    const changed = engine.changed();
+    this.#refresh(changed >>> 2, (changed >>> 1) & 1, changed & 1);
+    return fromBytes(answer);
   }
 
   // What came of it; most often nothing, for which nothing is made.
   #events(call) {
-    return this.#change(call) ?? [];
+    const answer = refusing(() => call(this.#alive()));
+    return answer ? fromBytes(answer) : [];
   }
 
   // The number of the first server that would take the key if those in `except` were not there.
@@ -263,17 +266,18 @@ export class LoadBalancer {
     return fit.sort((a, b) => load(a) - load(b))[0]?.name;
   }
 
-  // Asks for the servers by number; those that did not change keep their objects.
-  #refresh() {
-    const known = new Map(this.#ids.map((id, number) => [id, this.#servers[number]]));
-    const { ids, servers } = fromBytes(this.#engine.directory());
+  // Asks for the servers by number that are new, after the first `from`, in place of those that
+  // are gone; one that did not change keeps its object.
+  #refresh(from, nGone, nNew) {
+    const { ids, servers } = fromBytes(this.#engine.directory(from, nNew));
+    const known = this.#ids.slice(from + 1, from + 1 + nGone);
     const kept = (server, i) => {
-      const before = known.get(ids[i]);
+      const before = ids[i] === known[i] ? this.#servers[from + 1 + i] : undefined;
       return before !== undefined && isSame(before, server) ? before : Object.freeze(server);
     };
-    this.#servers = [undefined, ...servers.map(kept)];
-    this.#ids = [undefined, ...ids];
-    this.#version = this.#engine.version();
+    const spliced = (list, items) => [...list.slice(0, from + 1), ...items, ...list.slice(from + 1 + nGone)];
+    this.#servers = spliced(this.#servers, servers.map(kept));
+    this.#ids = spliced(this.#ids, ids);
   }
 
   // Writes a key to the scratch memory and says how many bytes it has.

@@ -455,6 +455,13 @@ export type HealthCheck = {
    */
   fast_interval?: number,
   /**
+   * Seconds after which a server is suspected that answers none of the
+   * requests which wait for it: it is probed at once, and one failed probe
+   * then decides, so that a server that hangs is found out long before its
+   * next probes would have. Default 2; null: never.
+   */
+  suspect_after?: number | null,
+  /**
    * How far an interval may differ from its length, in percent, so that
    * probes spread out; 0 to 50, default 10.
    */

@@ -58,6 +58,8 @@ pub struct Engine {
     scratch: Vec<u8>,
     /// For each key of a batch: where it ends in `scratch`, then its server.
     batch: Vec<u32>,
+    /// What [`Self::changed`] answers.
+    changed: u32,
     /// What rules without keys remember; made when it is first needed, since some
     /// runtimes give no random numbers before.
     picker: Option<Picker>,
@@ -84,6 +86,7 @@ impl Engine {
             now,
             scratch: Vec::new(),
             batch: Vec::new(),
+            changed: 0,
             picker: seed.map(|seed| Picker::new(seed as u64)),
             probes: Vec::new(),
         })
@@ -176,18 +179,19 @@ impl Engine {
         ))
     }
 
-    /// The servers by number, from 1.
-    pub fn directory(&self) -> Vec<u8> {
-        let servers = self.balancer.table().servers();
+    /// `n` servers by number, from the one after `from`.
+    pub fn directory(&self, from: usize, n: usize) -> Vec<u8> {
+        let servers = || self.balancer.table().servers().iter().skip(from).take(n);
         answer(&DirectoryView {
-            ids: servers.iter().map(|entry| entry.id.number()).collect(),
-            servers: servers.iter().map(|e| (&e.server).into()).collect(),
+            ids: servers().map(|entry| entry.id.number()).collect(),
+            servers: servers().map(|e| (&e.server).into()).collect(),
         })
     }
 
-    /// Changes when the directory may have.
-    pub fn version(&self) -> f64 {
-        self.balancer.table().version() as f64
+    /// What the last change did to the servers by number: times four how many
+    /// stand before it, and 2 if one there is gone, and 1 if one is there now.
+    pub fn changed(&self) -> u32 {
+        self.changed
     }
 
     /// Adds the server of a [`ServerSpec`]; answers with a [`ChangeView`].
@@ -382,10 +386,13 @@ impl Engine {
         let _: Option<Vec<u8>> = self.report(events);
         let after = self.balancer.table();
         let moved = after.moved_since(&before);
-        let snapshot = self.balancer.snapshot(self.now);
-        let server = snapshot.servers.iter().find(|s| s.server.name == *name);
+        let (was, is) = (before.find(name), after.find(name));
+        self.changed = is.or(was).map_or(0, |at| at.as_usize() as u32 * 4)
+            + u32::from(was.is_some()) * 2
+            + u32::from(is.is_some());
+        let server = self.balancer.snapshot_of(name, self.now);
         Ok(answer(&ChangeView {
-            server: server.map(|server| ServerView::new(server, self.now)),
+            server: server.map(|server| ServerView::new(&server, self.now)),
             moved: (&moved).into(),
         }))
     }

@@ -371,6 +371,26 @@ impl Layout {
         }
     }
 
+    /// What [`Self::shares`] says of the server of this rank.
+    pub fn share(&self, rank: Rank) -> Share {
+        match self {
+            Self::Ring(ring) => ring.share(rank),
+            _ => self
+                .shares()
+                .get(rank as usize)
+                .copied()
+                .unwrap_or_default(),
+        }
+    }
+
+    /// The rank of the server called `name`.
+    pub fn rank(&self, name: &ServerName) -> Option<Rank> {
+        let found = self
+            .servers()
+            .binary_search_by(|server| server.name.cmp(name));
+        found.ok().map(|rank| rank as Rank)
+    }
+
     /// Whether shares are what draws make expected, and not counted exactly.
     pub fn shares_are_expected(&self) -> bool {
         match self {

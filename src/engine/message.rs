@@ -168,6 +168,12 @@ pub enum Observation {
         /// What the request says of it.
         verdict: Verdict,
     },
+    /// A server answers none of the requests that wait for it. It is probed at
+    /// once, and one failed probe then decides: traffic and probe agree.
+    Suspected {
+        /// The server.
+        server: ServerId,
+    },
     /// Counts finished requests without judging them; for shells that count
     /// themselves and report sums.
     Counted {

@@ -29,6 +29,9 @@ pub use moved::{Basis, Flow, Moved};
 /// which is 16 MiB.
 pub const POINTS_MAX: u32 = 1 << 20;
 
+/// From here on, points and their index are larger than what is near a processor.
+const MANY: usize = 1 << 15;
+
 /// How many points of a bucket are compared without a branch.
 const GLANCE: usize = 2;
 
@@ -417,6 +420,12 @@ impl Ring {
         shares
     }
 
+    /// What the server of this rank owns.
+    pub fn share(&self, server: Rank) -> Share {
+        let arcs = self.arcs().filter(|arc| arc.server == server);
+        arcs.map(|arc| arc.share).sum()
+    }
+
     /// The part each server would own in a perfect world, as a fraction: its
     /// weight over the sum of weights; by [`Rank`].
     pub fn expected_shares(&self) -> Vec<f64> {
@@ -643,9 +652,15 @@ fn wrapped(mut points: Vec<Point>) -> Vec<Point> {
 }
 
 /// How far to shift a position to get its bucket: two buckets for each of
-/// `n_points`, rounded up to a power of two, and never fewer than two.
+/// `n_points`, or one where they are many and memory is what a lookup waits for;
+/// rounded up to a power of two, and never fewer than two.
 fn shift_for(n_points: usize) -> u32 {
-    let bits = (2 * n_points).next_power_of_two().trailing_zeros().max(1);
+    let n = if n_points > MANY {
+        n_points
+    } else {
+        2 * n_points
+    };
+    let bits = n.next_power_of_two().trailing_zeros().max(1);
     64 - bits
 }
 

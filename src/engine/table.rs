@@ -135,6 +135,9 @@ pub struct TableServer {
     pub number: u32,
     /// Whether it may get a request.
     pub standing: Standing,
+    /// Whether probes or traffic have taken it out, be it drained or not: what
+    /// waits for its answer may wait in vain.
+    pub is_out: bool,
     /// What part of its keys it takes when it is eligible, or still has while
     /// it is drained.
     pub admission: Admission,
@@ -260,19 +263,14 @@ impl RoutingTable {
         let unproven = |entry: &TableServer| entry.standing == Standing::Unproven;
         let on_trial = |entry: &TableServer| entry.standing == Standing::OnTrial;
         let undrained = |entry: &TableServer| entry.standing != Standing::Draining;
-        let chosen = None
-            .or_else(|| tier(false, eligible, false))
-            .or_else(|| tier(true, eligible, false))
-            .or_else(|| tier(false, unproven, false))
-            .or_else(|| tier(true, unproven, false))
-            .or_else(|| tier(false, on_trial, false))
-            .or_else(|| tier(true, on_trial, false))
-            .or_else(|| {
-                may_fail_open
-                    .then(|| tier(false, undrained, true))
-                    .flatten()
-            })
-            .or_else(|| may_fail_open.then(|| tier(true, undrained, true)).flatten());
+        let in_turn: [fn(&TableServer) -> bool; 4] = [eligible, unproven, on_trial, undrained];
+        let chosen = in_turn.into_iter().zip(0..).find_map(|(is_in, turn)| {
+            let fail_open = turn == 3;
+            if fail_open && !may_fail_open {
+                return None;
+            }
+            tier(false, is_in, fail_open).or_else(|| tier(true, is_in, fail_open))
+        });
         let n_primaries = servers.iter().filter(|entry| !entry.server.backup).count();
         let (uses_backup, usable, fail_open) =
             chosen.unwrap_or_else(|| (false, vec![None; n_primaries].into(), false));
@@ -327,6 +325,14 @@ impl RoutingTable {
     /// The server at `index`, which must be of this table.
     pub fn server(&self, index: ServerIndex) -> &TableServer {
         &self.servers[index.as_usize()]
+    }
+
+    /// The place of the server called `name`.
+    pub fn find(&self, name: &ServerName) -> Option<ServerIndex> {
+        let found = self
+            .servers
+            .binary_search_by(|entry| entry.server.name.cmp(name));
+        found.ok().map(|i| ServerIndex(i as u32))
     }
 
     /// The place of the `n`-th server by name, from 0.

@@ -81,8 +81,10 @@ impl LoadBalancer {
             if let Some(at) = member.admission.due() {
                 self.timers.cancel(at, member.id, Timer::Admit);
             }
-            let place = |server: &Server| (server.address.clone(), server.port);
-            let Some(memory) = known.filter(|m| place(&m.server) == place(&member.server)) else {
+            let is_there = |server: &Server| {
+                (&server.address, server.port) == (&member.server.address, member.server.port)
+            };
+            let Some(memory) = known.filter(|m| is_there(&m.server)) else {
                 member.was_first = false;
                 member.admission = AdmissionState::new(false);
                 continue;

@@ -102,6 +102,14 @@ impl Moved {
             {
                 j += 1;
             }
+            // Most arcs are the same in both.
+            while let (Some(old), Some(new)) = (old_points.get(i), new_points.get(j))
+                && old.position == new.position
+                && ranks_after[old.server as usize] == Some(new.server)
+            {
+                swept = old.position;
+                (i, j) = (i + 1, j + 1);
+            }
         }
         Self {
             total,
