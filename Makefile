@@ -18,7 +18,7 @@ WASM_SOURCES := Cargo.toml Cargo.lock tests/scripts/wasm-cargo \
 	$(shell find src -name '*.rs' -not -path 'src/native/*' -not -name main.rs -not -name tests.rs)
 TEMPLATE := $(wildcard pkg-template/*) LICENSE
 # Of the package the page loads one door: what its index.js imports.
-PAGE_FILES := index.js core.js glue.js wasm-inline.js
+PAGE_FILES := index.js core.js fault.js wasm-inline.js
 
 # Steps build once and are then left alone; what incremental builds keep would only cost time.
 export CARGO_INCREMENTAL ?= 0
@@ -39,7 +39,7 @@ page: www/pkg/index.js  ## Build what the page needs; www/ is then a site that a
 
 ##@ To test it
 
-test: start fmt lint test-native test-oracle package test-wasm test-package test-page docs  ## Run all checks, in the order in which a failing one should be seen
+test: start fmt lint test-native test-oracle package test-wasm test-package test-runtimes test-page docs  ## Run all checks, in the order in which a failing one should be seen
 	@tests/scripts/summary
 
 start:
@@ -79,6 +79,12 @@ test-package: $(PACKAGE)  ## Test the packed npm package, installed in a fresh f
 	$(STEP) binary-debug "building the binary that the package must agree with" cargo build --bin ringway
 	$(STEP) --show package "the npm package" node --test --test-reporter=spec tests/js/*.test.mjs
 
+test-runtimes: $(PACKAGE)  ## Test the packed npm package in Node, Deno, Bun, workerd, edge-runtime, Chromium and by bundlers
+	$(NEED) node-modules
+	$(NEED) chromium
+	$(STEP) --show runtimes "the npm package in every runtime" \
+		node --test --test-reporter=spec tests/js/runtimes/runtimes.test.mjs
+
 test-page: www/pkg/index.js  ## Test the page in Chromium
 	$(NEED) node-modules
 	$(NEED) chromium
@@ -95,6 +101,8 @@ test-long:  ## Play many more histories, fuzz for ten minutes each what reads in
 	$(NEED) cc
 	$(STEP) --show simulation "the simulation with 16384 seeds" \
 		env RINGWAY_SEEDS=16384 cargo test --release --quiet --test it simulation
+	$(STEP) --show chaos "load for a minute while servers break and the configuration changes" \
+		env RINGWAY_CHAOS_SECONDS=60 cargo test --release --quiet --test it chaos
 	$(STEP) --show fuzz "configurations, requests and the API, fuzzed" \
 		env RINGWAY_FUZZ_SECONDS=600 cargo test --release --quiet --test it fuzz
 
@@ -104,10 +112,13 @@ test-long:  ## Play many more histories, fuzz for ten minutes each what reads in
 	$(STEP) --show products "nginx, HAProxy, Envoy, twemproxy and libmemcached on fleets nobody has seen" \
 		tests/oracle/products/run fresh target/debug/ringway $(or $(RINGWAY_SEED),$(shell date +%s))
 
-bench: $(PACKAGE)  ## Measure: ring, routing, and the package in Node
+bench: bench-js  ## Measure: ring, routing, and the package in JavaScript
 	$(NEED) cc
 	cargo bench
-	node tests/js/speed.mjs
+
+bench-js: $(PACKAGE)  ## Measure the package in JavaScript, beside other packages
+	$(NEED) node-modules
+	@node bench/js/run.mjs
 
 evaluation:  ## Write docs/evaluation.md and its pictures again: how even, stable and costly each algorithm is
 	$(NEED) cc
@@ -128,7 +139,7 @@ help:  ## Say what there is
 build/page: www/pkg/index.js $(shell find www -type f -not -path 'www/pkg/*')
 	@touch src/native/admin/assets.rs $@
 
-.PHONY: run package page test start fmt lint test-native test-oracle test-wasm test-package test-page docs test-long bench evaluation clean help
+.PHONY: run package page test start fmt lint test-native test-oracle test-wasm test-package test-runtimes test-page docs test-long bench bench-js evaluation clean help
 
 # The engine for JavaScript: compiled, given its glue, optimised.
 $(WASM): $(WASM_SOURCES)

@@ -1,6 +1,8 @@
 // The class, over the engine in WebAssembly. Nothing is decided here: values are converted, the
 // engine is called, its answer is converted. Written by hand and not generated is the way of a key
 // into the engine's memory, because that way is most of what a call costs.
+import { fromBytes, toBytes } from './bytes.js';
+import { fault } from './fault.js';
 import * as glue from './glue.js';
 
 // The longest key, in bytes: as much as the proxy's API takes in a whole body.
@@ -22,6 +24,8 @@ const BYTES_PER_CHAR_MAX = 3;
 const SCRATCH_BYTES_MIN = 1024;
 
 const NO_SERVERS = [undefined];
+// More than there can be.
+const ALL = 0xffff_ffff;
 const NO_BYTES = new Uint8Array(0);
 
 const encoder = new TextEncoder();
@@ -29,11 +33,21 @@ const encoder = new TextEncoder();
 const typedArrayName = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag).get;
 let wasm;
 
-/** Starts the engine. Each door calls this once, with the module as its runtime can have it. */
+/**
+ * Starts the engine, with the module as the door's runtime can have it; once, should a program
+ * come in by two doors.
+ */
 export function attach(module) {
-  wasm = new WebAssembly.Instance(module, { './lb_bg.js': glue }).exports;
-  glue.__wbg_set_wasm(wasm);
-  wasm.__wbindgen_start();
+  if (isAttached()) return;
+  const { exports } = new WebAssembly.Instance(module(), { './lb_bg.js': glue });
+  glue.__wbg_set_wasm(exports);
+  exports.__wbindgen_start();
+  wasm = exports;
+}
+
+/** Whether the engine was started. */
+export function isAttached() {
+  return wasm !== undefined;
 }
 
 export class LoadBalancer {
@@ -45,15 +59,24 @@ export class LoadBalancer {
   // What `route` answers, by the engine's number for it; number 0 is no server.
   #servers = NO_SERVERS;
   #ids = NO_SERVERS;
-  #version = -1;
   // Whether the rule has no keys, so that none need be given.
   #isKeyless;
 
   constructor(config, options) {
-    this.#engine = new glue.Engine(toJson(config), toSeed(options));
+    if (!isAttached()) throw fault('not-started', 'the engine is not started: await init() first');
+    const spec = toSpec(config);
+    const seed = toSeed(options);
+    this.#engine = refusing(() => new glue.Engine(spec, seed));
     this.#pointer = this.#engine.__wbg_ptr;
     this.#isKeyless = this.#engine.is_keyless();
-    this.#refresh();
+    this.#refresh(0, 0, ALL);
+  }
+
+  static fromSnapshot(snapshot, options) {
+    const { now = 0 } = options === undefined ? {} : fields(options, 'options');
+    const lb = new this({ servers: [] }, options);
+    lb.restore(snapshot, { now });
+    return lb;
   }
 
   get fingerprint() {
@@ -68,11 +91,11 @@ export class LoadBalancer {
   routeMany(keys) {
     this.#alive();
     if (!Array.isArray(keys)) throw fault('invalid-argument', `keys must be an array, not ${kind(keys)}`);
-    const servers = [];
+    const servers = new Array(keys.length);
     for (let from = 0; from < keys.length; from += BATCH_KEYS_MAX) {
       const batch = keys.slice(from, from + BATCH_KEYS_MAX);
-      if (!this.#routeBatch(batch, servers)) {
-        for (const key of batch) servers.push(this.route(key));
+      if (!this.#routeBatch(batch, servers, from)) {
+        for (let i = 0; i < batch.length; i += 1) servers[from + i] = this.route(batch[i]);
       }
     }
     return servers;
@@ -87,12 +110,12 @@ export class LoadBalancer {
 
   explain(key) {
     const length = this.#write(key);
-    return this.#engine.explain(length);
+    return fromBytes(this.#engine.explain(length));
   }
 
   addServer(spec) {
-    const json = toJson(spec);
-    return this.#change((engine) => engine.add_server(json));
+    const bytes = toSpec(spec);
+    return this.#change((engine) => engine.add_server(bytes));
   }
 
   removeServer(name) {
@@ -100,51 +123,64 @@ export class LoadBalancer {
   }
 
   setWeight(name, weight) {
-    const json = toJson({ weight });
-    return this.#change((engine) => engine.set_weight(toName(name), json));
+    const spec = toSpec({ weight });
+    return this.#change((engine) => engine.set_weight(toName(name), spec));
   }
 
   setState(name, state) {
-    const json = toJson({ state });
-    return this.#change((engine) => engine.set_state(toName(name), json));
+    const spec = toSpec({ state });
+    return this.#change((engine) => engine.set_state(toName(name), spec));
   }
 
   plan(changes) {
-    const json = toJson({ changes });
-    return this.#alive().plan(json);
+    const spec = toSpec({ changes });
+    const engine = this.#alive();
+    return fromBytes(refusing(() => engine.plan(spec)));
   }
 
   servers() {
-    return this.#alive().servers();
+    return fromBytes(this.#alive().servers());
   }
 
   health() {
-    return this.#alive().health();
+    return fromBytes(this.#alive().health());
   }
 
   metrics() {
-    return this.#alive().metrics();
+    return fromBytes(this.#alive().metrics());
   }
 
   hotKeys(limit = 20) {
     const engine = this.#alive();
     if (!Number.isInteger(limit) || limit < 0) throw fault('invalid-argument', `limit must be a whole number from 0, not ${show(limit)}`);
-    return engine.hot_keys(Math.min(limit, POINTS_MAX));
+    return fromBytes(engine.hot_keys(Math.min(limit, POINTS_MAX)));
   }
 
   ring(page) {
     const engine = this.#alive();
     const { after, limit } = toPage(page);
-    return engine.ring(after, limit);
+    return fromBytes(refusing(() => engine.ring(after, limit)));
+  }
+
+  snapshot() {
+    return fromBytes(this.#alive().snapshot());
+  }
+
+  restore(snapshot, options = {}) {
+    const { now } = fields(options, 'options');
+    const spec = toSpec(snapshot);
+    const nowMs = now === undefined ? now : toTime(now, 'now');
+    const events = this.#events((engine) => engine.restore(spec, nowMs));
+    this.#isKeyless = this.#engine.is_keyless();
+    return events;
   }
 
   toJSON() {
-    return this.#alive().config();
+    return fromBytes(this.#alive().config());
   }
 
-  begin(key) {
-    const length = this.#write(key);
-    const number = wasm.engine_begin(this.#pointer, length);
+  begin(key, options) {
+    const number = options === undefined ? wasm.engine_begin(this.#pointer, this.#write(key)) : this.#beginExcept(key, options);
     const server = this.#servers[number];
     if (server === undefined) return { server, finish: () => [] };
     const id = this.#ids[number];
@@ -160,7 +196,7 @@ export class LoadBalancer {
   }
 
   probesDue() {
-    return this.#alive().probes_due();
+    return fromBytes(this.#alive().probes_due());
   }
 
   recordProbe(probe, result) {
@@ -192,24 +228,54 @@ export class LoadBalancer {
   }
 
   #change(call) {
-    const answer = call(this.#alive());
-    if (this.#engine.version() !== this.#version) this.#refresh();
-    return answer;
+    const engine = this.#alive();
+    const answer = refusing(() => call(engine));
+    const changed = engine.changed();
+    this.#refresh(changed >>> 2, (changed >>> 1) & 1, changed & 1);
+    return fromBytes(answer);
   }
 
   // What came of it; most often nothing, for which nothing is made.
   #events(call) {
-    return this.#change(call) ?? [];
+    const answer = refusing(() => call(this.#alive()));
+    return answer ? fromBytes(answer) : [];
   }
 
-  // Asks for the servers by number; those that did not change keep their objects.
-  #refresh() {
-    const known = new Map();
-    for (const server of this.#servers) if (server) known.set(JSON.stringify(server), server);
-    const { ids, servers } = this.#engine.directory();
-    this.#servers = [undefined, ...servers.map((server) => known.get(JSON.stringify(server)) ?? Object.freeze(server))];
-    this.#ids = [undefined, ...ids];
-    this.#version = this.#engine.version();
+  // The number of the first server that would take the key if those in `except` were not there.
+  #beginExcept(key, options) {
+    this.#alive();
+    const { except = [] } = fields(options, 'options');
+    if (!Array.isArray(except)) throw fault('invalid-argument', `except must be an array of names, not ${kind(except)}`);
+    if (except.length === 0) return wasm.engine_begin(this.#pointer, this.#write(key));
+    const passed = new Set(except.map(toName));
+    const name = this.#isKeyless ? this.#idlest(passed) : this.#candidateExcept(key, passed);
+    return name === undefined ? 0 : this.#servers.findIndex((server) => server?.name === name);
+  }
+
+  #candidateExcept(key, passed) {
+    const isFit = ({ server, reason }) => (reason === 'chosen' || reason === 'next') && !passed.has(server);
+    return this.explain(key).candidates.find(isFit)?.server;
+  }
+
+  // Rules without keys have no order of candidates: who has least to do for its weight is next.
+  #idlest(passed) {
+    const load = ({ in_flight, weight }) => in_flight / weight;
+    const fit = this.servers().filter(({ name, eligible, backup }) => eligible && !backup && !passed.has(name));
+    return fit.sort((a, b) => load(a) - load(b))[0]?.name;
+  }
+
+  // Asks for the servers by number that are new, after the first `from`, in place of those that
+  // are gone; one that did not change keeps its object.
+  #refresh(from, nGone, nNew) {
+    const { ids, servers } = fromBytes(this.#engine.directory(from, nNew));
+    const known = this.#ids.slice(from + 1, from + 1 + nGone);
+    const kept = (server, i) => {
+      const before = ids[i] === known[i] ? this.#servers[from + 1 + i] : undefined;
+      return before !== undefined && isSame(before, server) ? before : Object.freeze(server);
+    };
+    const spliced = (list, items) => [...list.slice(0, from + 1), ...items, ...list.slice(from + 1 + nGone)];
+    this.#servers = spliced(this.#servers, servers.map(kept));
+    this.#ids = spliced(this.#ids, ids);
   }
 
   // Writes a key to the scratch memory and says how many bytes it has.
@@ -242,7 +308,11 @@ export class LoadBalancer {
     const length = key.length;
     if (length > KEY_BYTES_MAX) throw tooLong(`${length} bytes`);
     this.#reserve(length);
-    this.#scratch.set(key);
+    try {
+      this.#scratch.set(key);
+    } catch {
+      throw fault('invalid-key', 'the memory of this key has gone elsewhere: its buffer is detached');
+    }
     return length;
   }
 
@@ -254,23 +324,25 @@ export class LoadBalancer {
     this.#scratch = new Uint8Array(wasm.memory.buffer, pointer, room);
   }
 
-  // Routes many short keys in one call. Answers `false`, having done nothing, when one of them is
-  // not short text.
-  #routeBatch(keys, servers) {
-    for (let i = 0; i < keys.length; i += 1) {
-      if (typeof keys[i] !== 'string' || keys[i].length > BATCH_KEY_CHARS_MAX) return false;
+  // Routes many short keys in one call, to `servers` from `from` on. Answers `false`, having done
+  // nothing, when one of them is not short text.
+  #routeBatch(keys, servers, from) {
+    const { length } = keys;
+    for (let i = 0; i < length; i += 1) {
+      const key = keys[i];
+      if (typeof key !== 'string' || key.length > BATCH_KEY_CHARS_MAX) return false;
     }
     const text = keys.join('');
-    const ends = this.#engine.batch(keys.length);
+    const ends = this.#engine.batch(length);
     this.#reserve(text.length * BYTES_PER_CHAR_MAX);
     const { written } = encoder.encodeInto(text, this.#scratch);
     // More bytes than characters: where each key ends would have to be counted.
     if (written !== text.length) return false;
-    const numbers = new Uint32Array(wasm.memory.buffer, ends, keys.length);
-    let end = 0;
-    for (let i = 0; i < keys.length; i += 1) numbers[i] = end += keys[i].length;
+    const numbers = new Uint32Array(wasm.memory.buffer, ends, length);
+    for (let i = 0, end = 0; i < length; i += 1) numbers[i] = end += keys[i].length;
     wasm.engine_route_batch(this.#pointer);
-    for (let i = 0; i < numbers.length; i += 1) servers.push(this.#servers[numbers[i]]);
+    const known = this.#servers;
+    for (let i = 0; i < length; i += 1) servers[from + i] = known[numbers[i]];
     return true;
   }
 }
@@ -278,8 +350,10 @@ export class LoadBalancer {
 // Older runtimes have no `using`, and no symbol for it.
 if (Symbol.dispose) LoadBalancer.prototype[Symbol.dispose] = LoadBalancer.prototype.free;
 
-function fault(code, message) {
-  return Object.assign(new Error(message), { code });
+// Whether two servers have the same of everything.
+function isSame(a, b) {
+  for (const name in b) if (a[name] !== b[name]) return false;
+  return true;
 }
 
 function tooLong(size) {
@@ -294,15 +368,25 @@ function show(value) {
   return typeof value === 'number' ? String(value) : kind(value);
 }
 
-function toJson(value) {
-  let text;
+// Calls the engine. What it throws are the bytes of a refusal.
+function refusing(call) {
   try {
-    text = JSON.stringify(value) ?? 'null';
+    return call();
+  } catch (error) {
+    if (!(error instanceof Uint8Array)) throw error;
+    const { code, message, errors } = fromBytes(error);
+    throw Object.assign(fault(code, message), errors.length ? { errors } : {});
+  }
+}
+
+function toSpec(value) {
+  try {
+    const json = JSON.stringify(value) ?? 'null';
+    if (json.length <= JSON_CHARS_MAX) return toBytes(json);
+    throw new RangeError(`${json.length} characters are too many; ${JSON_CHARS_MAX} are allowed`);
   } catch (error) {
     throw fault('invalid-argument', `this cannot be written as JSON: ${error instanceof Error ? error.message : kind(error)}`);
   }
-  if (text.length > JSON_CHARS_MAX) throw fault('invalid-argument', `${text.length} characters of JSON are too many; ${JSON_CHARS_MAX} are allowed`);
-  return text;
 }
 
 function toName(name) {

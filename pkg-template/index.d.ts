@@ -12,6 +12,7 @@ import type {
   RingView,
   ServerSpec,
   ServerView,
+  SnapshotView,
 } from './wire.js';
 
 export type * from './wire.js';
@@ -53,9 +54,12 @@ export interface Probe {
 
 /** What every method throws when it cannot do what it is asked. */
 export interface LoadBalancerError extends Error {
+  /** What kind of error it is; the message says the rest. */
   code:
     | 'invalid-config'
     | 'invalid-argument'
+    | 'invalid-snapshot'
+    | 'not-alike'
     | 'invalid-key'
     | 'key-too-long'
     | 'duplicate-name'
@@ -65,8 +69,10 @@ export interface LoadBalancerError extends Error {
     | 'unknown-server'
     | 'too-many-points'
     | 'no-keys'
-    | 'freed';
-  /** Each fault of a configuration or a server, with its place: `servers[2].weight`. */
+    | 'freed'
+    | 'not-started'
+    | 'not-loaded';
+  /** Each fault of what was given, with its place: `servers[2].weight`. */
   errors?: { path: string; message: string }[];
 }
 
@@ -83,6 +89,17 @@ export class LoadBalancer {
    * draw what follows from `seed`, a whole number, or else from a random one.
    */
   constructor(config: Config, options?: { seed?: number });
+
+  /**
+   * A balancer that goes on where another was: as `GET /api/snapshot` of a proxy or `snapshot()` has
+   * it. What was eligible, ejected, on trial, draining or coming back there is so here, and waits that
+   * had begun go on from `now`, a number of milliseconds from 0, default 0, as `advance` takes it.
+   * Requests under way and figures are not part of it. `seed` as for the constructor.
+   *
+   * @throws with the code `invalid-snapshot` when it is none, or of a version that is not known here,
+   *   with each fault in `errors`; and `not-alike` when it is of a release that routes otherwise.
+   */
+  static fromSnapshot(snapshot: SnapshotView, options?: { now?: number; seed?: number }): LoadBalancer;
 
   /** Equal for two fleets just when they route alike while every server is eligible. */
   readonly fingerprint: string;
@@ -143,6 +160,21 @@ export class LoadBalancer {
   /** The ring and its points; a part of them with `limit`, and `after` a point's position. */
   ring(page?: { after?: string; limit?: number }): RingView;
 
+  /**
+   * What another balancer needs to route as this one does at this moment: for `fromSnapshot` and
+   * `restore`, as plain JSON.
+   */
+  snapshot(): SnapshotView;
+
+  /**
+   * Goes on where another balancer was, whatever this one knew; servers that stay keep their figures
+   * and requests under way. Waits go on from `now`, default the last time that `advance` was told.
+   * Answers with what came of it. When it throws, nothing has changed.
+   *
+   * @throws as `fromSnapshot`.
+   */
+  restore(snapshot: SnapshotView, options?: { now?: number }): EventView[];
+
   /** The configuration, with the servers there are now. */
   toJSON(): Config;
 
@@ -152,8 +184,10 @@ export class LoadBalancer {
    * candidate of its key; `route` answers by the same count. With `hot_keys.spread` a hot key's
    * requests go round its first candidates. Rules without keys need none; least-connections and
    * response-time go by what `begin` and `finish` count.
+   *
+   * @param options `except`: names of servers not to take, as those that were tried before.
    */
-  begin(key?: Key): Attempt;
+  begin(key?: Key, options?: { except?: readonly string[] }): Attempt;
 
   /** The probes that are due and were not handed out before. */
   probesDue(): Probe[];

@@ -455,6 +455,13 @@ export type HealthCheck = {
    */
   fast_interval?: number,
   /**
+   * Seconds after which a server is suspected that answers none of the
+   * requests which wait for it: it is probed at once, and one failed probe
+   * then decides, so that a server that hangs is found out long before its
+   * next probes would have. Default 2; null: never.
+   */
+  suspect_after?: number | null,
+  /**
    * How far an interval may differ from its length, in percent, so that
    * probes spread out; 0 to 50, default 10.
    */
@@ -481,6 +488,8 @@ export type HealthView = {
   n_servers: number,
   /** How many of them may get new requests. */
   n_eligible: number,
+  /** What became of the state file; null without one, and in the package. */
+  state_file: StateFileView | null,
   /** The servers, by name. */
   servers: Array<ServerHealthView>,
 };
@@ -1120,6 +1129,25 @@ export type Routing = {
   debug_header?: boolean,
 };
 
+/**
+ * What of a configuration decides where keys go. The header fields of probes
+ * are left out, since they may be secret.
+ */
+export type RoutingConfig = {
+  /** The servers. Where the rule goes by their ids, all have one. */
+  servers: Array<ServerSpec>,
+  /** Which server a request goes to. */
+  routing?: Routing,
+  /** What the product is set to whose rule is followed. */
+  compat?: CompatOptions,
+  /** Judging servers by probes. */
+  health_check?: HealthCheck,
+  /** Judging servers by their traffic. */
+  ejection?: Ejection,
+  /** Counting the hottest keys, and spreading them. */
+  hot_keys?: HotKeys,
+};
+
 /** One server's part of [`HealthView`]. */
 export type ServerHealthView = {
   /** Its name. */
@@ -1134,6 +1162,28 @@ export type ServerHealthView = {
 
 /** What of a server HAProxy hashes. */
 export type ServerKey = "id" | "addr" | "addr-port";
+
+/** What is known of one server. */
+export type ServerMemory = {
+  /** The server. */
+  server: ServerSpec,
+  /** What operators say. */
+  state: 'active' | 'draining',
+  /** What probes say: true is healthy, null is unknown. */
+  healthy: boolean | null,
+  /** Whether it may be used before a probe has judged it. */
+  trusted: boolean,
+  /** Milliseconds until an ejection ends. */
+  ejected_for_ms: number | null,
+  /** Ejections in a row. */
+  ejections: number,
+  /** How many milliseconds ago the last one ended. */
+  readmitted_ms_ago: number | null,
+  /** Whether its next failure ejects it again. */
+  on_trial: boolean,
+  /** What part of its keys it takes, in 65,536ths. */
+  admission: number,
+};
 
 /** One server's part of [`MetricsView`]. */
 export type ServerMetricsView = {
@@ -1249,6 +1299,24 @@ export type SkippedLineView = {
   fault: string,
 };
 
+/** What another engine needs to route as this one does at this moment. */
+export type SnapshotView = {
+  /** The version of this document's form: 1. */
+  version: number,
+  /**
+   * Sixteen hexadecimal digits that are equal when two fleets route alike
+   * while every server is eligible.
+   */
+  fingerprint: string,
+  /** The settings that decide, and the servers. */
+  config: RoutingConfig,
+  /**
+   * What is known of the servers, by name. Times are from the moment of
+   * asking.
+   */
+  servers: Array<ServerMemory>,
+};
+
 /** Whether a server may get a new request, and if not, why. */
 export type StandingWord = "eligible" | "unproven" | "unhealthy" | "ejected" | "on-trial" | "draining";
 
@@ -1258,6 +1326,20 @@ export type StateChange = {
   server: string,
   /** active or draining. */
   state: 'active' | 'draining',
+};
+
+/** Whether what is changed through the API survives a restart. */
+export type StateFileView = {
+  /**
+   * False when the file could not be written the last time: until it can,
+   * changes are refused.
+   */
+  stored: boolean,
+  /**
+   * Whether the file found at start was of no use and was renamed: what
+   * had been changed before is in effect no more.
+   */
+  set_aside: boolean,
 };
 
 /** The body of `PUT /api/servers/{name}/state`. */

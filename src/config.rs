@@ -5,17 +5,17 @@
 //! and the TypeScript type are made from that. Rules that join several
 //! settings are in [`Config::parse`] and nowhere else.
 
-use std::collections::BTreeMap;
+use core::cmp::Ordering;
 
-use deserr::Deserr;
+use deserr::IntoValue;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::engine::{
-    self, Algorithm, LoadBalancer, LoadFactor, POINTS_MAX, Port, RingSize, Server, Settings,
-    TableSize, Timestamp, VirtualNodes,
+    self, Algorithm, LoadBalancer, LoadFactor, POINTS_MAX, Port, RingSize, Server, ServerNumber,
+    Settings, TableSize, Timestamp, VirtualNodes, sort,
 };
-use crate::wire::{self, Fault, Faults, ServerSpec};
+use crate::wire::{self, Fault, Faults, ServerSpec, fields, shown_text};
 
 mod algorithm;
 pub use algorithm::{AlgorithmName, ServerKey};
@@ -43,6 +43,9 @@ pub use retries::Retries;
 mod section;
 use section::section;
 
+mod snapshot;
+pub use snapshot::{RoutingConfig, SnapshotView};
+
 mod telemetry;
 pub use telemetry::{AccessLog, AccessLogFormat, OtlpUrl, Tracing};
 
@@ -56,95 +59,96 @@ pub use values::{Network, Part, Seconds, Secret, Whole};
 mod difference;
 pub use difference::Difference;
 
-/// The whole configuration.
-#[derive(Clone, Debug, PartialEq, Deserr, Serialize, JsonSchema)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[deserr(error = Faults, deny_unknown_fields)]
-#[schemars(deny_unknown_fields)]
-pub struct Config {
-    /// The servers at start; may be empty, they can be added through the API.
-    pub servers: Vec<ServerSpec>,
-    /// Where the proxy listens for clients.
-    #[deserr(default)]
-    #[schemars(default)]
-    #[cfg_attr(test, ts(optional, as = "Option<_>"))]
-    pub listen: Listen,
-    /// How the proxy runs.
-    #[deserr(default)]
-    #[schemars(default)]
-    #[cfg_attr(test, ts(optional, as = "Option<_>"))]
-    pub process: Process,
-    /// Which server a request goes to.
-    #[deserr(default)]
-    #[schemars(default)]
-    #[cfg_attr(test, ts(optional, as = "Option<_>"))]
-    pub routing: Routing,
-    /// What the product is set to whose rule is followed.
-    #[deserr(default)]
-    #[schemars(default)]
-    #[cfg_attr(test, ts(optional, as = "Option<_>"))]
-    pub compat: CompatOptions,
-    /// Judging servers by probes.
-    #[deserr(default)]
-    #[schemars(default)]
-    #[cfg_attr(test, ts(optional, as = "Option<_>"))]
-    pub health_check: HealthCheck,
-    /// Judging servers by their traffic.
-    #[deserr(default)]
-    #[schemars(default)]
-    #[cfg_attr(test, ts(optional, as = "Option<_>"))]
-    pub ejection: Ejection,
-    /// Counting the hottest keys, and spreading them.
-    #[deserr(default)]
-    #[schemars(default)]
-    #[cfg_attr(test, ts(optional, as = "Option<_>"))]
-    pub hot_keys: HotKeys,
-    /// When and how often a request is tried again.
-    #[deserr(default)]
-    #[schemars(default)]
-    #[cfg_attr(test, ts(optional, as = "Option<_>"))]
-    pub retries: Retries,
-    /// How long the proxy waits for what.
-    #[deserr(default)]
-    #[schemars(default)]
-    #[cfg_attr(test, ts(optional, as = "Option<_>"))]
-    pub timeouts: Timeouts,
-    /// Kept connections to servers.
-    #[deserr(default)]
-    #[schemars(default)]
-    #[cfg_attr(test, ts(optional, as = "Option<_>"))]
-    pub pool: Pool,
-    /// How much the proxy takes from clients.
-    #[deserr(default)]
-    #[schemars(default)]
-    #[cfg_attr(test, ts(optional, as = "Option<_>"))]
-    pub limits: Limits,
-    /// How often a client, or a key, may ask: a rule, or a list of rules that
-    /// must all admit a request. Default none.
-    #[deserr(default)]
-    #[schemars(default)]
-    #[cfg_attr(test, ts(type = "RateLimitRule | RateLimitRule[]", optional))]
-    pub rate_limit: RateLimit,
-    /// Connections that change over to another protocol.
-    #[deserr(default)]
-    #[schemars(default)]
-    #[cfg_attr(test, ts(optional, as = "Option<_>"))]
-    pub upgrades: Upgrades,
-    /// A line for each request.
-    #[deserr(default)]
-    #[schemars(default)]
-    #[cfg_attr(test, ts(optional, as = "Option<_>"))]
-    pub access_log: AccessLog,
-    /// Traces of requests, sent to a collector.
-    #[deserr(default)]
-    #[schemars(default)]
-    #[cfg_attr(test, ts(optional, as = "Option<_>"))]
-    pub tracing: Tracing,
-    /// The listener for operators.
-    #[deserr(default)]
-    #[schemars(default)]
-    #[cfg_attr(test, ts(optional, as = "Option<_>"))]
-    pub api: Api,
+fields! {
+    /// The whole configuration.
+    #[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
+    #[cfg_attr(test, derive(ts_rs::TS))]
+    #[schemars(deny_unknown_fields)]
+    pub struct Config {
+        /// The servers at start; may be empty, they can be added through the API.
+        pub servers: Vec<ServerSpec>,
+        /// Where the proxy listens for clients.
+        #[deserr(default)]
+        #[schemars(default)]
+        #[cfg_attr(test, ts(optional, as = "Option<_>"))]
+        pub listen: Listen,
+        /// How the proxy runs.
+        #[deserr(default)]
+        #[schemars(default)]
+        #[cfg_attr(test, ts(optional, as = "Option<_>"))]
+        pub process: Process,
+        /// Which server a request goes to.
+        #[deserr(default)]
+        #[schemars(default)]
+        #[cfg_attr(test, ts(optional, as = "Option<_>"))]
+        pub routing: Routing,
+        /// What the product is set to whose rule is followed.
+        #[deserr(default)]
+        #[schemars(default)]
+        #[cfg_attr(test, ts(optional, as = "Option<_>"))]
+        pub compat: CompatOptions,
+        /// Judging servers by probes.
+        #[deserr(default)]
+        #[schemars(default)]
+        #[cfg_attr(test, ts(optional, as = "Option<_>"))]
+        pub health_check: HealthCheck,
+        /// Judging servers by their traffic.
+        #[deserr(default)]
+        #[schemars(default)]
+        #[cfg_attr(test, ts(optional, as = "Option<_>"))]
+        pub ejection: Ejection,
+        /// Counting the hottest keys, and spreading them.
+        #[deserr(default)]
+        #[schemars(default)]
+        #[cfg_attr(test, ts(optional, as = "Option<_>"))]
+        pub hot_keys: HotKeys,
+        /// When and how often a request is tried again.
+        #[deserr(default)]
+        #[schemars(default)]
+        #[cfg_attr(test, ts(optional, as = "Option<_>"))]
+        pub retries: Retries,
+        /// How long the proxy waits for what.
+        #[deserr(default)]
+        #[schemars(default)]
+        #[cfg_attr(test, ts(optional, as = "Option<_>"))]
+        pub timeouts: Timeouts,
+        /// Kept connections to servers.
+        #[deserr(default)]
+        #[schemars(default)]
+        #[cfg_attr(test, ts(optional, as = "Option<_>"))]
+        pub pool: Pool,
+        /// How much the proxy takes from clients.
+        #[deserr(default)]
+        #[schemars(default)]
+        #[cfg_attr(test, ts(optional, as = "Option<_>"))]
+        pub limits: Limits,
+        /// How often a client, or a key, may ask: a rule, or a list of rules that
+        /// must all admit a request. Default none.
+        #[deserr(default)]
+        #[schemars(default)]
+        #[cfg_attr(test, ts(type = "RateLimitRule | RateLimitRule[]", optional))]
+        pub rate_limit: RateLimit,
+        /// Connections that change over to another protocol.
+        #[deserr(default)]
+        #[schemars(default)]
+        #[cfg_attr(test, ts(optional, as = "Option<_>"))]
+        pub upgrades: Upgrades,
+        /// A line for each request.
+        #[deserr(default)]
+        #[schemars(default)]
+        #[cfg_attr(test, ts(optional, as = "Option<_>"))]
+        pub access_log: AccessLog,
+        /// Traces of requests, sent to a collector.
+        #[deserr(default)]
+        #[schemars(default)]
+        #[cfg_attr(test, ts(optional, as = "Option<_>"))]
+        pub tracing: Tracing,
+        /// The listener for operators.
+        #[deserr(default)]
+        #[schemars(default)]
+        #[cfg_attr(test, ts(optional, as = "Option<_>"))]
+        pub api: Api,
+    }
 }
 
 section! {
@@ -353,7 +357,7 @@ impl Config {
     ///
     /// # Errors
     /// Every fault of the document.
-    pub fn read(document: serde_json::Value) -> Result<Self, Faults> {
+    pub fn read(document: impl IntoValue) -> Result<Self, Faults> {
         wire::read::<Self>(document)?.checked()
     }
 
@@ -411,31 +415,25 @@ impl Config {
                 message,
             });
         };
-        let mut first: BTreeMap<_, usize> = BTreeMap::new();
-        for (i, server) in self.servers.iter().enumerate() {
-            if let Some(other) = first.insert(&server.name, i) {
-                fault(
-                    &format!("servers[{i}].name"),
-                    format!(
-                        "{:?} is also the name of servers[{other}]; names are unique",
-                        server.name.as_str()
-                    ),
-                );
-            }
+        let servers = &self.servers;
+        let by_name = |a: usize, b: usize| servers[a].name.cmp(&servers[b].name);
+        for (i, other) in twice((0..servers.len()).collect(), &by_name) {
+            fault(
+                &format!("servers[{i}].name"),
+                format!(
+                    "{} is also the name of servers[{other}]; names are unique",
+                    shown_text(servers[i].name.as_str())
+                ),
+            );
         }
-        let mut numbered: BTreeMap<_, usize> = BTreeMap::new();
-        for (i, server) in self.servers.iter().enumerate() {
-            if let Some(id) = server.id
-                && let Some(other) = numbered.insert(id, i)
-            {
-                fault(
-                    &format!("servers[{i}].id"),
-                    format!(
-                        "{} is also the id of servers[{other}]; ids are unique",
-                        id.number()
-                    ),
-                );
-            }
+        let by_id = |a: usize, b: usize| servers[a].id.cmp(&servers[b].id);
+        let numbered = (0..servers.len()).filter(|&i| servers[i].id.is_some());
+        for (i, other) in twice(numbered.collect(), &by_id) {
+            let id = servers[i].id.map_or(0, ServerNumber::number);
+            fault(
+                &format!("servers[{i}].id"),
+                format!("{id} is also the id of servers[{other}]; ids are unique"),
+            );
         }
         if self.compat.ring_size_max < self.compat.ring_size_min {
             fault(
@@ -557,6 +555,18 @@ impl Config {
         Faults::check(faults)?;
         Ok(self)
     }
+}
+
+/// Those of `places` that are alike, each with the one before it, in order.
+fn twice(
+    mut places: Vec<usize>,
+    compare: &dyn Fn(usize, usize) -> Ordering,
+) -> Vec<(usize, usize)> {
+    sort::by(&mut places, |&a, &b| compare(a, b).is_lt());
+    let both = places.windows(2).map(|both| (both[1], both[0]));
+    let mut found: Vec<_> = both.filter(|&(a, b)| compare(a, b).is_eq()).collect();
+    sort::by_number(&mut found, |&(place, _)| place as u64);
+    found
 }
 
 impl Api {

@@ -7,19 +7,18 @@
 //!   for them, and servers come back as numbers: routing is asked millions of
 //!   times. A server's number is its place in the routing table plus one; 0 is
 //!   no server.
-//! - What users write comes in as JSON text and is read by the same rules as
-//!   configuration files and REST bodies. Text cannot be deeper than the stack,
-//!   and has no getters that would run while the engine is borrowed.
-//! - Views go out as JavaScript objects.
+//! - What users write comes in as bytes ([`tree`]) and is read by the same rules as
+//!   configuration files and REST bodies. Bytes have no getters that would run
+//!   while the engine is borrowed.
+//! - Views go out as bytes ([`answer`]), and so do refusals, which are thrown.
 
 use core::time::Duration;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::Serialize;
-use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
+use js_sys::Uint8Array;
+use wasm_bindgen::prelude::wasm_bindgen;
 
-use crate::config::{Config, PlanSpec};
+use crate::config::{Config, PlanSpec, SnapshotView};
 use crate::engine::{
     Command, CommandError, Event, Events, Idle, KeyCounts, KeySketch, LayoutError, LoadBalancer,
     Observation, Outcome, Picker, Position, ProbeId, ProbeOutcome, Server, ServerId, ServerIndex,
@@ -27,9 +26,21 @@ use crate::engine::{
 };
 use crate::wire::{
     self, ChangeView, DirectoryView, EventView, ExplainView, FaultView, Faults, HealthView,
-    HotKeysView, MetricsView, PlanView, ProbeDueView, RingView, ServerSpec, ServerView,
-    ServersView, StateSpec, WeightSpec,
+    HotKeysView, MetricsView, PlanView, ProbeDueView, RefusalView, RingView, ServerSpec,
+    ServerView, ServersView, StateSpec, WeightSpec,
 };
+
+mod answer;
+use answer::answer;
+
+mod tree;
+use tree::Tree;
+
+/// The bytes of a view, or those of a [`RefusalView`], which are thrown.
+type Answer = Result<Vec<u8>, Uint8Array>;
+
+/// The same where there may be nothing to tell.
+type Answered = Result<Option<Vec<u8>>, Uint8Array>;
 
 /// Random numbers are whole ones below this: as many as an f64 has without gaps.
 const RANDOM_MAX: f64 = 9_007_199_254_740_992.0;
@@ -47,11 +58,13 @@ pub struct Engine {
     scratch: Vec<u8>,
     /// For each key of a batch: where it ends in `scratch`, then its server.
     batch: Vec<u32>,
+    /// What [`Self::changed`] answers.
+    changed: u32,
     /// What rules without keys remember; made when it is first needed, since some
     /// runtimes give no random numbers before.
     picker: Option<Picker>,
-    /// Probes that are due and not yet handed out, the latest of each server.
-    probes: BTreeMap<ServerId, (ProbeId, Server)>,
+    /// Probes that are due and not yet handed out, the latest of each server, in order.
+    probes: Vec<(ProbeId, Server)>,
 }
 
 #[wasm_bindgen]
@@ -61,8 +74,8 @@ impl Engine {
     /// Rules without keys draw what follows from `seed`, a whole number, or from a
     /// random one.
     #[wasm_bindgen(constructor)]
-    pub fn new(config: &str, seed: Option<f64>) -> Result<Engine, JsValue> {
-        let config = Config::parse(config.as_bytes()).map_err(|e| faulty("invalid-config", &e))?;
+    pub fn new(config: &[u8], seed: Option<f64>) -> Result<Engine, Uint8Array> {
+        let config = Config::read(Tree(config)).map_err(|e| faulty("invalid-config", &e))?;
         let now = Timestamp::ZERO;
         let balancer =
             LoadBalancer::new(config.settings(), config.servers(), now).map_err(refused)?;
@@ -73,8 +86,9 @@ impl Engine {
             now,
             scratch: Vec::new(),
             batch: Vec::new(),
+            changed: 0,
             picker: seed.map(|seed| Picker::new(seed as u64)),
-            probes: BTreeMap::new(),
+            probes: Vec::new(),
         })
     }
 
@@ -117,11 +131,11 @@ impl Engine {
     }
 
     /// [`HotKeysView`] with at most `limit` keys.
-    pub fn hot_keys(&self, limit: usize) -> JsValue {
+    pub fn hot_keys(&self, limit: usize) -> Vec<u8> {
         let table = self.balancer.table();
         let counts: KeyCounts = self.hot_keys.counts(table);
         let settings = self.config.hot_keys.settings();
-        object(&HotKeysView::new(&counts, &settings, table, limit))
+        answer(&HotKeysView::new(&counts, &settings, table, limit))
     }
 
     /// Replaces the ends of the keys that lie in the scratch memory by the
@@ -156,8 +170,8 @@ impl Engine {
     }
 
     /// [`ExplainView`] of the key.
-    pub fn explain(&self, len: usize) -> JsValue {
-        object(&ExplainView::new(
+    pub fn explain(&self, len: usize) -> Vec<u8> {
+        answer(&ExplainView::new(
             self.balancer.table(),
             &self.balancer,
             self.key(len),
@@ -165,87 +179,121 @@ impl Engine {
         ))
     }
 
-    /// The servers by number, from 1.
-    pub fn directory(&self) -> JsValue {
-        let servers = self.balancer.table().servers();
-        object(&DirectoryView {
-            ids: servers.iter().map(|entry| entry.id.number()).collect(),
-            servers: servers.iter().map(|e| (&e.server).into()).collect(),
+    /// `n` servers by number, from the one after `from`.
+    pub fn directory(&self, from: usize, n: usize) -> Vec<u8> {
+        let servers = || self.balancer.table().servers().iter().skip(from).take(n);
+        answer(&DirectoryView {
+            ids: servers().map(|entry| entry.id.number()).collect(),
+            servers: servers().map(|e| (&e.server).into()).collect(),
         })
     }
 
-    /// Changes when the directory may have.
-    pub fn version(&self) -> f64 {
-        self.balancer.table().version() as f64
+    /// What the last change did to the servers by number: times four how many
+    /// stand before it, and 2 if one there is gone, and 1 if one is there now.
+    pub fn changed(&self) -> u32 {
+        self.changed
     }
 
     /// Adds the server of a [`ServerSpec`]; answers with a [`ChangeView`].
-    pub fn add_server(&mut self, spec: &str) -> Result<JsValue, JsValue> {
-        let server = Server::from(parse::<ServerSpec>(spec)?);
+    pub fn add_server(&mut self, spec: &[u8]) -> Answer {
+        let server = Server::from(read::<ServerSpec>(spec)?);
         self.change(Command::AddServer(server.clone()), &server.name)
     }
 
     /// Removes a server; answers with a [`ChangeView`].
-    pub fn remove_server(&mut self, name: &str) -> Result<JsValue, JsValue> {
+    pub fn remove_server(&mut self, name: &str) -> Answer {
         let name = known(name)?;
         self.change(Command::RemoveServer(name.clone()), &name)
     }
 
     /// Sets the weight of a [`WeightSpec`]; answers with a [`ChangeView`].
-    pub fn set_weight(&mut self, name: &str, spec: &str) -> Result<JsValue, JsValue> {
-        let (name, weight) = (known(name)?, parse::<WeightSpec>(spec)?.weight);
+    pub fn set_weight(&mut self, name: &str, spec: &[u8]) -> Answer {
+        let (name, weight) = (known(name)?, read::<WeightSpec>(spec)?.weight);
         self.change(Command::SetWeight(name.clone(), weight), &name)
     }
 
     /// Sets the state of a [`StateSpec`]; answers with a [`ChangeView`].
-    pub fn set_state(&mut self, name: &str, spec: &str) -> Result<JsValue, JsValue> {
-        let (name, state) = (known(name)?, parse::<StateSpec>(spec)?.state);
+    pub fn set_state(&mut self, name: &str, spec: &[u8]) -> Answer {
+        let (name, state) = (known(name)?, read::<StateSpec>(spec)?.state);
         self.change(Command::SetState(name.clone(), state), &name)
     }
 
     /// [`PlanView`] of the changes of a [`PlanSpec`]; nothing is done.
-    pub fn plan(&self, spec: &str) -> Result<JsValue, JsValue> {
-        let changes = parse::<PlanSpec>(spec)?.changes(&self.config);
+    pub fn plan(&self, spec: &[u8]) -> Answer {
+        let changes = read::<PlanSpec>(spec)?.changes(&self.config);
         let changes = changes.map_err(|faults| faulty("invalid-argument", &faults))?;
         let plan = self.balancer.plan(changes).map_err(refused)?;
-        Ok(object(&PlanView::new(&plan, None)))
+        Ok(answer(&PlanView::new(&plan, None)))
     }
 
     /// The `servers` of [`ServersView`].
-    pub fn servers(&self) -> JsValue {
-        object(&ServersView::from(&self.balancer.snapshot(self.now)).servers)
+    pub fn servers(&self) -> Vec<u8> {
+        answer(&ServersView::from(&self.balancer.snapshot(self.now)).servers)
     }
 
     /// [`HealthView`].
-    pub fn health(&self) -> JsValue {
-        object(&HealthView::from(&self.balancer.snapshot(self.now)))
+    pub fn health(&self) -> Vec<u8> {
+        answer(&HealthView::from(&self.balancer.snapshot(self.now)))
     }
 
     /// [`MetricsView`].
-    pub fn metrics(&self) -> JsValue {
-        object(&MetricsView::from(&self.balancer.snapshot(self.now)))
+    pub fn metrics(&self) -> Vec<u8> {
+        answer(&MetricsView::from(&self.balancer.snapshot(self.now)))
     }
 
     /// [`RingView`] with at most `limit` points that stand after `after`.
-    pub fn ring(&self, after: Option<String>, limit: usize) -> Result<JsValue, JsValue> {
+    pub fn ring(&self, after: Option<String>, limit: usize) -> Answer {
         let after = match after.map(|text| u64::from_str_radix(&text, 16)) {
             None => None,
             Some(Ok(bits)) => Some(Position::from_bits(bits)),
             Some(Err(_)) => {
-                let message = "after must be a position: sixteen hexadecimal digits";
-                return Err(error("invalid-argument", message, &[]));
+                let message = "after must be a position: sixteen hexadecimal digits".to_owned();
+                return Err(error("invalid-argument", message, Vec::new()));
             }
         };
-        Ok(object(&RingView::new(self.balancer.table(), after, limit)))
+        Ok(answer(&RingView::new(self.balancer.table(), after, limit)))
     }
 
     /// The configuration, with the servers there are now.
-    pub fn config(&self) -> JsValue {
+    pub fn config(&mut self) -> Vec<u8> {
         let servers = self.balancer.table().servers().iter();
-        object(&Config {
-            servers: servers.map(|entry| (&entry.server).into()).collect(),
-            ..self.config.clone()
-        })
+        self.config.servers = servers.map(|entry| (&entry.server).into()).collect();
+        answer(&self.config)
+    }
+
+    /// [`SnapshotView`] of this moment.
+    pub fn snapshot(&self) -> Vec<u8> {
+        answer(&SnapshotView::new(&self.config, &self.balancer, self.now))
+    }
+
+    /// Goes on where the balancer of a [`SnapshotView`] was, from `now_ms` on,
+    /// or from the last time told; answers with what came of it. Servers that
+    /// stay keep what is known of their requests.
+    pub fn restore(&mut self, snapshot: &[u8], now_ms: Option<f64>) -> Answered {
+        let invalid = |faults: Faults| faulty("invalid-snapshot", &faults);
+        let view = SnapshotView::read(Tree(snapshot)).map_err(invalid)?;
+        let expected = view.fingerprint.clone();
+        let (config, memories) = view.into_parts().map_err(invalid)?;
+        let now = now_ms.map_or(self.now, timestamp);
+        let (settings, servers) = (config.settings(), config.servers());
+        let next = self.balancer.reconfigured(settings, servers, now);
+        let (mut next, _) = next.map_err(refused)?;
+        let fingerprint = format!("{:016x}", next.table().fingerprint());
+        if fingerprint != expected {
+            let message = format!(
+                "the snapshot is of an engine that routes otherwise: its fingerprint is \
+                 {expected}, here its servers and settings have {fingerprint}"
+            );
+            return Err(error("not-alike", message, Vec::new()));
+        }
+        let events = next.resume(&memories, now);
+        self.balancer = next;
+        self.now = now;
+        if self.config.hot_keys != config.hot_keys {
+            self.hot_keys = KeySketch::new(&config.hot_keys.settings(), now);
+        }
+        self.config = config;
+        Ok(self.report(events))
     }
 
     /// Sixteen hexadecimal digits that are equal when two fleets route alike.
@@ -257,7 +305,7 @@ impl Engine {
     pub fn request_started(&mut self, id: f64) -> u32 {
         let server = ServerId::from_number(id as u64);
         let started = Observation::RequestStarted { server };
-        let _: Option<JsValue> = self.observe(started);
+        let _: Option<Vec<u8>> = self.observe(started);
         self.balancer.term(server).number()
     }
 
@@ -269,7 +317,7 @@ impl Engine {
         term: u32,
         ok: bool,
         latency_ms: f64,
-    ) -> Option<JsValue> {
+    ) -> Option<Vec<u8>> {
         self.observe(Observation::RequestFinished {
             server: ServerId::from_number(id as u64),
             term: Term::from_number(term),
@@ -283,18 +331,21 @@ impl Engine {
     }
 
     /// The probes that are due and were not handed out before.
-    pub fn probes_due(&mut self) -> JsValue {
-        let _: Option<JsValue> = self.advance_to(self.now);
+    pub fn probes_due(&mut self) -> Vec<u8> {
+        let _: Option<Vec<u8>> = self.advance_to(self.now);
         let mut probes = core::mem::take(&mut self.probes);
         let servers = self.balancer.table().servers().iter();
         let due: Vec<ProbeDueView> = servers
-            .filter_map(|entry| probes.remove(&entry.id))
-            .map(|(probe, server)| ProbeDueView {
-                id: format!("{}-{}", probe.server.number(), probe.round),
-                server: (&server).into(),
+            .filter_map(|entry| {
+                let at = find(&probes, entry.id).ok()?;
+                let (probe, server) = probes.remove(at);
+                Some(ProbeDueView {
+                    id: format!("{}-{}", probe.server.number(), probe.round),
+                    server: (&server).into(),
+                })
             })
             .collect();
-        object(&due)
+        answer(&due)
     }
 
     /// The probe with this id has ended; answers with what came of it.
@@ -304,7 +355,7 @@ impl Engine {
         ok: bool,
         took_ms: f64,
         why: Option<String>,
-    ) -> Option<JsValue> {
+    ) -> Option<Vec<u8>> {
         let (server, round) = id.split_once('-')?;
         let probe = ProbeId {
             server: ServerId::from_number(server.parse().ok()?),
@@ -324,14 +375,8 @@ impl Engine {
     }
 
     /// Lets time pass; answers with what came of it.
-    pub fn advance(&mut self, now_ms: f64) -> Option<JsValue> {
-        // In two parts, since a number of nanoseconds may be too long for an f64.
-        let whole = now_ms.trunc();
-        let rest = ((now_ms - whole) * 1e6) as u64;
-        let nanos = (whole as u64)
-            .saturating_mul(1_000_000)
-            .saturating_add(rest);
-        self.advance_to(Timestamp::from_nanos(nanos))
+    pub fn advance(&mut self, now_ms: f64) -> Option<Vec<u8>> {
+        self.advance_to(timestamp(now_ms))
     }
 
     /// When [`Self::advance`] has something to do next, rounded up.
@@ -354,35 +399,38 @@ impl Engine {
         route.map_or(0, |route| number(route.server))
     }
 
-    fn change(&mut self, command: Command, name: &ServerName) -> Result<JsValue, JsValue> {
+    fn change(&mut self, command: Command, name: &ServerName) -> Answer {
         let before = Arc::clone(self.balancer.table());
         let events = self.balancer.apply(command, self.now).map_err(refused)?;
-        let _: Option<JsValue> = self.report(events);
+        let _: Option<Vec<u8>> = self.report(events);
         let after = self.balancer.table();
         let moved = after.moved_since(&before);
-        let snapshot = self.balancer.snapshot(self.now);
-        let server = snapshot.servers.iter().find(|s| s.server.name == *name);
-        Ok(object(&ChangeView {
-            server: server.map(|server| ServerView::new(server, self.now)),
+        let (was, is) = (before.find(name), after.find(name));
+        self.changed = is.or(was).map_or(0, |at| at.as_usize() as u32 * 4)
+            + u32::from(was.is_some()) * 2
+            + u32::from(is.is_some());
+        let server = self.balancer.snapshot_of(name, self.now);
+        Ok(answer(&ChangeView {
+            server: server.map(|server| ServerView::new(&server, self.now)),
             moved: (&moved).into(),
         }))
     }
 
-    fn observe(&mut self, observation: Observation) -> Option<JsValue> {
+    fn observe(&mut self, observation: Observation) -> Option<Vec<u8>> {
         let events = self.balancer.observe(observation, self.now);
         self.report(events)
     }
 
-    fn advance_to(&mut self, now: Timestamp) -> Option<JsValue> {
+    fn advance_to(&mut self, now: Timestamp) -> Option<Vec<u8>> {
         self.now = now;
         self.hot_keys.advance(now);
         let events = self.balancer.advance(now);
         self.report(events)
     }
 
-    /// Keeps the probes that are due; the text is of [`EventView`]s, `None`
+    /// Keeps the probes that are due; the bytes are of [`EventView`]s, `None`
     /// when there are none.
-    fn report(&mut self, events: Events) -> Option<JsValue> {
+    fn report(&mut self, events: Events) -> Option<Vec<u8>> {
         let views: Vec<EventView> = events
             .as_slice()
             .iter()
@@ -390,11 +438,19 @@ impl Engine {
             .collect();
         for event in events {
             if let Event::ProbeDue { probe, server } = event {
-                self.probes.insert(probe.server, (probe, server));
+                match find(&self.probes, probe.server) {
+                    Ok(at) => self.probes[at] = (probe, server),
+                    Err(at) => self.probes.insert(at, (probe, server)),
+                }
             }
         }
-        (!views.is_empty()).then(|| object(&views))
+        (!views.is_empty()).then(|| answer(&views))
     }
+}
+
+/// Where the probe of a server is among those that are due, or where it would be.
+fn find(probes: &[(ProbeId, Server)], server: ServerId) -> Result<usize, usize> {
+    probes.binary_search_by(|(probe, _)| probe.server.cmp(&server))
 }
 
 fn number_of(balancer: &LoadBalancer, key: &[u8]) -> u32 {
@@ -407,27 +463,28 @@ fn number(server: ServerIndex) -> u32 {
     server.as_usize() as u32 + 1
 }
 
+fn timestamp(ms: f64) -> Timestamp {
+    // In two parts, since a number of nanoseconds may be too long for an f64.
+    let whole = ms.trunc();
+    let rest = ((ms - whole) * 1e6) as u64;
+    let nanos = (whole as u64).saturating_mul(1_000_000);
+    Timestamp::from_nanos(nanos.saturating_add(rest))
+}
+
 fn duration(ms: f64) -> Duration {
     Duration::try_from_secs_f64(ms / 1e3).unwrap_or_default()
 }
 
-fn parse<T: deserr::Deserr<Faults>>(text: &str) -> Result<T, JsValue> {
-    wire::parse(text.as_bytes()).map_err(|faults| faulty("invalid-argument", &faults))
+fn read<T: deserr::Deserr<Faults>>(spec: &[u8]) -> Result<T, Uint8Array> {
+    wire::read(Tree(spec)).map_err(|faults| faulty("invalid-argument", &faults))
 }
 
 /// A text that is no name is nobody's name.
-fn known(name: &str) -> Result<ServerName, JsValue> {
-    ServerName::new(name).map_err(|e| error("unknown-server", &e.to_string(), &[]))
+fn known(name: &str) -> Result<ServerName, Uint8Array> {
+    ServerName::new(name).map_err(|e| error("unknown-server", e.to_string(), Vec::new()))
 }
 
-/// A shape as a plain object. None has anything that would have to be refused.
-fn object(shape: &impl Serialize) -> JsValue {
-    shape
-        .serialize(&serde_wasm_bindgen::Serializer::json_compatible())
-        .unwrap_or_default()
-}
-
-fn refused(refusal: CommandError) -> JsValue {
+fn refused(refusal: CommandError) -> Uint8Array {
     let code = match &refusal {
         CommandError::DuplicateName(_) => "duplicate-name",
         CommandError::UnknownServer(_) => "unknown-server",
@@ -442,23 +499,18 @@ fn refused(refusal: CommandError) -> JsValue {
         path: field.to_owned(),
         message: message.clone(),
     });
-    error(code, &message, fault.as_slice())
+    error(code, message, fault.into_iter().collect())
 }
 
-fn faulty(code: &str, faults: &Faults) -> JsValue {
-    error(code, &faults.to_string(), &Vec::<FaultView>::from(faults))
+fn faulty(code: &'static str, faults: &Faults) -> Uint8Array {
+    error(code, faults.to_string(), faults.into())
 }
 
-/// An `Error` with a `code`, and with `errors` if there are any.
-fn error(code: &str, message: &str, faults: &[FaultView]) -> JsValue {
-    let error = js_sys::Error::new(message);
-    // Setting a property of a fresh object cannot fail.
-    let set = |name: &str, value: &JsValue| {
-        let _ = js_sys::Reflect::set(&error, &name.into(), value);
+fn error(code: &'static str, message: String, errors: Vec<FaultView>) -> Uint8Array {
+    let refusal = RefusalView {
+        code,
+        message,
+        errors,
     };
-    set("code", &code.into());
-    if !faults.is_empty() {
-        set("errors", &object(&faults));
-    }
-    error.into()
+    Uint8Array::from(answer(&refusal).as_slice())
 }

@@ -8,13 +8,13 @@
 
 use std::borrow::Cow;
 
-use deserr::Deserr;
+use deserr::{Deserr, IntoValue};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::engine::{
     Address, AdminState, Counters, Event, FleetHealth, Health, Moved, NoServer, Position,
-    ProbeOutcome, ProbeRecord, Ring, RoutingTable, Server, ServerName, ServerNumber,
+    ProbeOutcome, ProbeRecord, Quoted, Ring, RoutingTable, Server, ServerName, ServerNumber,
     ServerSnapshot, Share, Snapshot, Standing, Timestamp, Verdict, Weight,
 };
 
@@ -26,26 +26,30 @@ pub use feed::{FeedEvent, FeedSnapshot, FeedTick};
 
 mod faults;
 use faults::one_of;
-pub(crate) use faults::shown;
 pub use faults::{Fault, Faults};
+pub(crate) use faults::{shown, shown_text};
+
+mod fields;
+pub(crate) use fields::{Given, Slot, fields, read_fields};
 
 mod otlp;
 pub use otlp::{AttributeValue, OtlpTraces, Span, SpanKind};
 
 mod scalars;
 pub use scalars::RequestPath;
-pub(crate) use scalars::schema;
+pub(crate) use scalars::{number, schema, whole};
 
 /// Derives what a shape needs: in for what users write, out for what they read.
 /// TypeScript is rendered by a test, so that derive stands under `cfg(test)`.
 macro_rules! shape {
     (in $(#[$attr:meta])* pub struct $($rest:tt)*) => {
-        #[derive(Clone, Debug, PartialEq, Deserr, Serialize, JsonSchema)]
-        #[cfg_attr(test, derive(ts_rs::TS))]
-        $(#[$attr])*
-        #[deserr(error = crate::wire::Faults, deny_unknown_fields)]
-        #[schemars(deny_unknown_fields)]
-        pub struct $($rest)*
+        crate::wire::fields! {
+            #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+            #[cfg_attr(test, derive(ts_rs::TS))]
+            $(#[$attr])*
+            #[schemars(deny_unknown_fields)]
+            pub struct $($rest)*
+        }
     };
     (out $(#[$attr:meta])* pub $kind:ident $($rest:tt)*) => {
         #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
@@ -78,6 +82,9 @@ pub use bounded_loads::BoundedLoadsView;
 
 mod retries;
 pub use retries::RetriesView;
+
+mod state_file;
+pub use state_file::StateFileView;
 
 mod hot_keys;
 pub use hot_keys::{HotKeyView, HotKeysView, HotShareView};
@@ -181,7 +188,7 @@ shape! { in
 ///
 /// # Errors
 /// Every fault of the document.
-pub fn read<T: Deserr<Faults>>(document: serde_json::Value) -> Result<T, Faults> {
+pub fn read<T: Deserr<Faults>>(document: impl IntoValue) -> Result<T, Faults> {
     deserr::deserialize(document)
 }
 
@@ -190,7 +197,7 @@ pub fn read<T: Deserr<Faults>>(document: serde_json::Value) -> Result<T, Faults>
 /// # Errors
 /// Where the text stops being JSON, or every fault of the document.
 pub fn parse<T: Deserr<Faults>>(text: &[u8]) -> Result<T, Faults> {
-    let document = serde_json::from_slice(text)
+    let document: serde_json::Value = serde_json::from_slice(text)
         .map_err(|error| Faults::new("", format_args!("this is not JSON: {error}")))?;
     read(document)
 }
@@ -323,6 +330,8 @@ shape! { out
         pub n_servers: usize,
         /// How many of them may get new requests.
         pub n_eligible: usize,
+        /// What became of the state file; null without one, and in the package.
+        pub state_file: Option<StateFileView>,
         /// The servers, by name.
         pub servers: Vec<ServerHealthView>,
     }
@@ -729,6 +738,18 @@ shape! { out
 }
 
 shape! { out
+    /// Why JavaScript was refused something.
+    pub struct RefusalView {
+        /// A short name for the reason.
+        pub code: &'static str,
+        /// What went wrong.
+        pub message: String,
+        /// Every fault of the input, if that was it.
+        pub errors: Vec<FaultView>,
+    }
+}
+
+shape! { out
     /// One fault of an input.
     pub struct FaultView {
         /// Where: `servers[2].weight`.
@@ -817,6 +838,7 @@ impl From<&Snapshot> for HealthView {
             fail_open: snapshot.fail_open,
             n_servers: snapshot.servers.len(),
             n_eligible: snapshot.n_eligible(),
+            state_file: None,
             servers: snapshot
                 .servers
                 .iter()
@@ -1101,7 +1123,7 @@ pub(crate) fn named<T: Copy>(table: &[(&str, T)], text: &str) -> Result<T, Strin
         .map(|&(_, value)| value)
         .ok_or_else(|| {
             let names: Vec<&str> = table.iter().map(|&(name, _)| name).collect();
-            format!("{text:?} is not allowed; give {}", one_of(&names))
+            format!("{} is not allowed; give {}", Quoted(text), one_of(&names))
         })
 }
 

@@ -11,7 +11,7 @@ use crate::engine::{
     Algorithm, Compat, EnvoyRing, Haproxy, HaproxyHash, HaproxyHashKey, KeyHash, Keyless,
     Libmemcached, LoadFactor, Twemproxy,
 };
-use crate::wire::{Faults, named, shown};
+use crate::wire::{Faults, named, number, shown};
 
 /// The name of a rule; options of some are in sections of the same name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserr, Serialize, JsonSchema)]
@@ -94,9 +94,17 @@ impl Config {
     /// # Errors
     /// What is wrong with `compat.key_hash`, which not every rule has.
     pub(super) fn algorithm(&self) -> Result<Algorithm, String> {
+        self.algorithm_called(self.routing.algorithm)
+    }
+
+    /// The rule of this name, with its options.
+    ///
+    /// # Errors
+    /// As [`Self::algorithm`].
+    pub(super) fn algorithm_called(&self, name: AlgorithmName) -> Result<Algorithm, String> {
         let options = &self.compat;
         let given = options.key_hash.as_deref();
-        let product = match self.routing.algorithm {
+        let product = match name {
             AlgorithmName::Ring => return Ok(Algorithm::Ring),
             AlgorithmName::LocalRendezvous => return Ok(Algorithm::LocalRendezvous),
             AlgorithmName::Rendezvous => return Ok(Algorithm::Rendezvous),
@@ -151,19 +159,8 @@ impl Deserr<Faults> for LoadFactor {
         value: Value<V>,
         location: ValuePointerRef<'_>,
     ) -> Result<Self, Faults> {
-        let factor = match value {
-            Value::Integer(n) => n as f64,
-            Value::Float(n) => n,
-            _ => {
-                let allowed = Self::ALLOWED;
-                let given = shown(&value);
-                return Err(Faults::at(
-                    location,
-                    format_args!("{given} is not allowed; give {allowed}"),
-                ));
-            }
-        };
-        Self::new(factor).map_err(|error| Faults::at(location, error))
+        let refuse = |_| Faults::refusal(location, &shown(&value), &Self::ALLOWED);
+        Self::new(number(&value)).map_err(refuse)
     }
 }
 

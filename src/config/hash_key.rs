@@ -7,7 +7,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use crate::wire::{Faults, shown};
+use crate::engine::Quoted;
+use crate::wire::{Faults, shown, shown_text};
 
 /// One part of a request that can be its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +52,7 @@ impl Deserr<Faults> for KeySource {
                 "path" => Ok(Self::Path),
                 "uri" => Ok(Self::Uri),
                 "client_ip" => Ok(Self::ClientIp),
-                _ => refuse(&shown::<serde_json::Value>(&Value::String(word))),
+                _ => refuse(&shown_text(&word)),
             },
             Value::Map(map) if map.len() == 1 => {
                 let Some((kind, value)) = map.into_iter().next() else {
@@ -64,7 +65,7 @@ impl Deserr<Faults> for KeySource {
                     "cookie" => Ok(Self::Cookie(token(value, inner)?)),
                     "query" => Ok(Self::Query(parameter(value, inner)?)),
                     "join" => Ok(Self::Join(sources(value, inner)?)),
-                    _ => refuse(&format!("{{{kind:?}: …}}")),
+                    _ => refuse(&format!("{{{}: …}}", Quoted(&kind))),
                 }
             }
             other => refuse(&shown(&other)),
@@ -98,7 +99,10 @@ fn token<V: IntoValue>(value: Value<V>, location: ValuePointerRef<'_>) -> Result
     }
     Err(Faults::at(
         location,
-        format_args!("{text:?} is not allowed; give a name of letters, digits, - and _"),
+        format_args!(
+            "{} is not allowed; give a name of letters, digits, - and _",
+            Quoted(&text)
+        ),
     ))
 }
 
@@ -115,7 +119,8 @@ fn parameter<V: IntoValue>(
     Err(Faults::at(
         location,
         format_args!(
-            "{text:?} is not allowed; give the name as it stands in the URL, without & = #"
+            "{} is not allowed; give the name as it stands in the URL, without & = #",
+            Quoted(&text)
         ),
     ))
 }

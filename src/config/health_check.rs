@@ -71,6 +71,11 @@ section! {
         /// Seconds between probes while results contradict the health; default
         /// 1, at most `interval`.
         fast_interval: Option<Seconds> ["number"] = None,
+        /// Seconds after which a server is suspected that answers none of the
+        /// requests which wait for it: it is probed at once, and one failed probe
+        /// then decides, so that a server that hangs is found out long before its
+        /// next probes would have. Default 2; null: never.
+        suspect_after: Option<Seconds> ["number | null"] = Some(Seconds::whole(2)),
         /// How far an interval may differ from its length, in percent, so that
         /// probes spread out; 0 to 50, default 10.
         jitter_percent: Whole<0, 50> ["number"] = Whole::new(10),

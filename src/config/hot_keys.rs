@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 use super::section::section;
 use super::values::{Seconds, Whole};
 use crate::engine;
-use crate::wire::{Faults, shown};
+use crate::wire::{Faults, number, shown};
 
 section! {
     /// Counting the hottest keys, and spreading them.
@@ -37,19 +37,12 @@ impl Deserr<Faults> for Multiple {
         value: Value<V>,
         location: ValuePointerRef<'_>,
     ) -> Result<Self, Faults> {
-        let number = match value {
-            Value::Integer(n) => n as f64,
-            Value::Float(n) => n,
-            _ => f64::NAN,
-        };
+        let number = number(&value);
         if (0.01..=100.0).contains(&number) {
             return Ok(Self(number));
         }
-        let given = shown(&value);
-        Err(Faults::at(
-            location,
-            format_args!("{given} is not allowed; give a number from 0.01 to 100"),
-        ))
+        let allowed = &"a number from 0.01 to 100";
+        Err(Faults::refusal(location, &shown(&value), allowed))
     }
 }
 

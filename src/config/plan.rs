@@ -1,81 +1,84 @@
 //! What is to be planned: a list of changes, as `POST /api/plan` and `plan()`
 //! take it.
 
-use deserr::Deserr;
 use schemars::JsonSchema;
 
 use super::{AlgorithmName, Config};
 use crate::engine::{AdminState, Change, ServerName, VirtualNodes, Weight};
-use crate::wire::{Fault, Faults, ServerSpec};
+use crate::wire::{Fault, Faults, ServerSpec, fields};
 
-/// Changes, one after the other, of which nothing is done.
-#[derive(Clone, Debug, PartialEq, Deserr, JsonSchema)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[deserr(error = Faults, deny_unknown_fields)]
-#[schemars(deny_unknown_fields)]
-pub struct PlanSpec {
-    /// What is to be planned, in this order.
-    pub changes: Vec<ChangeSpec>,
+fields! {
+    /// Changes, one after the other, of which nothing is done.
+    #[derive(Clone, Debug, PartialEq, JsonSchema)]
+    #[cfg_attr(test, derive(ts_rs::TS))]
+    #[schemars(deny_unknown_fields)]
+    pub struct PlanSpec {
+        /// What is to be planned, in this order.
+        pub changes: Vec<ChangeSpec>,
+    }
 }
 
-/// One change: exactly one of these.
-#[derive(Clone, Debug, PartialEq, Deserr, JsonSchema)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[deserr(error = Faults, deny_unknown_fields)]
-#[schemars(deny_unknown_fields)]
-pub struct ChangeSpec {
-    /// Add this server.
-    #[deserr(default)]
-    #[cfg_attr(test, ts(optional))]
-    pub add: Option<ServerSpec>,
-    /// Remove the server of this name.
-    #[deserr(default)]
-    #[cfg_attr(test, ts(type = "string", optional))]
-    pub remove: Option<ServerName>,
-    /// Change a server's weight.
-    #[deserr(default)]
-    #[cfg_attr(test, ts(optional))]
-    pub weight: Option<WeightChange>,
-    /// Drain a server, or let it take requests again.
-    #[deserr(default)]
-    #[cfg_attr(test, ts(optional))]
-    pub state: Option<StateChange>,
-    /// Change the points for each unit of weight.
-    #[deserr(default)]
-    #[cfg_attr(test, ts(type = "number", optional))]
-    pub virtual_nodes: Option<VirtualNodes>,
-    /// Change the rule by which keys go to servers.
-    #[deserr(default)]
-    #[cfg_attr(test, ts(optional))]
-    pub algorithm: Option<AlgorithmName>,
+fields! {
+    /// One change: exactly one of these.
+    #[derive(Clone, Debug, PartialEq, JsonSchema)]
+    #[cfg_attr(test, derive(ts_rs::TS))]
+    #[schemars(deny_unknown_fields)]
+    pub struct ChangeSpec {
+        /// Add this server.
+        #[deserr(default)]
+        #[cfg_attr(test, ts(optional))]
+        pub add: Option<ServerSpec>,
+        /// Remove the server of this name.
+        #[deserr(default)]
+        #[cfg_attr(test, ts(type = "string", optional))]
+        pub remove: Option<ServerName>,
+        /// Change a server's weight.
+        #[deserr(default)]
+        #[cfg_attr(test, ts(optional))]
+        pub weight: Option<WeightChange>,
+        /// Drain a server, or let it take requests again.
+        #[deserr(default)]
+        #[cfg_attr(test, ts(optional))]
+        pub state: Option<StateChange>,
+        /// Change the points for each unit of weight.
+        #[deserr(default)]
+        #[cfg_attr(test, ts(type = "number", optional))]
+        pub virtual_nodes: Option<VirtualNodes>,
+        /// Change the rule by which keys go to servers.
+        #[deserr(default)]
+        #[cfg_attr(test, ts(optional))]
+        pub algorithm: Option<AlgorithmName>,
+    }
 }
 
-/// A server's new weight.
-#[derive(Clone, Debug, PartialEq, Deserr, JsonSchema)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[deserr(error = Faults, deny_unknown_fields)]
-#[schemars(deny_unknown_fields)]
-pub struct WeightChange {
-    /// The server's name.
-    #[cfg_attr(test, ts(type = "string"))]
-    pub server: ServerName,
-    /// Its new weight, 1 to 1000.
-    #[cfg_attr(test, ts(type = "number"))]
-    pub weight: Weight,
+fields! {
+    /// A server's new weight.
+    #[derive(Clone, Debug, PartialEq, JsonSchema)]
+    #[cfg_attr(test, derive(ts_rs::TS))]
+    #[schemars(deny_unknown_fields)]
+    pub struct WeightChange {
+        /// The server's name.
+        #[cfg_attr(test, ts(type = "string"))]
+        pub server: ServerName,
+        /// Its new weight, 1 to 1000.
+        #[cfg_attr(test, ts(type = "number"))]
+        pub weight: Weight,
+    }
 }
 
-/// A server's new admin state.
-#[derive(Clone, Debug, PartialEq, Deserr, JsonSchema)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[deserr(error = Faults, deny_unknown_fields)]
-#[schemars(deny_unknown_fields)]
-pub struct StateChange {
-    /// The server's name.
-    #[cfg_attr(test, ts(type = "string"))]
-    pub server: ServerName,
-    /// active or draining.
-    #[cfg_attr(test, ts(type = "'active' | 'draining'"))]
-    pub state: AdminState,
+fields! {
+    /// A server's new admin state.
+    #[derive(Clone, Debug, PartialEq, JsonSchema)]
+    #[cfg_attr(test, derive(ts_rs::TS))]
+    #[schemars(deny_unknown_fields)]
+    pub struct StateChange {
+        /// The server's name.
+        #[cfg_attr(test, ts(type = "string"))]
+        pub server: ServerName,
+        /// active or draining.
+        #[cfg_attr(test, ts(type = "'active' | 'draining'"))]
+        pub state: AdminState,
+    }
 }
 
 impl PlanSpec {
@@ -102,11 +105,8 @@ impl PlanSpec {
 
 impl ChangeSpec {
     fn change(self, config: &Config) -> Result<Change, String> {
-        let algorithm = self.algorithm.map(|name| {
-            let mut config = config.clone();
-            config.routing.algorithm = name;
-            config.algorithm().map(Change::Algorithm)
-        });
+        let rule = |name| config.algorithm_called(name).map(Change::Algorithm);
+        let algorithm = self.algorithm.map(rule);
         let given = [
             self.add.map(|spec| Ok(Change::Add(spec.into()))),
             self.remove.map(|name| Ok(Change::Remove(name))),

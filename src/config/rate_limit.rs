@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
 use super::values::Whole;
-use crate::wire::{Faults, shown};
+use crate::wire::{Faults, fields, number, shown};
 
 /// The most rules.
 const RULES_MAX: usize = 8;
@@ -26,42 +26,43 @@ impl RateLimit {
     }
 }
 
-/// One limit on how often may be asked: so many requests a second in the long
-/// run, and so many at once.
-#[derive(Clone, Debug, PartialEq, Deserr, Serialize, JsonSchema)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[deserr(error = Faults, deny_unknown_fields)]
-#[schemars(deny_unknown_fields)]
-pub struct RateLimitRule {
-    /// Whose requests are counted together.
-    pub per: LimitedBy,
-    /// Requests a second in the long run, 0.001 to 1000000.
-    #[cfg_attr(test, ts(type = "number"))]
-    pub requests_per_second: Rate,
-    /// Requests that may come at once after a pause, 1 to 1000000; default
-    /// null: those of one second, at least 1.
-    #[deserr(default)]
-    #[schemars(default)]
-    #[cfg_attr(test, ts(type = "number | null", optional))]
-    pub burst: Option<Whole<1, 1_000_000>>,
-    /// How many clients or keys are remembered, 8 to 10000000, at 16 bytes each;
-    /// default 100000. When more come, who has been idle longest is forgotten.
-    #[deserr(default = Self::MAX_KEYS)]
-    #[schemars(default = "default_max_keys")]
-    #[cfg_attr(test, ts(type = "number", optional))]
-    pub max_keys: Whole<8, 10_000_000>,
-    /// The leading bits of an IPv6 address that are one client, 1 to 128;
-    /// default 64, which is what one household or machine has.
-    #[deserr(default = Self::IPV6_PREFIX)]
-    #[schemars(default = "default_ipv6_prefix")]
-    #[cfg_attr(test, ts(type = "number", optional))]
-    pub ipv6_prefix: Whole<1, 128>,
-    /// Whether answers to admitted requests carry RateLimit fields too; those to
-    /// refused ones always do. Default false.
-    #[deserr(default)]
-    #[schemars(default)]
-    #[cfg_attr(test, ts(as = "Option<bool>", optional))]
-    pub headers: bool,
+fields! {
+    /// One limit on how often may be asked: so many requests a second in the long
+    /// run, and so many at once.
+    #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+    #[cfg_attr(test, derive(ts_rs::TS))]
+    #[schemars(deny_unknown_fields)]
+    pub struct RateLimitRule {
+        /// Whose requests are counted together.
+        pub per: LimitedBy,
+        /// Requests a second in the long run, 0.001 to 1000000.
+        #[cfg_attr(test, ts(type = "number"))]
+        pub requests_per_second: Rate,
+        /// Requests that may come at once after a pause, 1 to 1000000; default
+        /// null: those of one second, at least 1.
+        #[deserr(default)]
+        #[schemars(default)]
+        #[cfg_attr(test, ts(type = "number | null", optional))]
+        pub burst: Option<Whole<1, 1_000_000>>,
+        /// How many clients or keys are remembered, 8 to 10000000, at 16 bytes each;
+        /// default 100000. When more come, who has been idle longest is forgotten.
+        #[deserr(default = Self::MAX_KEYS)]
+        #[schemars(default = "default_max_keys")]
+        #[cfg_attr(test, ts(type = "number", optional))]
+        pub max_keys: Whole<8, 10_000_000>,
+        /// The leading bits of an IPv6 address that are one client, 1 to 128;
+        /// default 64, which is what one household or machine has.
+        #[deserr(default = Self::IPV6_PREFIX)]
+        #[schemars(default = "default_ipv6_prefix")]
+        #[cfg_attr(test, ts(type = "number", optional))]
+        pub ipv6_prefix: Whole<1, 128>,
+        /// Whether answers to admitted requests carry RateLimit fields too; those to
+        /// refused ones always do. Default false.
+        #[deserr(default)]
+        #[schemars(default)]
+        #[cfg_attr(test, ts(as = "Option<bool>", optional))]
+        pub headers: bool,
+    }
 }
 
 impl RateLimitRule {
@@ -136,19 +137,12 @@ impl Deserr<Faults> for Rate {
         value: Value<V>,
         location: ValuePointerRef<'_>,
     ) -> Result<Self, Faults> {
-        let number = match value {
-            Value::Integer(n) => n as f64,
-            Value::Float(n) => n,
-            _ => f64::NAN,
-        };
+        let number = number(&value);
         if (0.001..=1e6).contains(&number) {
             return Ok(Self(number));
         }
-        let given = shown(&value);
-        Err(Faults::at(
-            location,
-            format_args!("{given} is not allowed; give a number from 0.001 to 1000000"),
-        ))
+        let allowed = &"a number from 0.001 to 1000000";
+        Err(Faults::refusal(location, &shown(&value), allowed))
     }
 }
 

@@ -11,17 +11,28 @@ macro_rules! section {
         }
     ) => {
         $(#[$attr])*
-        #[derive(Clone, Debug, PartialEq, deserr::Deserr, serde::Serialize, schemars::JsonSchema)]
+        #[derive(Clone, Debug, PartialEq, serde::Serialize, schemars::JsonSchema)]
         #[cfg_attr(test, derive(ts_rs::TS))]
-        #[deserr(error = crate::wire::Faults, deny_unknown_fields)]
         #[schemars(deny_unknown_fields, default)]
         pub struct $section {
             $(
                 $(#[doc = $doc])+
-                #[deserr(default = $default)]
                 #[cfg_attr(test, ts(type = $ts, optional))]
                 pub $field: $type,
             )*
+        }
+
+        impl deserr::Deserr<crate::wire::Faults> for $section {
+            fn deserialize_from_value<V: deserr::IntoValue>(
+                value: deserr::Value<V>,
+                location: deserr::ValuePointerRef<'_>,
+            ) -> Result<Self, crate::wire::Faults> {
+                let mut read = Self::default();
+                crate::wire::read_fields(value, location, &mut [
+                    $( (stringify!($field), &mut crate::wire::Given(&mut read.$field)), )*
+                ])?;
+                Ok(read)
+            }
         }
 
         impl Default for $section {

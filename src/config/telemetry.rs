@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 use super::section::section;
 use super::values::Part;
 use crate::engine::{Address, Port};
-use crate::wire::{Faults, RequestPath, shown};
+use crate::wire::{Faults, RequestPath, shown_text};
 
 section! {
     /// A line for each request.
@@ -73,7 +73,7 @@ impl OtlpUrl {
     /// When it is none, or another scheme's; says what is allowed.
     pub fn new(text: &str) -> Result<Self, String> {
         const ALLOWED: &str = "give http://host:port/v1/traces";
-        let given = || shown::<serde_json::Value>(&Value::String(text.to_owned()));
+        let given = || shown_text(text);
         if text.starts_with("https:") {
             return Err(format!(
                 "{} is not allowed, TLS to a collector is not spoken; {ALLOWED} of one nearby",

@@ -7,7 +7,8 @@ use std::path::Path;
 use ts_rs::{Config as Style, TS, TypeVisitor};
 
 use super::{
-    AccessLogFormat, AlgorithmName, Config, PlanSpec, ProbeKind, ProbeTls, RateLimitRule, ServerKey,
+    AccessLogFormat, AlgorithmName, Config, PlanSpec, ProbeKind, ProbeTls, RateLimitRule,
+    ServerKey, SnapshotView,
 };
 use crate::wire::{
     ChangeView, EventView, ExplainView, FaultView, HealthView, HotKeysView, MetricsView, PlanView,
@@ -105,6 +106,7 @@ fn typescript_is_that_of_the_shapes() {
     all.visit::<PlanView>();
     all.visit::<ReloadView>();
     all.visit::<PlanSpec>();
+    all.visit::<SnapshotView>();
     all.visit::<ServerKey>();
     all.visit::<ProbeKind>();
     all.visit::<ProbeTls>();

@@ -10,7 +10,8 @@ use ipnet::IpNet;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
-use crate::wire::{Faults, schema, shown};
+use crate::number::parse;
+use crate::wire::{Faults, number, schema, shown, shown_text, whole};
 
 /// A length of time, in seconds in JSON (fractions are allowed): 0.001 to 86400.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,23 +42,12 @@ impl Deserr<Faults> for Seconds {
         value: Value<V>,
         location: ValuePointerRef<'_>,
     ) -> Result<Self, Faults> {
-        let seconds = match value {
-            Value::Integer(n) => n as f64,
-            Value::Float(n) => n,
-            _ => f64::NAN,
-        };
+        let seconds = number(&value);
         if (Self::MIN..=Self::MAX).contains(&seconds) {
             return Ok(Self(Duration::from_secs_f64(seconds)));
         }
-        Err(Faults::at(
-            location,
-            format_args!(
-                "{} is not allowed; give seconds, {} to {}",
-                shown(&value),
-                Self::MIN,
-                Self::MAX
-            ),
-        ))
+        let allowed = &"seconds, 0.001 to 86400";
+        Err(Faults::refusal(location, &shown(&value), allowed))
     }
 }
 
@@ -99,15 +89,23 @@ impl<const MIN: u64, const MAX: u64> Deserr<Faults> for Whole<MIN, MAX> {
         value: Value<V>,
         location: ValuePointerRef<'_>,
     ) -> Result<Self, Faults> {
-        match value {
-            Value::Integer(n) if (MIN..=MAX).contains(&n) => Ok(Self(n)),
-            other => Err(Faults::at(
-                location,
-                format_args!(
-                    "{} is not allowed; give a whole number, {MIN} to {MAX}",
-                    shown(&other)
-                ),
-            )),
+        within(&value, location, MIN, MAX).map(Self)
+    }
+}
+
+/// A whole number from `min` to `max`.
+#[inline(never)]
+fn within<V: IntoValue>(
+    value: &Value<V>,
+    location: ValuePointerRef<'_>,
+    min: u64,
+    max: u64,
+) -> Result<u64, Faults> {
+    match whole(value) {
+        Ok(n) if (min..=max).contains(&n) => Ok(n),
+        _ => {
+            let allowed = format_args!("a whole number, {min} to {max}");
+            Err(Faults::refusal(location, &shown(value), &allowed))
         }
     }
 }
@@ -188,6 +186,18 @@ schema!(Secret, {
 pub struct Network(IpNet);
 
 impl Network {
+    /// `address/length`, or an address.
+    fn parse(text: &str) -> Option<Self> {
+        let Some((address, length)) = text.split_once('/') else {
+            let address: IpAddr = text.parse().ok()?;
+            return Some(Self(address.to_canonical().into()));
+        };
+        // Digits alone: numbers may have signs.
+        let is_number = length.bytes().all(|b| b.is_ascii_digit());
+        let length = is_number.then(|| length.parse().ok()).flatten()?;
+        IpNet::new(address.parse().ok()?, length).ok().map(Self)
+    }
+
     /// Whether `ip` is in it. An IPv4 address in its IPv6 form counts as itself.
     pub fn contains(&self, ip: IpAddr) -> bool {
         self.0.contains(&ip.to_canonical())
@@ -200,16 +210,12 @@ impl Deserr<Faults> for Network {
         location: ValuePointerRef<'_>,
     ) -> Result<Self, Faults> {
         let text = String::deserialize_from_value(value, location)?;
-        let single = || text.parse().ok().map(|ip: IpAddr| ip.to_canonical().into());
-        match text.parse().ok().or_else(single) {
-            Some(network) => Ok(Self(network)),
-            None => Err(Faults::at(
-                location,
-                format_args!(
-                    "{} is not allowed; give a network such as 10.0.0.0/8, or an IP address",
-                    shown::<serde_json::Value>(&Value::String(text))
-                ),
-            )),
+        match Self::parse(&text) {
+            Some(network) => Ok(network),
+            None => {
+                let allowed = &"a network such as 10.0.0.0/8, or an IP address";
+                Err(Faults::refusal(location, &shown_text(&text), allowed))
+            }
         }
     }
 }
@@ -239,7 +245,7 @@ impl Part {
             Some(percent) => (percent, 100.0),
             None => (text, 1.0),
         };
-        let number: f64 = number.trim().parse().ok()?;
+        let number: f64 = parse(number.trim())?;
         Self::new(number / divisor)
     }
 

@@ -60,6 +60,21 @@ impl Admission {
         // Between two values of 17 bits, whatever the times.
         Self(((from * (whole - done) + to * done) / whole) as u32)
     }
+
+    /// How much of `whole` has passed when, on the way from here to `end`, the
+    /// part is `there`: the reverse of [`Self::on_the_way`].
+    fn way_to(self, there: Self, end: Self, whole: Duration) -> Duration {
+        let parts = |to: Self| u128::from(self.0.abs_diff(to.0));
+        let passed = u128::from(nanos(whole)) * parts(there);
+        // Growing, the part is rounded down, so the time is rounded up; shrinking,
+        // the part would be a little less then.
+        let passed = if end > self {
+            passed.div_ceil(parts(end).max(1))
+        } else {
+            passed / parts(end).max(1)
+        };
+        Duration::from_nanos(u64::try_from(passed).unwrap_or(u64::MAX))
+    }
 }
 
 /// What decides which keys one server admits: a hash of its name that no point
@@ -100,10 +115,19 @@ enum Phase {
     Out,
     /// It gets all of its keys.
     In,
-    /// It gets more and more of them.
-    Growing { since: Timestamp, from: Admission },
+    /// It gets more and more of them. At `since` it had come as far as `ahead`
+    /// of the time for the whole way brings it.
+    Growing {
+        since: Timestamp,
+        from: Admission,
+        ahead: Duration,
+    },
     /// It gets fewer and fewer, and none in the end.
-    Shrinking { since: Timestamp, from: Admission },
+    Shrinking {
+        since: Timestamp,
+        from: Admission,
+        ahead: Duration,
+    },
 }
 
 /// What a server should be doing.
@@ -138,15 +162,28 @@ impl AdmissionState {
         }
     }
 
-    /// That of a server which another balancer had got as far as `admission`;
-    /// what is left of the way takes all of its time again.
-    pub(super) fn resumed(admission: Admission, is_draining: bool, now: Timestamp) -> Self {
-        let (since, from) = (now, admission);
+    /// That of a server which another balancer had got as far as `admission`.
+    /// It goes on as if it had come there from where such ways begin.
+    pub(super) fn resumed(
+        admission: Admission,
+        is_draining: bool,
+        settings: &Settings,
+        now: Timestamp,
+    ) -> Self {
+        let since = now;
         let phase = match (admission, is_draining) {
             (Admission::NONE, _) => Phase::Out,
-            (_, true) => Phase::Shrinking { since, from },
+            (_, true) => Phase::Shrinking {
+                since,
+                from: Admission::FULL,
+                ahead: Admission::FULL.way_to(admission, Admission::NONE, settings.drain),
+            },
             (Admission::FULL, false) => Phase::In,
-            (_, false) => Phase::Growing { since, from },
+            (_, false) => Phase::Growing {
+                since,
+                from: Admission::FIRST,
+                ahead: Admission::FIRST.way_to(admission, Admission::FULL, settings.slow_start),
+            },
         };
         Self { phase, due: None }
     }
@@ -173,11 +210,13 @@ impl AdmissionState {
         now: Timestamp,
     ) -> Admission {
         match self.phase {
-            Phase::Growing { since, from } => {
-                from.on_the_way(Admission::FULL, now.since(since), settings.slow_start)
+            Phase::Growing { since, from, ahead } => {
+                let passed = now.since(since).saturating_add(ahead);
+                from.on_the_way(Admission::FULL, passed, settings.slow_start)
             }
-            Phase::Shrinking { since, from } => {
-                from.on_the_way(Admission::NONE, now.since(since), settings.drain)
+            Phase::Shrinking { since, from, ahead } => {
+                let passed = now.since(since).saturating_add(ahead);
+                from.on_the_way(Admission::NONE, passed, settings.drain)
             }
             Phase::Out | Phase::In if is_draining => Admission::NONE,
             Phase::Out | Phase::In => Admission::FULL,
@@ -202,7 +241,11 @@ impl AdmissionState {
                     Phase::Shrinking { .. } => here.max(Admission::FIRST),
                     _ => Admission::FIRST,
                 };
-                Phase::Growing { since: now, from }
+                Phase::Growing {
+                    since: now,
+                    from,
+                    ahead: Duration::ZERO,
+                }
             }
             (Phase::In | Phase::Growing { .. }, Wanted::Draining) => {
                 let from = if was == Phase::In {
@@ -210,7 +253,11 @@ impl AdmissionState {
                 } else {
                     here
                 };
-                Phase::Shrinking { since: now, from }
+                Phase::Shrinking {
+                    since: now,
+                    from,
+                    ahead: Duration::ZERO,
+                }
             }
             (Phase::Growing { .. }, Wanted::Keys) | (Phase::Shrinking { .. }, Wanted::Draining) => {
                 was
@@ -218,14 +265,14 @@ impl AdmissionState {
             (Phase::Out, Wanted::Draining) | (_, Wanted::Nothing) => Phase::Out,
         };
         self.due = None;
-        let (since, whole) = match self.phase {
-            Phase::Growing { since, .. } => (since, settings.slow_start),
-            Phase::Shrinking { since, .. } => (since, settings.drain),
+        let (since, ahead, whole) = match self.phase {
+            Phase::Growing { since, ahead, .. } => (since, ahead, settings.slow_start),
+            Phase::Shrinking { since, ahead, .. } => (since, ahead, settings.drain),
             Phase::In | Phase::Out => return None,
         };
         let is_growing = matches!(self.phase, Phase::Growing { .. });
         let is_new = was != self.phase;
-        let passed = now.since(since);
+        let passed = now.since(since).saturating_add(ahead);
         if passed >= whole {
             self.phase = if is_growing { Phase::In } else { Phase::Out };
             // What takes no time is nothing to hear of.
@@ -239,7 +286,8 @@ impl AdmissionState {
         let next = (nanos(passed) / step + 1)
             .saturating_mul(step)
             .min(nanos(whole));
-        self.due = Some(since.after(Duration::from_nanos(next)));
+        let wait = Duration::from_nanos(next).saturating_sub(ahead);
+        self.due = Some(since.after(wait));
         (is_growing && is_new).then(|| Turn::Grows(since.after(whole)))
     }
 }

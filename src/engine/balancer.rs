@@ -5,12 +5,11 @@
 //! time; events, a next deadline and a new [`RoutingTable`] come out.
 
 use core::time::Duration;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::admission::{Admission, AdmissionState, Turn, Wanted};
 use super::hash;
-use super::health::{self, EjectionState, ProbeTally, Standing};
+use super::health::{self, EjectionState, Health, ProbeTally, Standing};
 use super::keyless::Keyless;
 use super::layout::{Difference, Layout};
 use super::message::{
@@ -18,6 +17,7 @@ use super::message::{
 };
 use super::metrics::Traffic;
 use super::peak_ewma::PeakEwma;
+use super::ring::Share;
 use super::server::{AdminState, Server, ServerName, ServerNumber, Weight};
 use super::settings::Settings;
 use super::snapshot::{ProbeRecord, ServerSnapshot, Snapshot};
@@ -40,12 +40,15 @@ mod memory;
 mod reload;
 pub use memory::Memory;
 
+mod members;
+use members::{Members, Names};
+
 /// The fleet and everything known about it.
 #[derive(Clone, Debug)]
 pub struct LoadBalancer {
     settings: Settings,
-    servers: BTreeMap<ServerName, Member>,
-    names: BTreeMap<ServerId, ServerName>,
+    servers: Members,
+    names: Names,
     next_id: u64,
     primary: Arc<Layout>,
     backup: Arc<Layout>,
@@ -96,6 +99,8 @@ struct ProbeSchedule {
     outstanding_since: Option<Timestamp>,
     /// When the next one is due, if servers are probed.
     next: Option<Timestamp>,
+    /// Whether traffic suspects the server, and the next result decides.
+    is_suspected: bool,
 }
 
 impl LoadBalancer {
@@ -120,8 +125,8 @@ impl LoadBalancer {
         );
         let mut balancer = Self {
             settings,
-            servers: BTreeMap::new(),
-            names: BTreeMap::new(),
+            servers: Members::default(),
+            names: Names::default(),
             next_id: 0,
             primary,
             backup,
@@ -198,6 +203,7 @@ impl LoadBalancer {
                 term,
                 verdict,
             } => self.judge(server, term, verdict, now, &mut events),
+            Observation::Suspected { server } => self.suspect(server, now),
             Observation::Counted {
                 server,
                 counters,
@@ -240,7 +246,7 @@ impl LoadBalancer {
 
     /// The term in which a request is sent to `server` now.
     pub fn term(&self, server: ServerId) -> Term {
-        let name = self.names.get(&server);
+        let name = self.names.get(server);
         let member = name.and_then(|name| self.servers.get(name));
         member.map_or_else(Term::default, |member| member.ejection.term())
     }
@@ -278,25 +284,7 @@ impl LoadBalancer {
                     &mut primary_shares
                 };
                 let (share_actual, share_expected) = shares.next().unwrap_or_default();
-                ServerSnapshot {
-                    id: member.id,
-                    server: member.server.clone(),
-                    state: member.state,
-                    health: member.probes.health(),
-                    ejected_until: member.ejection.until(),
-                    is_on_trial: member.ejection.is_on_trial(),
-                    standing: entry.standing,
-                    admission: match entry.standing {
-                        Standing::Eligible | Standing::Draining => entry.admission,
-                        _ => Admission::NONE,
-                    },
-                    share_expected,
-                    share_actual,
-                    in_flight: member.in_flight,
-                    total: member.traffic.total().clone(),
-                    last_minute: member.traffic.last_minute(now),
-                    last_probe: member.last_probe.clone(),
-                }
+                member.snapshot(entry, share_actual, share_expected, now)
             })
             .collect();
         Snapshot {
@@ -306,6 +294,26 @@ impl LoadBalancer {
             last_minute: self.traffic.last_minute(now),
             fail_open: self.table.is_fail_open(),
         }
+    }
+
+    /// What [`Self::snapshot`] says of the server called `name`, without asking for
+    /// all others.
+    pub fn snapshot_of(&self, name: &ServerName, now: Timestamp) -> Option<ServerSnapshot> {
+        let member = self.servers.get(name)?;
+        let layout = if member.server.backup {
+            &self.backup
+        } else {
+            &self.primary
+        };
+        let rank = layout.rank(name)?;
+        let expected = layout.expected_shares();
+        let entry = self.table.server(self.table.find(name)?);
+        Some(member.snapshot(
+            entry,
+            layout.share(rank),
+            *expected.get(rank as usize)?,
+            now,
+        ))
     }
 
     /// Takes note of the time. When the clock was set back, so is every
@@ -439,8 +447,8 @@ impl LoadBalancer {
             traffic: Traffic::default(),
             last_probe: None,
         };
-        self.names.insert(id, name.clone());
-        self.servers.insert(name, member);
+        self.names.insert(id, name);
+        self.servers.insert(member);
         id
     }
 
@@ -449,7 +457,7 @@ impl LoadBalancer {
         let Some(member) = self.servers.remove(name) else {
             return;
         };
-        self.names.remove(&member.id);
+        self.names.remove(member.id);
         if let Some(at) = member.probe.next {
             self.timers.cancel(at, member.id, Timer::Probe);
         }
@@ -499,7 +507,8 @@ impl LoadBalancer {
         let why = record.outcome.clone();
         let now = record.at;
         member.last_probe = Some(record);
-        let is_changed = member.probes.record(is_good, &check);
+        let is_suspected = core::mem::take(&mut member.probe.is_suspected);
+        let is_changed = member.probes.record(is_good, is_suspected, &check);
         let interval = if member.probes.is_in_transition() {
             check.fast_interval
         } else {
@@ -520,6 +529,23 @@ impl LoadBalancer {
         self.has_probed = true;
         if is_changed {
             self.publish(events);
+        }
+    }
+
+    /// Has a server probed at once, unless it is being probed. What is known to be
+    /// sick needs no suspicion, and of whom nothing is known the next result
+    /// decides anyway.
+    fn suspect(&mut self, id: ServerId, now: Timestamp) {
+        let is_probed = self.settings.health_check.enabled;
+        let Some(member) = self.member(id) else {
+            return;
+        };
+        if !is_probed || member.probes.health() != Health::Healthy {
+            return;
+        }
+        member.probe.is_suspected = true;
+        if member.probe.outstanding_since.is_none() {
+            self.schedule_probe(id, now);
         }
     }
 
@@ -567,6 +593,7 @@ impl LoadBalancer {
                 server: member.server.clone(),
                 number: member.number.number(),
                 standing,
+                is_out: member.is_out(self.has_probed),
                 admission: admission.admission(is_draining, &self.settings, self.latest),
             });
         }
@@ -590,7 +617,7 @@ impl LoadBalancer {
     }
 
     fn member(&mut self, id: ServerId) -> Option<&mut Member> {
-        self.servers.get_mut(self.names.get(&id)?)
+        self.servers.get_mut(self.names.get(id)?)
     }
 }
 
@@ -622,6 +649,35 @@ impl ProbeSchedule {
 }
 
 impl Member {
+    /// Everything worth showing of it, beside what the table and the layout say.
+    fn snapshot(
+        &self,
+        entry: &TableServer,
+        share_actual: Share,
+        share_expected: f64,
+        now: Timestamp,
+    ) -> ServerSnapshot {
+        ServerSnapshot {
+            id: self.id,
+            server: self.server.clone(),
+            state: self.state,
+            health: self.probes.health(),
+            ejected_until: self.ejection.until(),
+            is_on_trial: self.ejection.is_on_trial(),
+            standing: entry.standing,
+            admission: match entry.standing {
+                Standing::Eligible | Standing::Draining => entry.admission,
+                _ => Admission::NONE,
+            },
+            share_expected,
+            share_actual,
+            in_flight: self.in_flight,
+            total: self.traffic.total().clone(),
+            last_minute: self.traffic.last_minute(now),
+            last_probe: self.last_probe.clone(),
+        }
+    }
+
     /// Whether it may get a new request; `has_probed` says whether any probe
     /// has ever finished.
     fn standing(&self, has_probed: bool) -> Standing {
@@ -632,6 +688,12 @@ impl Member {
     fn standing_as(&self, state: AdminState, has_probed: bool) -> Standing {
         let trusts_unknown = self.was_first || !has_probed;
         health::standing(state, &self.ejection, &self.probes, trusts_unknown)
+    }
+
+    /// Whether it would be out if nobody drained it.
+    fn is_out(&self, has_probed: bool) -> bool {
+        let standing = self.standing_as(AdminState::Active, has_probed);
+        matches!(standing, Standing::Unhealthy | Standing::Ejected)
     }
 
     /// Whether it should get keys, or give them away.

@@ -7,6 +7,8 @@
 //! position, which keeps their order and their distances.
 //! `docs/compatibility.md` says which setting of which product each one is.
 
+use crate::engine::quoted::Quoted;
+use crate::engine::sort;
 use core::fmt;
 
 use super::maglev::TableSize;
@@ -17,6 +19,7 @@ mod envoy;
 mod haproxy;
 mod hashes;
 mod ketama;
+mod md5;
 mod nginx;
 
 pub use envoy::{EnvoyRing, RingSize, RingSizeError};
@@ -92,8 +95,8 @@ impl fmt::Display for CompatError {
         match self {
             Self::NeedsIpAddress { name, rule, remedy } => write!(
                 f,
-                "{rule} hashes IP addresses, but that of {:?} is a host name; {remedy}",
-                name.as_str()
+                "{rule} hashes IP addresses, but that of {} is a host name; {remedy}",
+                Quoted(name.as_str())
             ),
             Self::HashNameTooLong {
                 name,
@@ -101,8 +104,8 @@ impl fmt::Display for CompatError {
                 allowed,
             } => write!(
                 f,
-                "what is hashed for {:?} has {bytes} bytes; {allowed} are allowed",
-                name.as_str()
+                "what is hashed for {} has {bytes} bytes; {allowed} are allowed",
+                Quoted(name.as_str())
             ),
             Self::TooManyPoints { points } => write!(
                 f,
@@ -169,7 +172,7 @@ impl Compat {
             Self::EnvoyMaglev(_) => Ok(Vec::new()),
         }?;
         // Stable: of equal positions the first server's stays.
-        points.sort_by_key(|&(position, _)| position);
+        sort::by_number(&mut points, |(position, _)| position.bits());
         points.dedup_by_key(|(position, _)| *position);
         Ok(points)
     }

@@ -85,12 +85,18 @@ impl ProbeTally {
     }
 
     /// Takes one result; returns whether the health changed. The first result
-    /// decides at once.
-    pub(super) fn record(&mut self, is_good: bool, check: &settings::HealthCheck) -> bool {
+    /// decides at once, and so does a failure of a server that `is_suspected`.
+    pub(super) fn record(
+        &mut self,
+        is_good: bool,
+        is_suspected: bool,
+        check: &settings::HealthCheck,
+    ) -> bool {
         let (next, needed) = match (self.health, is_good) {
             (Health::Unknown, true) => (Health::Healthy, 1),
             (Health::Unknown, false) => (Health::Unhealthy, 1),
             (Health::Unhealthy, true) => (Health::Healthy, check.rise),
+            (Health::Healthy, false) if is_suspected => (Health::Unhealthy, 1),
             (Health::Healthy, false) => (Health::Unhealthy, check.fall),
             (Health::Healthy, true) | (Health::Unhealthy, false) => {
                 self.contradicting = 0;
@@ -264,7 +270,8 @@ mod tests {
         results
             .chars()
             .map(|result| {
-                tally.record(result == '+', &check);
+                // `!` is a failure of a suspected server.
+                tally.record(result == '+', result == '!', &check);
                 tally.health()
             })
             .collect()
@@ -281,6 +288,13 @@ mod tests {
         use Health::{Healthy as H, Unhealthy as U};
         assert_eq!(tally("+--+---"), [H, H, H, H, H, H, U]);
         assert_eq!(tally("-+-++"), [U, U, U, U, H]);
+    }
+
+    #[test]
+    fn one_failure_of_a_suspected_server_decides() {
+        use Health::{Healthy as H, Unhealthy as U};
+        assert_eq!(tally("+!+!+"), [H, U, U, U, U]);
+        assert_eq!(tally("+-!"), [H, H, U]);
     }
 
     #[test]

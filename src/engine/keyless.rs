@@ -7,6 +7,7 @@
 
 use super::message::ServerId;
 use super::table::{RoutingTable, ServerIndex};
+use crate::engine::sort;
 
 /// A rule that looks at no key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,7 +85,7 @@ impl Picker {
         }
         self.version = Some(table.version());
         let mut before = core::mem::take(&mut self.turns);
-        before.sort_unstable_by_key(|turn| turn.id);
+        sort::by_number(&mut before, |turn| turn.id.number());
         let turn = |id| {
             let found = before.binary_search_by_key(&id, |turn| turn.id);
             found.map_or(Turn { id, saved: 0 }, |i| before[i])

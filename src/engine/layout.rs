@@ -6,7 +6,8 @@
 //! asked of it is the first candidate that its caller accepts, so that nothing
 //! is allocated for a route.
 
-use core::cmp::Reverse;
+use crate::engine::quoted::Quoted;
+use crate::engine::sort;
 use core::fmt;
 
 use super::algorithm::Algorithm;
@@ -159,15 +160,15 @@ impl fmt::Display for LayoutError {
             ),
             Self::WeightedShard { name } => write!(
                 f,
-                "{:?} has a weight, but the shards of jump are all equal; give 1",
-                name.as_str()
+                "{} has a weight, but the shards of jump are all equal; give 1",
+                Quoted(name.as_str())
             ),
             Self::NotLastShard { name, last } => write!(
                 f,
-                "{:?} is not the last shard, which is {:?}; shards of jump come and go at \
+                "{} is not the last shard, which is {}; shards of jump come and go at \
                  the end only, or the keys of all those behind would move",
-                name.as_str(),
-                last.as_str()
+                Quoted(name.as_str()),
+                Quoted(last.as_str())
             ),
             Self::Compat(error) => error.fmt(f),
         }
@@ -279,14 +280,21 @@ impl Layout {
 
     /// The first candidate of the key at `position`; `None` without servers, and
     /// by rules without keys.
-    #[inline]
+    #[inline(always)]
     pub fn owner(&self, position: Position) -> Option<Rank> {
         match self {
             Self::Ring(ring) => ring.owner(position),
+            _ => self.owner_by_draw(position),
+        }
+    }
+
+    /// The same where it is not looked up on a ring.
+    fn owner_by_draw(&self, position: Position) -> Option<Rank> {
+        match self {
             Self::LocalRendezvous(ring) => local_rendezvous::owner(ring, position),
             Self::Rendezvous(draws) => draws.owner(position),
             Self::Table(table) => table.owner(position),
-            Self::Keyless(_) => None,
+            Self::Ring(_) | Self::Keyless(_) => None,
         }
     }
 
@@ -297,13 +305,39 @@ impl Layout {
         position: Position,
         mut accept: impl FnMut(Rank) -> Option<T>,
     ) -> Option<T> {
+        // Of several that are accepted the last one is the best.
+        let mut answer = None;
+        self.first_accepted(position, &mut |rank| match accept(rank) {
+            None => false,
+            accepted => {
+                answer = accepted;
+                true
+            }
+        });
+        answer
+    }
+
+    /// The same for all kinds of answers. Each server that is accepted is better
+    /// than those before it.
+    #[inline(never)]
+    fn first_accepted(
+        &self,
+        position: Position,
+        accept: &mut dyn FnMut(Rank) -> bool,
+    ) -> Option<Rank> {
         match self {
-            Self::Ring(ring) => ring.walk(position).find_map(|point| accept(point.server)),
+            Self::Ring(ring) => {
+                let mut servers = ring.walk(position).map(|point| point.server);
+                servers.find(|&server| accept(server))
+            }
             Self::LocalRendezvous(ring) => local_rendezvous::first(ring, position, accept),
             Self::Rendezvous(draws) => draws.first(position, accept),
             Self::Table(table) => {
                 let owner = table.owner(position)?;
-                accept(owner).or_else(|| table.draws.first(position, accept))
+                if accept(owner) {
+                    return Some(owner);
+                }
+                table.draws.first(position, accept)
             }
             Self::Keyless(_) => None,
         }
@@ -320,7 +354,7 @@ impl Layout {
                 let mut candidates = table.draws.candidates(position);
                 let owner = table.owner(position);
                 // Stable: the others stay in the order of their draws.
-                candidates.sort_by_key(|&rank| Reverse(Some(rank) == owner));
+                sort::by(&mut candidates, |&a, _| Some(a) == owner);
                 candidates
             }
             Self::Keyless(_) => Vec::new(),
@@ -342,6 +376,26 @@ impl Layout {
             }
             Self::Table(table) => table.shares(),
         }
+    }
+
+    /// What [`Self::shares`] says of the server of this rank.
+    pub fn share(&self, rank: Rank) -> Share {
+        match self {
+            Self::Ring(ring) => ring.share(rank),
+            _ => self
+                .shares()
+                .get(rank as usize)
+                .copied()
+                .unwrap_or_default(),
+        }
+    }
+
+    /// The rank of the server called `name`.
+    pub fn rank(&self, name: &ServerName) -> Option<Rank> {
+        let found = self
+            .servers()
+            .binary_search_by(|server| server.name.cmp(name));
+        found.ok().map(|rank| rank as Rank)
     }
 
     /// Whether shares are what draws make expected, and not counted exactly.
@@ -422,7 +476,7 @@ fn shards(servers: &[Placed<'_>], members: Vec<RingServer>) -> Result<Layout, La
         });
     }
     let mut ranks: Vec<Rank> = (0..members.len() as Rank).collect();
-    ranks.sort_by_key(|&rank| servers[rank as usize].number);
+    sort::by_number(&mut ranks, |&rank| servers[rank as usize].number.into());
     Ok(Layout::Table(Table {
         kind: TableKind::Shards,
         ranks,
@@ -433,7 +487,7 @@ fn shards(servers: &[Placed<'_>], members: Vec<RingServer>) -> Result<Layout, La
 /// Servers in the order of the configuration, with their ranks.
 fn by_order<'a>(servers: &[Placed<'a>]) -> (Vec<Numbered<'a>>, Vec<Rank>) {
     let mut ranks: Vec<Rank> = (0..servers.len() as Rank).collect();
-    ranks.sort_by_key(|&rank| servers[rank as usize].order);
+    sort::by_number(&mut ranks, |&rank| servers[rank as usize].order);
     let numbered = ranks.iter().map(|&rank| {
         let Placed { server, number, .. } = servers[rank as usize];
         Numbered { server, number }

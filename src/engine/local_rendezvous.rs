@@ -10,6 +10,7 @@
 
 use super::rendezvous::draw;
 use super::ring::{Position, Rank, Ring, Share};
+use crate::engine::sort;
 
 /// How many points a key chooses from.
 pub(super) const WINDOW: usize = 8;
@@ -17,7 +18,7 @@ pub(super) const WINDOW: usize = 8;
 /// The server of the best point of the key's window; `None` on an empty ring.
 pub(super) fn owner(ring: &Ring, position: Position) -> Option<Rank> {
     let Some(window) = ring.next_points::<WINDOW>(position) else {
-        return first(ring, position, Some);
+        return first(ring, position, &mut |_| true);
     };
     // Without a branch: random draws would have it mispredicted.
     let mut best = draw(position, window[0].position.bits());
@@ -30,27 +31,27 @@ pub(super) fn owner(ring: &Ring, position: Position) -> Option<Rank> {
     Some(owner)
 }
 
-/// The best point of the key's window whose server `accept` answers for;
-/// behind the window, the first clockwise. A window is the same whoever is
-/// accepted, so that a server's failure moves its own keys only.
-pub(super) fn first<T>(
+/// The server of the best point of the key's window that is accepted; behind
+/// the window, the first clockwise. A window is the same whoever is accepted, so
+/// that a server's failure moves its own keys only.
+pub(super) fn first(
     ring: &Ring,
     position: Position,
-    mut accept: impl FnMut(Rank) -> Option<T>,
-) -> Option<T> {
+    accept: &mut dyn FnMut(Rank) -> bool,
+) -> Option<Rank> {
     let mut walk = ring.walk(position);
-    let mut best: Option<(u64, T)> = None;
+    let mut best: Option<(u64, Rank)> = None;
     for point in walk.by_ref().take(WINDOW) {
         let draw = draw(position, point.position.bits());
-        if best.as_ref().is_none_or(|(best, _)| draw > *best)
-            && let Some(answer) = accept(point.server)
-        {
-            best = Some((draw, answer));
+        if best.is_none_or(|(best, _)| draw > best) && accept(point.server) {
+            best = Some((draw, point.server));
         }
     }
     match best {
-        Some((_, answer)) => Some(answer),
-        None => walk.find_map(|point| accept(point.server)),
+        Some((_, server)) => Some(server),
+        None => walk
+            .map(|point| point.server)
+            .find(|&server| accept(server)),
     }
 }
 
@@ -64,7 +65,7 @@ pub(super) fn candidates(ring: &Ring, position: Position) -> Vec<Rank> {
         .map(|point| (draw(position, point.position.bits()), point.server))
         .collect();
     // Stable, so that points at one position stay in order of names.
-    window.sort_by_key(|&(draw, _)| core::cmp::Reverse(draw));
+    sort::by(&mut window, |a, b| a.0 > b.0);
     let mut seen = vec![false; ring.servers().len()];
     window
         .into_iter()

@@ -1,6 +1,7 @@
 //! The engine's vocabulary: what operators ask of it, what shells report to
 //! it, and what it announces.
 
+use crate::engine::quoted::Quoted;
 use core::fmt;
 use core::time::Duration;
 
@@ -99,8 +100,8 @@ impl fmt::Display for CommandError {
             Self::DuplicateName(name) => {
                 write!(
                     f,
-                    "there is already a server named {:?}; names are unique",
-                    name.as_str()
+                    "there is already a server named {}; names are unique",
+                    Quoted(name.as_str())
                 )
             }
             Self::DuplicateId(id) => write!(
@@ -108,7 +109,9 @@ impl fmt::Display for CommandError {
                 "there is already a server with the id {}; ids are unique",
                 id.number()
             ),
-            Self::UnknownServer(name) => write!(f, "there is no server named {:?}", name.as_str()),
+            Self::UnknownServer(name) => {
+                write!(f, "there is no server named {}", Quoted(name.as_str()))
+            }
             Self::Layout(error) => error.fmt(f),
             Self::NoKeys(rule) => write!(
                 f,
@@ -164,6 +167,12 @@ pub enum Observation {
         term: Term,
         /// What the request says of it.
         verdict: Verdict,
+    },
+    /// A server answers none of the requests that wait for it. It is probed at
+    /// once, and one failed probe then decides: traffic and probe agree.
+    Suspected {
+        /// The server.
+        server: ServerId,
     },
     /// Counts finished requests without judging them; for shells that count
     /// themselves and report sums.

@@ -205,14 +205,24 @@ const SLOTS: u64 = 12;
 /// The length of a slot.
 const SLOT: Duration = Duration::from_secs(5);
 
+/// What was counted where nothing was.
+static NOTHING: Counters = Counters {
+    by_class: [0; CLASSES],
+    errors: 0,
+    latency: Histogram {
+        buckets: [0; BUCKETS],
+        sum_micros: 0,
+    },
+};
+
 /// Sums since the start, and over the last minute.
 ///
 /// The minute is a ring of 5-second slots, so it covers 55 to 60 seconds.
-/// A slot costs memory only once something is counted in it.
+/// Sum and slots cost memory only once something is counted in them.
 #[derive(Clone, Debug, Default)]
 pub struct Traffic {
-    /// Everything since the start.
-    total: Box<Counters>,
+    /// Everything since the start; nothing until something was counted.
+    total: Option<Box<Counters>>,
     /// At most [`SLOTS`] of them: the number of a slot and what was counted then.
     recent: Vec<(u64, Box<Counters>)>,
 }
@@ -220,19 +230,19 @@ pub struct Traffic {
 impl Traffic {
     /// Adds `counted`, which ended at about `now`.
     pub fn add(&mut self, counted: &Counters, now: Timestamp) {
-        self.total.add(counted);
+        self.total.get_or_insert_default().add(counted);
         self.slot(now).add(counted);
     }
 
     /// Counts one request that ended at `now`.
     pub fn record(&mut self, outcome: Outcome, latency: Duration, now: Timestamp) {
-        self.total.record(outcome, latency);
+        self.total.get_or_insert_default().record(outcome, latency);
         self.slot(now).record(outcome, latency);
     }
 
     /// Everything since the start.
     pub fn total(&self) -> &Counters {
-        &self.total
+        self.total.as_deref().unwrap_or(&NOTHING)
     }
 
     /// What was counted in the minute before `now`.

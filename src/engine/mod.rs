@@ -18,6 +18,13 @@ pub use time::Timestamp;
 
 mod hash;
 
+pub(crate) mod sort;
+
+mod ledger;
+
+mod quoted;
+pub(crate) use quoted::Quoted;
+
 mod server;
 pub use server::{
     Address, AddressError, AdminState, NameError, OutOfRange, Port, Server, ServerName,

@@ -7,8 +7,9 @@
 //! it gains or loses. A lookup asks every server.
 
 use super::hash;
-use super::log2;
+use super::log2::Logarithm;
 use super::ring::{Position, Rank, RingServer};
+use crate::engine::sort;
 
 /// The top bits of a draw that its logarithm is taken of: so few that
 /// neighbours differ by more than the logarithm's error, which keeps its order
@@ -23,9 +24,8 @@ pub struct Rendezvous {
     seeds: Vec<u64>,
     /// By rank, beside each other.
     weights: Vec<u32>,
-    /// Whether all weights are equal: the greatest draw wins then, by which
-    /// the logarithm is saved.
-    is_even: bool,
+    /// None where all weights are equal: the greatest draw wins then.
+    logarithm: Option<Logarithm>,
 }
 
 /// A server's draw for a key, made comparable: the least is the best.
@@ -55,7 +55,7 @@ impl Rendezvous {
             seeds: servers.iter().map(seed).collect(),
             weights: servers.iter().map(|s| s.weight.number()).collect(),
             servers,
-            is_even,
+            logarithm: (!is_even).then(Logarithm::new),
         }
     }
 
@@ -66,8 +66,8 @@ impl Rendezvous {
 
     /// The best of all servers; `None` without any.
     pub(super) fn owner(&self, position: Position) -> Option<Rank> {
-        if !self.is_even {
-            return self.first(position, Some);
+        if self.logarithm.is_some() {
+            return self.first(position, &mut |_| true);
         }
         let (&first, rest) = self.seeds.split_first()?;
         let (mut best, mut owner) = (draw(position, first), 0);
@@ -80,14 +80,14 @@ impl Rendezvous {
         Some(owner)
     }
 
-    /// The best of the servers that `accept` answers for, with its answer.
-    /// Equal bids, which hardly exist, go to the first name.
-    pub(super) fn first<T>(
+    /// The best of the servers that are accepted. Equal bids, which hardly
+    /// exist, go to the first name.
+    pub(super) fn first(
         &self,
         position: Position,
-        mut accept: impl FnMut(Rank) -> Option<T>,
-    ) -> Option<T> {
-        let mut best: Option<(Bid, T)> = None;
+        accept: &mut dyn FnMut(Rank) -> bool,
+    ) -> Option<Rank> {
+        let mut best: Option<(Bid, Rank)> = None;
         for (rank, &seed) in self.seeds.iter().enumerate() {
             let draw = draw(position, seed);
             if let Some((best, _)) = &best
@@ -97,13 +97,11 @@ impl Rendezvous {
             }
             // Whether a bid wins is cheaper to say than whether it may.
             let bid = self.bid(rank, draw);
-            if best.as_ref().is_none_or(|(best, _)| bid.beats(*best))
-                && let Some(answer) = accept(rank as Rank)
-            {
-                best = Some((bid, answer));
+            if best.as_ref().is_none_or(|(best, _)| bid.beats(*best)) && accept(rank as Rank) {
+                best = Some((bid, rank as Rank));
             }
         }
-        best.map(|(_, answer)| answer)
+        best.map(|(_, rank)| rank)
     }
 
     /// All servers, the best first.
@@ -114,11 +112,8 @@ impl Rendezvous {
             .enumerate()
             .map(|(rank, &seed)| (self.bid(rank, draw(position, seed)), rank as Rank))
             .collect();
-        bids.sort_by(|(a, _), (b, _)| {
-            // Stable, so that equal bids stay in order of names.
-            let is_before = a.beats(*b);
-            is_before.cmp(&b.beats(*a)).reverse()
-        });
+        // Stable, so that equal bids stay in order of names.
+        sort::by(&mut bids, |(a, _), (b, _)| a.beats(*b));
         bids.into_iter().map(|(_, rank)| rank).collect()
     }
 
@@ -127,7 +122,7 @@ impl Rendezvous {
     /// of a cost for each 2^-49 of `1 - u`; 182 leaves room for the error of a
     /// cost, which is 2.
     fn surely_loses(&self, rank: usize, draw: u64, best: Bid) -> bool {
-        if self.is_even {
+        if self.logarithm.is_none() {
             return draw < best.draw;
         }
         let rest = (1 << (DRAW_BITS + 1)) - (2 * (draw >> (64 - DRAW_BITS)) + 1);
@@ -137,11 +132,8 @@ impl Rendezvous {
     }
 
     fn bid(&self, rank: usize, draw: u64) -> Bid {
-        let cost = if self.is_even {
-            0
-        } else {
-            log2::negative_log2(draw >> (64 - DRAW_BITS), DRAW_BITS)
-        };
+        let negative_log2 = |by: &Logarithm| by.negative_log2(draw >> (64 - DRAW_BITS), DRAW_BITS);
+        let cost = self.logarithm.as_ref().map_or(0, negative_log2);
         Bid {
             cost,
             weight: self.weights[rank],

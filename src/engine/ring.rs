@@ -19,11 +19,18 @@ use super::hash::{self, PointHasher};
 use super::server::{ServerName, VirtualNodes, Weight};
 
 mod moved;
+
+mod sorted;
+use sorted::sort_points;
+
 pub use moved::{Basis, Flow, Moved};
 
 /// The most points a fleet may have, primaries and backups together: 2^20,
 /// which is 16 MiB.
 pub const POINTS_MAX: u32 = 1 << 20;
+
+/// From here on, points and their index are larger than what is near a processor.
+const MANY: usize = 1 << 15;
 
 /// How many points of a bucket are compared without a branch.
 const GLANCE: usize = 2;
@@ -34,6 +41,7 @@ pub struct Position(u64);
 
 impl Position {
     /// Where `key` stands: XXH3-64 of its bytes.
+    #[inline(always)]
     pub fn of_key(key: &[u8]) -> Self {
         Self(hash::of_key(key))
     }
@@ -248,7 +256,7 @@ impl Ring {
             let n = server.weight.number() * virtual_nodes.number();
             push_points(&mut points, &server.name, rank as Rank, 0..n);
         }
-        points.sort_unstable();
+        sort_points(&mut points);
         Ok(Self::index(virtual_nodes, servers, points))
     }
 
@@ -287,7 +295,7 @@ impl Ring {
         count_points(self.virtual_nodes, &servers)?;
         let n = weight.number() * self.virtual_nodes.number();
         let added = sorted_points(name, rank as Rank, 0..n);
-        let rerank = |server: Rank| server + Rank::from(server as usize >= rank);
+        let rerank = Rerank { from: rank, by: 1 };
         Ok(self.merge(servers, rerank, &[], &added))
     }
 
@@ -301,7 +309,10 @@ impl Ring {
         let gone = servers.remove(rank);
         let n = gone.weight.number() * self.virtual_nodes.number();
         let dropped = sorted_points(name, rank as Rank, 0..n);
-        let rerank = |server: Rank| server - Rank::from(server as usize > rank);
+        let rerank = Rerank {
+            from: rank + 1,
+            by: -1,
+        };
         self.merge(servers, rerank, &dropped, &[])
     }
 
@@ -322,7 +333,7 @@ impl Ring {
         // One of the two ranges is empty.
         let dropped = sorted_points(name, rank as Rank, after..before);
         let added = sorted_points(name, rank as Rank, before..after);
-        Ok(self.merge(servers, |server| server, &dropped, &added))
+        Ok(self.merge(servers, Rerank { from: 0, by: 0 }, &dropped, &added))
     }
 
     /// Points for each unit of weight.
@@ -341,7 +352,7 @@ impl Ring {
     }
 
     /// The first server clockwise from `position`; `None` on an empty ring.
-    #[inline]
+    #[inline(always)]
     pub fn owner(&self, position: Position) -> Option<Rank> {
         self.points
             .get(self.first_at_or_after(position))
@@ -410,6 +421,12 @@ impl Ring {
         shares
     }
 
+    /// What the server of this rank owns.
+    pub fn share(&self, server: Rank) -> Share {
+        let arcs = self.arcs().filter(|arc| arc.server == server);
+        arcs.map(|arc| arc.share).sum()
+    }
+
     /// The part each server would own in a perfect world, as a fraction: its
     /// weight over the sum of weights; by [`Rank`].
     pub fn expected_shares(&self) -> Vec<f64> {
@@ -423,7 +440,7 @@ impl Ring {
 
     /// The index of the first point at or after `position`, of those that stand
     /// for the wrap if there is no other; out of range on an empty ring.
-    #[inline]
+    #[inline(always)]
     fn first_at_or_after(&self, position: Position) -> usize {
         let bucket = (position.0 >> self.shift) as usize;
         let from = self.buckets[bucket] as usize;
@@ -465,14 +482,15 @@ impl Ring {
     fn index(virtual_nodes: VirtualNodes, servers: Vec<RingServer>, points: Vec<Point>) -> Self {
         let shift = shift_for(points.len());
         let n_buckets = 1_usize << (64 - shift);
-        let mut buckets = Vec::with_capacity(n_buckets + 1);
+        let mut buckets = vec![points.len() as u32; n_buckets + 1];
+        let mut n_begun = 0;
         for (i, point) in points.iter().enumerate() {
             let bucket = (point.position.0 >> shift) as usize;
-            if bucket >= buckets.len() {
-                buckets.resize(bucket + 1, i as u32);
+            while n_begun <= bucket {
+                buckets[n_begun] = i as u32;
+                n_begun += 1;
             }
         }
-        buckets.resize(n_buckets + 1, points.len() as u32);
         Self {
             virtual_nodes,
             servers,
@@ -489,7 +507,7 @@ impl Ring {
     fn merge(
         &self,
         servers: Vec<RingServer>,
-        rerank: impl Fn(Rank) -> Rank,
+        rerank: Rerank,
         dropped: &[Point],
         added: &[Point],
     ) -> Self {
@@ -517,12 +535,12 @@ impl Ring {
                 rest.partition_point(|&point| point < edit)
             } else {
                 rest.partition_point(|&point| {
-                    (point.position, rerank(point.server)) < (edit.position, edit.server)
+                    (point.position, rerank.of(point.server)) < (edit.position, edit.server)
                 })
             };
             let (before, after) = rest.split_at(n_before);
             points.extend(before.iter().map(|point| Point {
-                server: rerank(point.server),
+                server: rerank.of(point.server),
                 ..*point
             }));
             if keeps_index {
@@ -542,7 +560,7 @@ impl Ring {
             }
         }
         points.extend(rest.iter().map(|point| Point {
-            server: rerank(point.server),
+            server: rerank.of(point.server),
             ..*point
         }));
         if !keeps_index {
@@ -581,6 +599,25 @@ fn count_points(virtual_nodes: VirtualNodes, servers: &[RingServer]) -> Result<u
         .ok_or(TooManyPoints { points })
 }
 
+/// How ranks change when a server comes or goes.
+#[derive(Clone, Copy)]
+struct Rerank {
+    /// The first that does.
+    from: usize,
+    by: i32,
+}
+
+impl Rerank {
+    fn of(self, server: Rank) -> Rank {
+        let by = if server as usize >= self.from {
+            self.by
+        } else {
+            0
+        };
+        server.wrapping_add_signed(by)
+    }
+}
+
 /// Appends the points `indexes` of one server, unsorted.
 fn push_points(
     points: &mut Vec<Point>,
@@ -599,7 +636,7 @@ fn push_points(
 fn sorted_points(name: &ServerName, server: Rank, indexes: core::ops::Range<u32>) -> Vec<Point> {
     let mut points = Vec::with_capacity(indexes.len());
     push_points(&mut points, name, server, indexes);
-    points.sort_unstable();
+    sort_points(&mut points);
     points
 }
 
@@ -616,9 +653,15 @@ fn wrapped(mut points: Vec<Point>) -> Vec<Point> {
 }
 
 /// How far to shift a position to get its bucket: two buckets for each of
-/// `n_points`, rounded up to a power of two, and never fewer than two.
+/// `n_points`, or one where they are many and memory is what a lookup waits for;
+/// rounded up to a power of two, and never fewer than two.
 fn shift_for(n_points: usize) -> u32 {
-    let bits = (2 * n_points).next_power_of_two().trailing_zeros().max(1);
+    let n = if n_points > MANY {
+        n_points
+    } else {
+        2 * n_points
+    };
+    let bits = n.next_power_of_two().trailing_zeros().max(1);
     64 - bits
 }
 

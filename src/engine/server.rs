@@ -4,9 +4,9 @@
 //! [`Server`] that exists is a valid one. The ranges stand beside the
 //! constructors and are quoted by their errors.
 
+use crate::engine::quoted::{Escaped, Quoted};
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::hash::NAME_BYTES_MAX;
@@ -59,13 +59,14 @@ impl ServerNumber {
         self.0
     }
 
-    /// The numbers that are not `taken`, from the lowest.
-    pub(super) fn free(taken: &BTreeSet<Self>) -> impl Iterator<Item = Self> {
-        (1..).map(Self).filter(|number| !taken.contains(number))
+    /// The numbers that are not `taken` (in order), from the lowest.
+    pub(super) fn free(taken: &[Self]) -> impl Iterator<Item = Self> {
+        let is_free = |number: &Self| taken.binary_search(number).is_err();
+        (1..).map(Self).filter(is_free)
     }
 
-    /// The lowest number that is not `taken`.
-    pub(super) fn lowest_free(taken: &BTreeSet<Self>) -> Self {
+    /// The lowest number that is not `taken` (in order).
+    pub(super) fn lowest_free(taken: &[Self]) -> Self {
         Self::free(taken).next().unwrap_or(Self(1))
     }
 }
@@ -142,7 +143,8 @@ impl fmt::Display for NameError {
             Self::Control { control } => {
                 write!(
                     f,
-                    "a name with the control character {control:?} is not allowed"
+                    "a name with the control character '{}' is not allowed",
+                    Escaped(*control)
                 )
             }
         }?;
@@ -254,8 +256,8 @@ impl fmt::Display for AddressError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:?} is not allowed; give an IP address or a host name, without scheme and port",
-            self.given
+            "{} is not allowed; give an IP address or a host name, without scheme and port",
+            Quoted(&self.given)
         )
     }
 }

@@ -135,6 +135,9 @@ pub struct TableServer {
     pub number: u32,
     /// Whether it may get a request.
     pub standing: Standing,
+    /// Whether probes or traffic have taken it out, be it drained or not: what
+    /// waits for its answer may wait in vain.
+    pub is_out: bool,
     /// What part of its keys it takes when it is eligible, or still has while
     /// it is drained.
     pub admission: Admission,
@@ -260,19 +263,14 @@ impl RoutingTable {
         let unproven = |entry: &TableServer| entry.standing == Standing::Unproven;
         let on_trial = |entry: &TableServer| entry.standing == Standing::OnTrial;
         let undrained = |entry: &TableServer| entry.standing != Standing::Draining;
-        let chosen = None
-            .or_else(|| tier(false, eligible, false))
-            .or_else(|| tier(true, eligible, false))
-            .or_else(|| tier(false, unproven, false))
-            .or_else(|| tier(true, unproven, false))
-            .or_else(|| tier(false, on_trial, false))
-            .or_else(|| tier(true, on_trial, false))
-            .or_else(|| {
-                may_fail_open
-                    .then(|| tier(false, undrained, true))
-                    .flatten()
-            })
-            .or_else(|| may_fail_open.then(|| tier(true, undrained, true)).flatten());
+        let in_turn: [fn(&TableServer) -> bool; 4] = [eligible, unproven, on_trial, undrained];
+        let chosen = in_turn.into_iter().zip(0..).find_map(|(is_in, turn)| {
+            let fail_open = turn == 3;
+            if fail_open && !may_fail_open {
+                return None;
+            }
+            tier(false, is_in, fail_open).or_else(|| tier(true, is_in, fail_open))
+        });
         let n_primaries = servers.iter().filter(|entry| !entry.server.backup).count();
         let (uses_backup, usable, fail_open) =
             chosen.unwrap_or_else(|| (false, vec![None; n_primaries].into(), false));
@@ -329,6 +327,14 @@ impl RoutingTable {
         &self.servers[index.as_usize()]
     }
 
+    /// The place of the server called `name`.
+    pub fn find(&self, name: &ServerName) -> Option<ServerIndex> {
+        let found = self
+            .servers
+            .binary_search_by(|entry| entry.server.name.cmp(name));
+        found.ok().map(|i| ServerIndex(i as u32))
+    }
+
     /// The place of the `n`-th server by name, from 0.
     pub fn index(&self, n: usize) -> Option<ServerIndex> {
         let index = u32::try_from(n).ok().map(ServerIndex);
@@ -346,7 +352,7 @@ impl RoutingTable {
     }
 
     /// Where `key` stands: what [`Self::route`] takes.
-    #[inline]
+    #[inline(always)]
     pub fn position(&self, key: &[u8]) -> Position {
         self.rules.algorithm.position(key)
     }
@@ -505,27 +511,29 @@ impl RoutingTable {
             .collect()
     }
 
-    #[inline]
+    #[inline(always)]
     fn first_usable(&self, position: Position, tried: &[ServerIndex]) -> Option<ServerIndex> {
         // The owner is the answer in all but troubled times: look there before
         // setting up a walk.
         let owner = self.layout.owner(position)?;
-        self.admitting(owner, position, tried).or_else(|| {
-            self.is_any_untried(tried)
-                .then(|| {
-                    self.layout
-                        .first(position, |rank| self.admitting(rank, position, tried))
-                        .or_else(|| {
-                            self.layout
-                                .first(position, |rank| self.staying(rank, tried))
-                        })
-                })
-                .flatten()
-        })
+        self.admitting(owner, position, tried)
+            .or_else(|| self.next_usable(position, tried))
+    }
+
+    /// The same where the owner is not the answer.
+    #[inline(never)]
+    fn next_usable(&self, position: Position, tried: &[ServerIndex]) -> Option<ServerIndex> {
+        if !self.is_any_untried(tried) {
+            return None;
+        }
+        let layout = &self.layout;
+        layout
+            .first(position, |rank| self.admitting(rank, position, tried))
+            .or_else(|| layout.first(position, |rank| self.staying(rank, tried)))
     }
 
     /// The server of this rank, if it is usable, admits the key and was not tried.
-    #[inline]
+    #[inline(always)]
     fn admitting(
         &self,
         rank: Rank,
@@ -542,16 +550,16 @@ impl RoutingTable {
             .filter(|&server| !self.server(server).is_leaving())
     }
 
-    #[inline]
+    #[inline(always)]
     fn admits(&self, rank: Rank, position: Position) -> bool {
         let gates = self.gates.as_ref();
         gates.is_none_or(|gates| gates[rank as usize].admits(position))
     }
 
     /// The server of this rank, if it is usable and was not tried.
-    #[inline]
+    #[inline(always)]
     fn untried(&self, rank: Rank, tried: &[ServerIndex]) -> Option<ServerIndex> {
-        self.usable[rank as usize].filter(|server| !tried.contains(server))
+        self.usable[rank as usize].filter(|server| tried.is_empty() || !tried.contains(server))
     }
 
     fn is_any_untried(&self, tried: &[ServerIndex]) -> bool {
@@ -584,7 +592,7 @@ impl RoutingTable {
     }
 
     /// An answer that no bound goes with.
-    #[inline]
+    #[inline(always)]
     fn unbounded(&self, server: ServerIndex) -> Route {
         Route {
             server,

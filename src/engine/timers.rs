@@ -1,6 +1,6 @@
 //! What is due when: one queue of deadlines for all servers.
 
-use std::collections::BTreeSet;
+use std::collections::VecDeque;
 
 use super::message::ServerId;
 use super::time::Timestamp;
@@ -16,10 +16,10 @@ pub(super) enum Timer {
     Admit,
 }
 
-/// Deadlines, soonest first. The owner keeps each deadline's time and names it
+/// Deadlines, soonest first. New ones are mostly the last ones. The owner keeps each deadline's time and names it
 /// to take the deadline back.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Timers(BTreeSet<(Timestamp, ServerId, Timer)>);
+pub(super) struct Timers(VecDeque<(Timestamp, ServerId, Timer)>);
 
 impl Timers {
     /// Sets a timer. One at the end of time never fires and is not kept: it
@@ -27,25 +27,30 @@ impl Timers {
     /// it would never end.
     pub(super) fn set(&mut self, at: Timestamp, server: ServerId, timer: Timer) {
         if at < Timestamp::MAX {
-            self.0.insert((at, server, timer));
+            let entry = (at, server, timer);
+            if let Err(place) = self.0.binary_search(&entry) {
+                self.0.insert(place, entry);
+            }
         }
     }
 
     pub(super) fn cancel(&mut self, at: Timestamp, server: ServerId, timer: Timer) {
-        self.0.remove(&(at, server, timer));
+        if let Ok(place) = self.0.binary_search(&(at, server, timer)) {
+            self.0.remove(place);
+        }
     }
 
     /// The soonest deadline.
     pub(super) fn next(&self) -> Option<Timestamp> {
-        self.0.first().map(|&(at, _, _)| at)
+        self.0.front().map(|&(at, _, _)| at)
     }
 
     /// Takes out the soonest timer that is due at `now`.
     pub(super) fn pop_due(&mut self, now: Timestamp) -> Option<(ServerId, Timer)> {
-        let &(at, _, _) = self.0.first()?;
+        let &(at, _, _) = self.0.front()?;
         if at > now {
             return None;
         }
-        self.0.pop_first().map(|(_, server, timer)| (server, timer))
+        self.0.pop_front().map(|(_, server, timer)| (server, timer))
     }
 }

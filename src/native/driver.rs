@@ -77,12 +77,7 @@ pub async fn run(shared: Arc<Shared>, mut reports: Reports, stop: CancellationTo
             () = shared.is_changed.notified() => {}
             Some(result) = results.recv() => shared.observe([result]),
             n = reports.recv_many(&mut batch, BATCH) => {
-                let verdicts = batch.drain(..n);
-                shared.observe(verdicts.map(|(server, term, verdict)| Observation::Judged {
-                    server,
-                    term,
-                    verdict,
-                }));
+                shared.observe(batch.drain(..n));
             }
         }
     }

@@ -143,8 +143,11 @@ pub fn serve(
                 info!("stopping: no new connections, requests in flight may end");
             }
             Ending::Succeeded(pid) => {
+                let (in_flight, tunnels) = (shared.n_in_flight(), shared.n_tunnels());
                 info!(
                     pid,
+                    in_flight,
+                    tunnels,
                     "another process has taken over: requests in flight may end"
                 );
             }

@@ -25,7 +25,7 @@ use super::telemetry::feed::{Feed, Kind, Line};
 use super::telemetry::otlp::Trace;
 use super::telemetry::told::Told;
 use super::telemetry::{Counts, events, moved, otlp};
-use crate::config::Config;
+use crate::config::{Config, SnapshotView};
 use crate::engine::{
     BoundedCounters, Change, Command, CommandError, Counters, Event, Events, KeyCounts, KeySketch,
     LoadBalancer, Loads, Memory, NoServer, Observation, Outcome, Picker, Plan, Route, RoutingTable,
@@ -124,7 +124,7 @@ pub struct Shared {
     retries: Retries,
     /// For each worker, tells it that another fleet is published.
     is_published: Box<[Notify]>,
-    reports: mpsc::Sender<Report>,
+    reports: mpsc::Sender<Observation>,
     reports_dropped: AtomicU64,
     traces: mpsc::Sender<Trace>,
     /// For whoever sends them, once.
@@ -141,11 +141,8 @@ pub struct Shared {
     pub(super) is_changed: Notify,
 }
 
-/// What one request says of its server, and in which term it was sent.
-pub type Report = (ServerId, Term, Verdict);
-
-/// Reports on their way to the driver.
-pub type Reports = mpsc::Receiver<Report>;
+/// What workers observe, on its way to the driver.
+pub type Reports = mpsc::Receiver<Observation>;
 
 #[derive(Debug)]
 struct Control {
@@ -286,6 +283,12 @@ impl Shared {
         sum
     }
 
+    /// How many requests the servers of the fleet have in flight, tunnels among them.
+    pub fn n_in_flight(&self) -> u32 {
+        let fleet = self.fleet.load();
+        fleet.servers.iter().map(|s| s.in_flight.number()).sum()
+    }
+
     /// How many connections have changed over to another protocol and are open.
     pub fn n_tunnels(&self) -> u32 {
         self.tunnels.number()
@@ -342,7 +345,20 @@ impl Shared {
     }
 
     fn hand_over(&self, runtime: &ServerRuntime, term: Term, verdict: Verdict) {
-        if self.reports.try_send((runtime.id, term, verdict)).is_err() {
+        self.tell_driver(Observation::Judged {
+            server: runtime.id,
+            term,
+            verdict,
+        });
+    }
+
+    /// No request that waits for an answer of this server gets one.
+    pub fn suspect(&self, runtime: &ServerRuntime) {
+        self.tell_driver(Observation::Suspected { server: runtime.id });
+    }
+
+    fn tell_driver(&self, observation: Observation) {
+        if self.reports.try_send(observation).is_err() {
             self.reports_dropped.fetch_add(1, Relaxed);
         }
     }
@@ -508,6 +524,12 @@ impl Shared {
         let mut control = self.lock();
         self.collect(&mut control);
         control.balancer.snapshot(clock::now())
+    }
+
+    /// What another engine needs to route as this proxy does now.
+    pub fn routing_snapshot(&self) -> SnapshotView {
+        let control = self.lock();
+        SnapshotView::new(&control.config, &control.balancer, clock::now())
     }
 
     /// Where a request of the API goes by `fleet`, of which the rule has no keys.

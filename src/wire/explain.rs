@@ -1,6 +1,5 @@
 //! `GET` and `POST /api/explain`: why a key, or a request, goes where it goes.
 
-use deserr::Deserr;
 use schemars::JsonSchema;
 use serde::Serialize;
 

@@ -11,6 +11,9 @@ use deserr::{
     DeserializeError, ErrorKind, IntoValue, MergeWithError, Value, ValueKind, ValuePointerRef,
 };
 
+use crate::engine::Quoted;
+use crate::number;
+
 /// One fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
@@ -27,10 +30,24 @@ pub struct Faults(Vec<Fault>);
 impl Faults {
     /// A single fault at `path`.
     pub fn new(path: impl Into<String>, message: impl fmt::Display) -> Self {
-        Self(vec![Fault {
-            path: path.into(),
-            message: message.to_string(),
-        }])
+        Self::single(path.into(), &message)
+    }
+
+    #[inline(never)]
+    fn single(path: String, message: &dyn fmt::Display) -> Self {
+        let message = message.to_string();
+        Self(vec![Fault { path, message }])
+    }
+
+    /// That `given` is not allowed; `allowed` says what to give instead.
+    #[inline(never)]
+    pub(crate) fn refusal(
+        location: ValuePointerRef<'_>,
+        given: &str,
+        allowed: &dyn fmt::Display,
+    ) -> Self {
+        let message = format_args!("{given} is not allowed; give {allowed}");
+        Self::single(path_of(location), &message)
     }
 
     /// A single fault at `location`.
@@ -45,6 +62,11 @@ impl Faults {
         } else {
             Err(Self(faults))
         }
+    }
+
+    /// The faults in the order they were found.
+    pub(crate) fn into_vec(self) -> Vec<Fault> {
+        self.0
     }
 
     /// The faults in the order they were found.
@@ -119,14 +141,9 @@ impl DeserializeError for Faults {
         location: ValuePointerRef<'_>,
     ) -> ControlFlow<Self, Self> {
         let fault = match error {
-            ErrorKind::IncorrectValueKind { actual, accepted } => Self::at(
-                location,
-                format_args!(
-                    "{} is not allowed; give {}",
-                    shown(&actual),
-                    kinds(accepted)
-                ),
-            ),
+            ErrorKind::IncorrectValueKind { actual, accepted } => {
+                Self::refusal(location, &shown(&actual), &kinds(accepted))
+            }
             ErrorKind::MissingField { field } => {
                 let path = path_of(location.push_key(field));
                 Self::new(path, "this is required and was not given")
@@ -140,7 +157,11 @@ impl DeserializeError for Faults {
             ),
             ErrorKind::UnknownValue { value, accepted } => Self::at(
                 location,
-                format_args!("{value:?} is not allowed; give {}", one_of(accepted)),
+                format_args!(
+                    "{} is not allowed; give {}",
+                    Quoted(value),
+                    one_of(accepted)
+                ),
             ),
             ErrorKind::BadSequenceLen { expected, .. } => {
                 Self::at(location, format_args!("give exactly {expected} entries"))
@@ -154,25 +175,33 @@ impl DeserializeError for Faults {
 /// A value as an error message shows it: scalars as they are (cut when long),
 /// the rest by kind.
 pub(crate) fn shown<V: IntoValue>(value: &Value<V>) -> String {
-    const SHOWN_MAX: usize = 60;
     match value {
         Value::Null => "null".to_owned(),
         Value::Boolean(b) => b.to_string(),
         Value::Integer(n) => n.to_string(),
         Value::NegativeInteger(n) => n.to_string(),
-        Value::Float(n) => n.to_string(),
-        Value::String(text) if text.chars().count() > SHOWN_MAX => {
-            format!("{:?}…", text.chars().take(SHOWN_MAX).collect::<String>())
-        }
-        Value::String(text) => format!("{text:?}"),
+        Value::Float(n) => number::text(*n),
+        Value::String(text) => shown_text(text),
         Value::Sequence(_) => "a list".to_owned(),
         Value::Map(_) => "an object".to_owned(),
     }
 }
 
+/// A text as an error message shows it.
+pub(crate) fn shown_text(text: &str) -> String {
+    const SHOWN_MAX: usize = 60;
+    match text.char_indices().nth(SHOWN_MAX) {
+        Some((end, _)) => format!("{}…", Quoted(&text[..end])),
+        None => Quoted(text).to_string(),
+    }
+}
+
 /// `"a"`, `"b"` or `"c"`.
 pub(crate) fn one_of(accepted: &[&str]) -> String {
-    let quoted: Vec<String> = accepted.iter().map(|value| format!("{value:?}")).collect();
+    let quoted: Vec<String> = accepted
+        .iter()
+        .map(|value| format!("\"{value}\""))
+        .collect();
     match quoted.split_last() {
         Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
         _ => quoted.concat(),

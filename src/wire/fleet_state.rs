@@ -7,7 +7,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use deserr::Deserr;
 use schemars::JsonSchema;
 use serde::Serialize;
 

@@ -3,7 +3,6 @@
 
 use core::time::Duration;
 
-use deserr::Deserr;
 use schemars::JsonSchema;
 use serde::Serialize;
 

@@ -9,7 +9,7 @@ use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
-use super::faults::{Faults, shown};
+use super::faults::{Faults, shown, shown_text};
 use crate::engine::{
     Address, AdminState, Port, RingSize, ServerName, ServerNumber, TableSize, VirtualNodes, Weight,
 };
@@ -45,16 +45,12 @@ macro_rules! number {
                 value: Value<V>,
                 location: ValuePointerRef<'_>,
             ) -> Result<Self, Faults> {
-                match value {
-                    Value::Integer(n) => Self::new(n).map_err(|error| Faults::at(location, error)),
-                    other => Err(Faults::at(
-                        location,
-                        format_args!(
-                            "{} is not allowed; give a whole number, {}",
-                            shown(&other),
-                            Self::ALLOWED
-                        ),
-                    )),
+                match whole(&value) {
+                    Ok(n) => Self::new(n).map_err(|error| Faults::at(location, error)),
+                    Err(given) => {
+                        let allowed = format_args!("a whole number, {}", Self::ALLOWED);
+                        Err(Faults::refusal(location, &given, &allowed))
+                    }
                 }
             }
         }
@@ -67,6 +63,24 @@ macro_rules! number {
 
         schema!($type, $schema);
     };
+}
+
+/// The whole number that was given, from 0, or what else was.
+#[inline(never)]
+pub(crate) fn whole<V: IntoValue>(value: &Value<V>) -> Result<u64, String> {
+    match value {
+        Value::Integer(n) => Ok(*n),
+        other => Err(shown(other)),
+    }
+}
+
+/// The number that was given, or no number.
+pub(crate) fn number<V: IntoValue>(value: &Value<V>) -> f64 {
+    match value {
+        Value::Integer(n) => *n as f64,
+        Value::Float(n) => *n,
+        _ => f64::NAN,
+    }
 }
 
 macro_rules! schema {
@@ -152,7 +166,7 @@ impl RequestPath {
         if is_good {
             return Ok(Self(path.to_owned()));
         }
-        let given = shown::<serde_json::Value>(&Value::String(path.to_owned()));
+        let given = shown_text(path);
         Err(format!(
             "{given} is not allowed; give a path that begins with / and has no spaces"
         ))

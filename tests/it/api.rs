@@ -28,7 +28,7 @@ use serde_json::{Value, json};
 use crate::support::api::{Api, Reply, document};
 
 /// Three servers that nobody connects to.
-fn three() -> Value {
+pub(crate) fn three() -> Value {
     document(&[
         ("a", "127.0.0.1", 1001),
         ("b", "127.0.0.1", 1002),

@@ -76,6 +76,41 @@ fn operating_md_lists_every_setting_with_its_default() {
 }
 
 #[test]
+fn what_migrating_md_shows_is_good_and_what_it_names_is_there() {
+    let text = read("docs/migrating.md");
+    let mut n_examples = 0;
+    for example in text.split("```json\n").skip(1) {
+        let (document, _) = example.split_once("```").expect("an end");
+        if let Err(faults) = Config::parse(document.as_bytes()) {
+            panic!("{faults}\n{document}");
+        }
+        n_examples += 1;
+    }
+    assert_eq!(n_examples, 3);
+
+    let schema = Config::schema();
+    let sections = properties(&schema, &schema);
+    let mut n_names = 0;
+    // Ours stand in the last column: `section.setting`, or just a section.
+    let rows = text.lines().filter(|line| line.starts_with('|'));
+    let ours = rows.filter_map(|row| row.trim_end_matches(" |").rsplit("| ").next());
+    for name in ours.flat_map(|cell| cell.split('`').skip(1).step_by(2)) {
+        let (section, field) = name.split_once('.').unwrap_or((name, ""));
+        let Some(section) = sections.get(section.trim_end_matches("[]")) else {
+            continue;
+        };
+        let body = match section["items"].is_object() {
+            true => &section["items"],
+            false => section,
+        };
+        let is_there = field.is_empty() || properties(&schema, body).contains_key(field);
+        assert!(is_there, "docs/migrating.md names {name}");
+        n_names += 1;
+    }
+    assert!(n_names > 40, "{n_names}");
+}
+
+#[test]
 fn the_changelog_speaks_of_this_version() {
     let heading = format!("## {}", env!("CARGO_PKG_VERSION"));
     assert!(read("docs/changelog.md").contains(&heading), "no {heading}");

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
+use ringway::engine::Health;
 use ringway::native::clock;
 use ringway::native::retries::Reason;
 
@@ -211,6 +212,34 @@ one_of_four! {
     one_that_is_overloaded: Status, "", &[Reason::Status];
     one_that_closes_after_three: CloseAfterThree, "", &[];
     one_that_flaps: Flap, "", &[Reason::Broken];
+}
+
+#[test]
+fn one_that_hangs_is_found_out_by_whom_it_lets_wait_long_before_its_next_probe() {
+    let servers = ["a", "b"].map(Faulty::new);
+    let addresses = [("a", servers[0].address), ("b", servers[1].address)];
+    // The interval, 30 s, and how long a server may be silent are the defaults.
+    let settings = r#""routing": {"hash_key": ["path"]}, "health_check": {"timeout": 0.5}"#;
+    let mut proxy = Proxy::start(&addresses, settings);
+    let path = proxy.path_of("a");
+    proxy.judge();
+    let is_healthy =
+        |proxy: &Proxy, i: usize| proxy.shared.snapshot().servers[i].health == Health::Healthy;
+    eventually("both are healthy", || {
+        is_healthy(&proxy, 0) && is_healthy(&proxy, 1)
+    });
+    servers[0].set(Fault::Hang);
+    let sent = clock::now();
+    let answer = Client::connect(proxy.address).get(&path);
+    assert_eq!(answer.status, 200);
+    assert!(answer.text().starts_with("b "), "{}", answer.text());
+    let waited = clock::now().since(sent);
+    assert!(waited < WORST, "{waited:?}");
+    assert!(!is_healthy(&proxy, 0));
+    assert_eq!(
+        proxy.shared.retries().counts().by_reason[Reason::TakenOut as usize],
+        1
+    );
 }
 
 /// Three sick servers need three further attempts before they are found out.

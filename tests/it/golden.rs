@@ -451,7 +451,7 @@ impl Player {
     fn route(&self, key: &str) -> Option<(ServerId, String)> {
         let table = self.lb.table();
         let position = table.position(key.as_bytes());
-        let route = table.route(Some(position), &Idle, &[]).ok()?;
+        let route = table.route(Some(position), &self.lb, &[]).ok()?;
         let entry = table.server(route.server);
         Some((entry.id, entry.server.name.to_string()))
     }

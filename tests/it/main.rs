@@ -13,6 +13,8 @@ mod algorithms;
 mod api;
 /// Bounded loads: the engine's answers, the counts that workers share, a proxy.
 mod bounds;
+/// Load held while servers break, come back and change.
+mod chaos;
 /// Raw requests, and what becomes of each.
 mod corpus;
 /// What happens to the fleet, streamed and recorded.
@@ -43,8 +45,12 @@ mod retries;
 mod simulation;
 /// Keys that come back and leave bit by bit.
 mod slow_start;
+/// Snapshots: engines that route as another does.
+mod snapshot;
 /// What the API changed, after the process was ended in any way.
 mod state_file;
+/// What survives whatever is done to a running proxy.
+mod survive;
 /// The program under systemd: sockets passed, word sent; and how it ends.
 mod systemd;
 /// What a server gets when its ejection is over.

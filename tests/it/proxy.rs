@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::mpsc::{channel, sync_channel};
 use std::time::Duration;
 
-use ringway::engine::Verdict;
+use ringway::engine::{Observation, Verdict};
 
 use crate::support::client::Client;
 use crate::support::origin::{After, Origin, Refusing, ok};
@@ -101,7 +101,7 @@ fn a_server_that_refuses_is_passed_over_whatever_the_method() {
     assert_eq!(client.answer().text(), "live");
     assert_eq!(live.got()[1].body, b"body");
     for _ in 0..2 {
-        let (id, _, verdict) = proxy.reports.blocking_recv().expect("a report");
+        let (id, verdict) = proxy.judged();
         assert_eq!(verdict, Verdict::ConnectError);
         assert_eq!(id.number(), 0);
     }
@@ -134,8 +134,8 @@ fn retries_end_where_configuration_says() {
     let mut proxy = Proxy::start(&servers, &settings);
     assert_eq!(Client::connect(proxy.address).get("/").status, 502);
     let mut tried = Vec::new();
-    while let Ok((id, ..)) = proxy.reports.try_recv() {
-        tried.push(id);
+    while let Ok(Observation::Judged { server, .. }) = proxy.reports.try_recv() {
+        tried.push(server);
     }
     assert_eq!(tried.len(), 2);
     assert_ne!(tried[0], tried[1]);
@@ -191,7 +191,7 @@ fn a_server_that_breaks_off_is_passed_over_for_idempotent_requests_only() {
     let path = proxy.path_of("broken");
     let mut client = Client::connect(proxy.address);
     assert_eq!(client.get(&path).text(), "live");
-    let (_, _, verdict) = proxy.reports.blocking_recv().expect("a report");
+    let (_, verdict) = proxy.judged();
     assert_eq!(verdict, Verdict::Failed);
     client.send(format!(
         "POST {path} HTTP/1.1\r\nhost: t\r\ncontent-length: 0\r\n\r\n"
@@ -697,7 +697,7 @@ fn a_body_cut_short_is_not_passed_off_as_whole() {
     client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
     let mut answer = client.head().expect("a head");
     assert!(client.body(&mut answer).is_none(), "cut short");
-    let (_, _, verdict) = proxy.reports.blocking_recv().expect("a report");
+    let (_, verdict) = proxy.judged();
     assert_eq!(verdict, Verdict::Failed);
     eventually("nothing in flight", || proxy.in_flight() == 0);
 }

@@ -5,7 +5,8 @@ use std::sync::Mutex;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use ringway::engine::{AdminState, Command, Verdict};
+use ringway::config::Config;
+use ringway::engine::{AdminState, Command, Idle, Outcome, Position, Verdict};
 use ringway::native::clock;
 use ringway::native::retries::Reason;
 
@@ -245,7 +246,7 @@ fn what_waits_for_a_server_that_is_taken_out_goes_elsewhere_at_once() {
     let mut sick = servers.filter(|(_, entry)| entry.server.name == name("sick"));
     let (runtime, entry) = sick.next().expect("it is there");
     for _ in 0..5 {
-        let failed = ringway::engine::Outcome::NoAnswer;
+        let failed = Outcome::NoAnswer;
         proxy.shared.report(runtime, entry.term, failed);
     }
     let began = clock::now();
@@ -287,6 +288,57 @@ fn what_waits_stays_where_it_is_when_there_is_nowhere_else_or_the_operator_drain
     go_on.send(()).expect("it waits");
     assert_eq!(client.answer().text(), "slow");
     assert_eq!(count(&proxy, Reason::TakenOut), 0);
+}
+
+#[test]
+fn what_waits_goes_by_what_is_known_now_though_its_server_is_drained_and_all_was_reloaded() {
+    let (sick, dead, live) = (Faulty::new("sick"), Refusing::new(), Origin::named("live"));
+    let servers = [
+        ("dead", dead.address),
+        ("live", live.address),
+        ("sick", sick.address),
+    ];
+    let settings = with(r#""attempts": 1"#)
+        + r#", "ejection": {"base": 60, "max_percent": 100}, "health_check": {"enabled": false}"#;
+    let mut proxy = Proxy::start(&servers, &settings);
+    let fleet = proxy.shared.fleet().load_full();
+    let of = |text: &str| {
+        let mut servers = fleet.servers.iter().zip(fleet.table.servers());
+        let found = servers.position(|(_, entry)| entry.server.name == name(text));
+        found.expect("it is there")
+    };
+    // After the sick one the dead one would be asked, and nobody else.
+    let mut paths = (0..).map(|i| format!("/{i}"));
+    let path = paths.find(|path| {
+        let key = Some(Position::of_key(path.as_bytes()));
+        let route = |tried: &[_]| fleet.table.route(key, &Idle, tried);
+        let first = route(&[]).expect("a server").server;
+        let second = route(&[first]).expect("a server").server;
+        [first, second].map(|index| fleet.table.server(index).server.name.clone())
+            == [name("sick"), name("dead")]
+    });
+    let path = path.expect("there are many");
+    sick.set(Fault::Hang);
+    let mut client = Client::connect(proxy.address);
+    client.send(format!("GET {path} HTTP/1.1\r\nhost: t\r\n\r\n"));
+    eventually("it waits", || proxy.in_flight() == 1);
+    let drain = Command::SetState(name("sick"), AdminState::Draining);
+    proxy.shared.apply(drain).expect("it is there");
+    let mut document = serde_json::to_value(&*proxy.shared.config()).expect("JSON");
+    document["pool"]["max_idle"] = 7.into();
+    let config = Config::read(document).expect("a good configuration");
+    let applied = proxy.shared.reconfigure(config, |_| true);
+    applied.expect("a good fleet").expect("it may");
+    for text in ["dead", "sick"] {
+        let (runtime, entry) = (&fleet.servers[of(text)], &fleet.table.servers()[of(text)]);
+        for _ in 0..5 {
+            let failed = Outcome::NoAnswer;
+            proxy.shared.report(runtime, entry.term, failed);
+        }
+    }
+    proxy.judge();
+    assert_eq!(client.answer().text(), "live");
+    assert_eq!(count(&proxy, Reason::TakenOut), 1);
 }
 
 #[test]
@@ -365,7 +417,7 @@ fn a_short_answer_that_breaks_off_is_never_seen() {
     let mut client = Client::connect(proxy.address);
     let answer = client.get(&path);
     assert_eq!((answer.status, answer.text()), (200, "live"));
-    let (_, _, verdict) = proxy.reports.blocking_recv().expect("a report");
+    let (_, verdict) = proxy.judged();
     assert_eq!(verdict, Verdict::Failed);
     assert_eq!(proxy.shared.snapshot().servers[0].total.errors, 1);
     // Switched off, it is passed on as it comes.

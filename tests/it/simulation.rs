@@ -13,7 +13,13 @@
 //!   a new weight only in the direction of the change;
 //! - (e) a ring made step by step equals one built at once;
 //! - (f) after `advance(now)` the next deadline is later than `now`;
-//! - (g) the events folded together give the snapshot.
+//! - (g) the events folded together give the snapshot;
+//! - (h) a server is ejected by just so many failures in a row of one term, and
+//!   by no answer to what was sent before, however late or often it is told;
+//! - (i) a balancer that goes on where another was judges as that did, and one
+//!   that starts from a state file has its servers and its admin states;
+//! - (j) bounds on loads, spread keys and rules without keys choose among the
+//!   same servers, and no rule changes what is known of them.
 //!
 //! A failing seed is printed; `RINGWAY_SEED=17` plays that one alone and
 //! `RINGWAY_SEEDS=100000` the first hundred thousand.
@@ -23,13 +29,16 @@ use std::panic::{catch_unwind, resume_unwind};
 use std::time::Duration;
 
 use ringway::engine::{
-    AdminState, Command, CommandError, Counters, Event, Events, Health, LoadBalancer, Observation,
-    Outcome, Port, ProbeId, ProbeOutcome, Ring, Server, ServerId, ServerName, Settings, Standing,
-    Term, Timestamp, Verdict,
+    AdminState, Algorithm, Command, CommandError, Counters, Event, Events, Health, Keyless,
+    LoadBalancer, LoadFactor, Observation, Outcome, Picker, Port, ProbeId, ProbeOutcome, Ring,
+    Server, ServerId, ServerName, Settings, Standing, Term, Timestamp, Verdict,
 };
+use ringway::wire::ServerSpec;
 use xxhash_rust::xxh3::xxh3_64;
 
 mod checks;
+mod rules;
+mod successor;
 
 use crate::support::rng::Rng;
 use crate::support::{name, server, virtual_nodes, weight};
@@ -96,6 +105,8 @@ struct Shadow {
     is_on_trial: bool,
     /// How often it was ejected.
     n_ejections: u32,
+    /// What spoke against it in this term since something spoke for it.
+    against: Vec<Verdict>,
     /// Slow start was announced to have begun and not to have ended.
     is_coming: bool,
     in_flight: u32,
@@ -103,11 +114,21 @@ struct Shadow {
     in_term: u32,
     /// Its last probe, while that is unanswered.
     asked: Option<ProbeId>,
+    /// Traffic speaks against it, and its next probe decides.
+    is_suspected: bool,
 }
 
 struct World {
     rng: Rng,
     lb: LoadBalancer,
+    /// Told the same, with a rule without keys.
+    twin: LoadBalancer,
+    rule: Keyless,
+    picker: Picker,
+    /// By the shadow: what servers have saved up for their turn.
+    saved: BTreeMap<ServerId, i64>,
+    /// The servers of the configuration file.
+    configured: Vec<ServerSpec>,
     now: Timestamp,
     shadows: BTreeMap<ServerName, Shadow>,
     has_probed: bool,
@@ -117,6 +138,8 @@ struct World {
     probes: Vec<ProbeId>,
     /// Requests sent and not ended, to servers there or gone, in which term.
     requests: Vec<(ServerId, Term)>,
+    /// The last that ended, whose verdicts may come again.
+    ended: Vec<(ServerId, Term)>,
     /// Of everything that was routed and announced.
     digest: u64,
 }
@@ -140,6 +163,14 @@ impl World {
         settings.ejection.consecutive_5xx = rng.below(6) as u32;
         settings.ejection.consecutive_connect_errors = rng.below(4) as u32;
         settings.ejection.max_percent = rng.below(130) as u8;
+        settings.load_factor = random_factor(&mut rng);
+        let rules = [
+            Keyless::LeastConnections,
+            Keyless::ResponseTime,
+            Keyless::RoundRobin,
+            Keyless::Random,
+        ];
+        let rule = *rng.pick(&rules).expect("there are some");
         let now = Timestamp::from_millis(rng.below(1 << 40));
         let n_servers = rng.below(6);
         let servers: BTreeMap<ServerName, Server> = (0..n_servers)
@@ -147,6 +178,8 @@ impl World {
             .map(|server| (server.name.clone(), server))
             .collect();
         let servers: Vec<Server> = servers.into_values().collect();
+        let twin = LoadBalancer::new(without_keys(&settings, rule), servers.clone(), now);
+        let configured = servers.iter().map(ServerSpec::from).collect();
         let lb = LoadBalancer::new(settings, servers, now).expect("a small fleet");
         let shadows = lb
             .table()
@@ -160,6 +193,11 @@ impl World {
         Self {
             rng,
             lb,
+            twin: twin.expect("a small fleet"),
+            rule,
+            picker: Picker::new(seed),
+            saved: BTreeMap::new(),
+            configured,
             now,
             shadows,
             has_probed: false,
@@ -167,6 +205,7 @@ impl World {
             finished: 0,
             probes: Vec::new(),
             requests: Vec::new(),
+            ended: Vec::new(),
             digest: seed,
         }
     }
@@ -176,12 +215,15 @@ impl World {
         match self.rng.below(100) {
             0..4 => self.add(),
             4..7 => self.remove(),
-            7..11 => self.reweigh(),
-            11..17 => self.drain_or_resume(),
-            17..40 => self.answer_probe(),
-            40..43 => self.answer_nonsense(),
-            43..58 => self.start_request(),
-            58..76 => self.end_request(),
+            7..10 => self.reweigh(),
+            10..15 => self.drain_or_resume(),
+            15..37 => self.answer_probe(),
+            37..39 => self.answer_nonsense(),
+            39..42 => self.suspect(),
+            42..54 => self.start_request(),
+            54..71 => self.end_request(),
+            71..74 => self.judge_again(),
+            74..76 => self.hand_over(),
             76..78 => self.vanish(),
             78..80 => self.count_elsewhere(),
             80..95 => self.pass_time(),
@@ -194,7 +236,7 @@ impl World {
     fn add(&mut self) {
         let server = random_server(&mut self.rng);
         let before = self.rings();
-        let result = self.lb.apply(Command::AddServer(server.clone()), self.now);
+        let result = self.apply(Command::AddServer(server.clone()));
         if self.shadows.contains_key(&server.name) {
             assert_eq!(result, Err(CommandError::DuplicateName(server.name)));
             return;
@@ -209,7 +251,7 @@ impl World {
     fn remove(&mut self) {
         let name = self.any_name();
         let before = self.rings();
-        let result = self.lb.apply(Command::RemoveServer(name.clone()), self.now);
+        let result = self.apply(Command::RemoveServer(name.clone()));
         if !self.shadows.contains_key(&name) {
             assert_eq!(result, Err(CommandError::UnknownServer(name)));
             return;
@@ -224,9 +266,7 @@ impl World {
         let name = self.any_name();
         let weight = weight(1 + self.rng.below(WEIGHTS));
         let before = self.rings();
-        let result = self
-            .lb
-            .apply(Command::SetWeight(name.clone(), weight), self.now);
+        let result = self.apply(Command::SetWeight(name.clone(), weight));
         let Some(shadow) = self.shadows.get(&name) else {
             assert_eq!(result, Err(CommandError::UnknownServer(name)));
             return;
@@ -255,6 +295,9 @@ impl World {
             settings.health_check.enabled = self.rng.chance(70);
             settings.health_check.interval = Duration::from_secs(1 + self.rng.below(30));
         }
+        if self.rng.chance(30) {
+            settings.load_factor = random_factor(&mut self.rng);
+        }
         let there: Vec<Server> = self.shadows.values().map(|s| s.server.clone()).collect();
         let mut servers = BTreeMap::new();
         for mut server in there {
@@ -277,6 +320,13 @@ impl World {
             .lb
             .reconfigured(settings.clone(), wanted.clone(), self.now)
             .expect("a small fleet");
+        let (twin, twins) = self
+            .twin
+            .reconfigured(without_keys(&settings, self.rule), wanted.clone(), self.now)
+            .expect("a small fleet");
+        assert_eq!(twins, events, "(j)");
+        self.twin = twin;
+        self.configured = wanted.iter().map(ServerSpec::from).collect();
         let probing = (
             self.lb.settings().health_check.enabled,
             settings.health_check.enabled,
@@ -328,9 +378,7 @@ impl World {
             AdminState::Active
         };
         let before = self.rings();
-        let result = self
-            .lb
-            .apply(Command::SetState(name.clone(), state), self.now);
+        let result = self.apply(Command::SetState(name.clone(), state));
         match result {
             Ok(events) => self.fold(events),
             Err(error) => {
@@ -361,6 +409,26 @@ impl World {
         self.finish_probe(probe, outcome);
     }
 
+    /// Requests wait for a server in vain: it is probed at once, or being probed.
+    fn suspect(&mut self) {
+        let Some(entry) = self.rng.pick(self.lb.table().servers()) else {
+            return;
+        };
+        let server = entry.id;
+        let events = self.observe(Observation::Suspected { server });
+        assert_eq!(events, Events::default());
+        let is_probed = self.lb.settings().health_check.enabled;
+        let shadow = self.by_id(server).expect("it is there");
+        if is_probed && shadow.health == Health::Healthy {
+            shadow.is_suspected = true;
+            self.advance(self.now);
+            // At the end of time nothing is due any more.
+            let is_over = self.now == Timestamp::MAX;
+            let shadow = self.by_id(server).expect("it is there");
+            assert!(is_over || shadow.asked.is_some(), "it is probed");
+        }
+    }
+
     fn answer_nonsense(&mut self) {
         let probe = ProbeId {
             server: ServerId::from_number(self.rng.next() >> self.rng.below(64)),
@@ -376,7 +444,7 @@ impl World {
         };
         let started = Observation::RequestStarted { server };
         for observation in [judged, started] {
-            let events = self.lb.observe(observation, self.now);
+            let events = self.observe(observation);
             assert_eq!(events, Events::default());
         }
     }
@@ -390,7 +458,7 @@ impl World {
             took,
         };
         let check = self.lb.settings().health_check.clone();
-        let events = self.lb.observe(observation, self.now);
+        let events = self.observe(observation);
         let asked = self
             .shadows
             .values_mut()
@@ -400,6 +468,7 @@ impl World {
             return;
         };
         shadow.asked = None;
+        let is_suspected = std::mem::take(&mut shadow.is_suspected);
         shadow.results.push(is_good);
         self.has_probed = true;
         // Health changes when the last few results all speak against it.
@@ -409,6 +478,7 @@ impl World {
         };
         let (needed, is_news) = match (shadow.health, is_good) {
             (Health::Unknown, _) => (1, true),
+            (Health::Healthy, false) if is_suspected => (1, true),
             (Health::Healthy, false) => (check.fall, true),
             (Health::Unhealthy, true) => (check.rise, true),
             _ => (0, false),
@@ -432,9 +502,7 @@ impl World {
             None => return,
         };
         self.requests.push((server, self.lb.term(server)));
-        let events = self
-            .lb
-            .observe(Observation::RequestStarted { server }, self.now);
+        let events = self.observe(Observation::RequestStarted { server });
         assert_eq!(events, Events::default());
         if let Some(shadow) = self.by_id(server) {
             shadow.in_flight += 1;
@@ -463,17 +531,38 @@ impl World {
                 shadow.in_term = shadow.in_term.saturating_sub(1);
             }
         }
-        let events = self.lb.observe(
-            Observation::RequestFinished {
-                server,
-                term,
-                outcome,
-                latency,
-            },
-            self.now,
-        );
+        let events = self.observe(Observation::RequestFinished {
+            server,
+            term,
+            outcome,
+            latency,
+        });
+        self.ended.push((server, term));
+        self.judged(events, server, term, outcome.into());
+    }
+
+    /// What one of the last requests said of its server is told again, or
+    /// something else, by a worker that was late.
+    fn judge_again(&mut self) {
+        let last = self.ended.len().saturating_sub(16);
+        let Some(&(server, term)) = self.rng.pick(&self.ended[last..]) else {
+            return;
+        };
+        let verdicts = [Verdict::Good, Verdict::Failed, Verdict::ConnectError];
+        let verdict = *self.rng.pick(&verdicts).expect("there are some");
+        let judged = Observation::Judged {
+            server,
+            term,
+            verdict,
+        };
+        let events = self.observe(judged);
+        self.judged(events, server, term, verdict);
+    }
+
+    fn judged(&mut self, events: Events, server: ServerId, term: Term, verdict: Verdict) {
         self.check_ejections(&events, server);
-        self.check_trial(&events, server, term, outcome.into());
+        self.check_verdict(&events, server, term, verdict);
+        self.check_trial(&events, server, term, verdict);
         self.fold(events);
     }
 
@@ -493,7 +582,7 @@ impl World {
             counters: Box::default(),
             in_flight,
         };
-        let events = self.lb.observe(counted, self.now);
+        let events = self.observe(counted);
         assert_eq!(events, Events::default());
     }
 
@@ -507,7 +596,7 @@ impl World {
             counters: Box::new(counters),
             in_flight: 0,
         };
-        let events = self.lb.observe(counted, self.now);
+        let events = self.observe(counted);
         assert_eq!(events, Events::default());
     }
 
@@ -539,10 +628,23 @@ impl World {
     fn advance(&mut self, now: Timestamp) {
         self.now = now;
         let events = self.lb.advance(now);
+        assert_eq!(self.twin.advance(now), events, "(j)");
         self.fold(events);
         if let Some(deadline) = self.lb.next_deadline() {
             assert!(deadline > now, "(f) {deadline:?} at {now:?}");
         }
+    }
+
+    fn apply(&mut self, command: Command) -> Result<Events, CommandError> {
+        let result = self.lb.apply(command.clone(), self.now);
+        assert_eq!(self.twin.apply(command, self.now), result, "(j)");
+        result
+    }
+
+    fn observe(&mut self, observation: Observation) -> Events {
+        let events = self.lb.observe(observation.clone(), self.now);
+        assert_eq!(self.twin.observe(observation, self.now), events, "(j)");
+        events
     }
 
     /// (g) The shadow believes what is announced.
@@ -590,6 +692,7 @@ impl World {
                     shadow.is_ejected = true;
                     shadow.is_on_trial = false;
                     shadow.n_ejections += 1;
+                    shadow.against.clear();
                     shadow.in_term = 0;
                 }
                 Event::TrialBegan { name } => {
@@ -691,10 +794,12 @@ impl Shadow {
             is_ejected: false,
             is_on_trial: false,
             n_ejections: 0,
+            against: Vec::new(),
             is_coming: false,
             in_flight: 0,
             in_term: 0,
             asked: None,
+            is_suspected: false,
         }
     }
 }
@@ -704,4 +809,18 @@ fn random_server(rng: &mut Rng) -> Server {
     let mut server = server(&text, 1 + rng.below(WEIGHTS));
     server.backup = rng.chance(25);
     server
+}
+
+fn random_factor(rng: &mut Rng) -> Option<LoadFactor> {
+    let factor = 1.001 + rng.below(2000) as f64 / 1000.0;
+    rng.chance(50)
+        .then(|| LoadFactor::new(factor).expect("one in range"))
+}
+
+/// The same by a rule without keys.
+fn without_keys(settings: &Settings, rule: Keyless) -> Settings {
+    Settings {
+        algorithm: Algorithm::Keyless(rule),
+        ..settings.clone()
+    }
 }

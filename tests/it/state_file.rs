@@ -64,6 +64,14 @@ impl Case {
         fleet(&self.call("GET", "/api/servers", &Value::Null))
     }
 
+    /// What `GET /api/health` says of the file: stored, set aside.
+    fn health(&self) -> [bool; 2] {
+        let answer = self.call("GET", "/api/health", &Value::Null);
+        let view: Value = serde_json::from_slice(&answer.body).expect("JSON");
+        let says = |what: &str| view["state_file"][what].as_bool().expect("yes or no");
+        ["stored", "set_aside"].map(says)
+    }
+
     fn metric(&self, line: &str) -> bool {
         let answer = self.call("GET", "/metrics", &Value::Null);
         answer.text().lines().any(|found| found == line)
@@ -145,6 +153,7 @@ fn what_the_api_changed_is_there_after_a_restart_where_configuration_has_not_cha
     program.end();
     let mut program = case.start();
     assert_eq!(case.fleet(), expected);
+    assert_eq!(case.health(), [true, false]);
     assert!(case.metric("ringway_state_file_stored 1.0"));
     program.end();
 
@@ -301,6 +310,7 @@ fn refuses(case: &Case) {
     assert_eq!(case.fleet(), before);
     assert_eq!(std::fs::read(&case.file).expect("it is there"), file);
     assert!(case.metric("ringway_state_file_stored 0.0"));
+    assert_eq!(case.health(), [false, false]);
     assert!(case.metric(r#"ringway_state_file_writes_total{result="failed"} 4"#));
 }
 
@@ -392,6 +402,7 @@ fn a_file_of_no_use_is_set_aside_and_said_so() {
         program.says("the state file is of no use", 1);
         assert_eq!(case.fleet(), ["a*1", "b*1", "c*1"]);
         assert!(case.metric("ringway_state_file_set_aside 1.0"));
+        assert_eq!(case.health(), [true, true]);
         let name = match i {
             0 => "state.json.bad".to_owned(),
             i => format!("state.json.bad-{}", i + 1),

@@ -11,7 +11,6 @@ use std::time::Duration;
 use ringway::config::{AccessLogFormat, Config};
 use ringway::engine::{AdminState, Command, ServerName, Weight};
 use serde_json::json;
-use tungstenite::handshake::derive_accept_key;
 use tungstenite::protocol::Role;
 use tungstenite::protocol::frame::Frame;
 use tungstenite::protocol::frame::coding::{Data, OpCode};
@@ -22,41 +21,12 @@ use crate::support::client::Client;
 use crate::support::logged::text_of;
 use crate::support::origin::{After, Got, Origin, Refusing, ok};
 use crate::support::proxy::{Proxy, eventually};
+use crate::support::websocket::{self, echo, says, switch};
 
 const BY_PATH: &str = r#""routing": {"hash_key": ["path"], "debug_header": true}"#;
 
 const ASK: &str = "GET /ws HTTP/1.1\r\nhost: t\r\nconnection: keep-alive, Upgrade\r\n\
                    upgrade: WebSocket\r\nsec-websocket-key: x\r\n\r\n";
-
-/// Consents to change over.
-fn switch(got: &Got, stream: &mut TcpStream) {
-    let key = got.all("sec-websocket-key").concat();
-    let accept = derive_accept_key(key.as_bytes());
-    let head = format!(
-        "HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: WebSocket\r\n\
-         sec-websocket-accept: {accept}\r\nx-inner: 1\r\nkeep-alive: 1\r\n\r\n"
-    );
-    let _ = stream.write_all(head.as_bytes());
-}
-
-/// A WebSocket server that sends every message back.
-fn echo() -> Origin {
-    Origin::at_head(|got, stream| {
-        if got.all("upgrade").is_empty() {
-            ok(stream, "no upgrade");
-            return After::Keep;
-        }
-        switch(got, stream);
-        let stream = stream.try_clone().expect("a handle");
-        let mut socket = WebSocket::from_raw_socket(stream, Role::Server, None);
-        while let Ok(message) = socket.read() {
-            if message.is_text() || message.is_binary() {
-                let _ = socket.send(message);
-            }
-        }
-        After::Close
-    })
-}
 
 /// A server that changes over and hands its end to the test.
 fn handing() -> (Origin, Receiver<TcpStream>) {
@@ -74,13 +44,7 @@ fn handing() -> (Origin, Receiver<TcpStream>) {
 }
 
 fn connect(proxy: &Proxy, path: &str) -> WebSocket<TcpStream> {
-    let stream = TcpStream::connect(proxy.address).expect("the proxy takes connections");
-    let patience = Some(Duration::from_secs(20));
-    stream.set_read_timeout(patience).expect("a timeout");
-    let (socket, answer) =
-        tungstenite::client(format!("ws://shop.test{path}"), stream).expect("a handshake");
-    assert_eq!(answer.status(), 101);
-    socket
+    websocket::connect(proxy.address, path)
 }
 
 /// A raw tunnel: both ends.
@@ -91,11 +55,6 @@ fn tunnel(proxy: &Proxy, handed: &Receiver<TcpStream>) -> (Client, TcpStream) {
     assert_eq!(answer.status, 101);
     let server = handed.recv_timeout(Duration::from_secs(20));
     (client, server.expect("it got there"))
-}
-
-fn says(socket: &mut WebSocket<TcpStream>, text: &str) {
-    socket.send(Message::text(text)).expect("it is open");
-    assert_eq!(socket.read().expect("an echo"), Message::text(text));
 }
 
 #[test]

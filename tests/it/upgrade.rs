@@ -1,54 +1,13 @@
 //! Another process takes over from a running one, under load.
 
-use std::net::SocketAddr;
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
 use serde_json::{Value, json};
 
 use crate::support::client::Client;
 use crate::support::origin::{Origin, Refusing};
-use crate::support::program::{Program, at, folder, free_port, write};
+use crate::support::program::{Orphan, Program, api, at, folder, free_port, signal, write};
 use crate::support::proxy::eventually;
-
-/// A process that is nobody's child any more once its predecessor has ended.
-struct Orphan(String);
-
-impl Drop for Orphan {
-    fn drop(&mut self) {
-        signal(&self.0, "-KILL");
-    }
-}
-
-fn signal(pid: &str, signal: &str) {
-    // It may have ended.
-    let _ = Command::new("kill").args([signal, pid]).output();
-}
-
-/// The numbers of the processes that were started to take over.
-fn started(program: &Program) -> Vec<String> {
-    let log = program.log();
-    let lines = log
-        .lines()
-        .filter(|line| line.contains("a new process has been started"));
-    let pid = |line: &str| line.rsplit_once("pid=").expect("its number").1.to_owned();
-    lines.map(pid).collect()
-}
-
-fn api(port: u16, method: &str, path: &str, body: &Value) -> (u16, String) {
-    let mut client = Client::connect(SocketAddr::from(([127, 0, 0, 1], port)));
-    let (kind, body) = match body {
-        Value::Null => ("", String::new()),
-        body => ("content-type: application/json\r\n", body.to_string()),
-    };
-    client.send(format!(
-        "{method} {path} HTTP/1.1\r\nhost: localhost\r\n{kind}content-length: {}\r\n\
-         connection: close\r\n\r\n{body}",
-        body.len()
-    ));
-    let answer = client.answer();
-    (answer.status, answer.text().to_owned())
-}
 
 fn server(port: u16, name: &str) -> Value {
     let (status, text) = api(port, "GET", &format!("/api/servers/{name}"), &Value::Null);
@@ -133,8 +92,8 @@ fn no_request_fails_while_three_processes_take_over_with_other_numbers_of_worker
                 None => program.signal("-USR2"),
                 Some(orphan) => signal(&orphan.0, "-USR2"),
             }
-            eventually("a process starts", || started(&program).len() > i);
-            orphans.push(Orphan(started(&program).remove(i)));
+            eventually("a process starts", || program.successors().len() > i);
+            orphans.push(Orphan(program.successors().remove(i)));
             program.says("this process has taken over", i + 1);
             program.says("stopped", i + 1);
             let broken = server(api_port, "broken");

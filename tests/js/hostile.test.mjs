@@ -3,13 +3,20 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { LoadBalancer } from './installed.mjs';
+import { transformSync } from 'esbuild';
+
+import { engineBytes, heapBytes } from './memory.mjs';
+import { LoadBalancer, importThere } from './installed.mjs';
 
 const config = { servers: ['a', 'b', 'c'].map((name) => ({ name, address: '10.0.0.1', port: 80 })) };
 
 const throwingProxy = new Proxy({}, { get() { throw new Error('trap'); }, ownKeys() { throw new Error('trap'); } });
 const cycle = {};
 cycle.self = cycle;
+
+// An array whose memory has gone elsewhere.
+const detached = new Uint8Array(8);
+structuredClone(detached, { transfer: [detached.buffer] });
 
 const values = [
   undefined, null, true, false, 0, -0, 1, -1, 1.5, NaN, Infinity, -Infinity, 2 ** 31, 2 ** 32, 2 ** 53, 1e308, 10n, 2n ** 70n,
@@ -20,8 +27,12 @@ const values = [
   { get name() { throw new Error('no'); } }, { length: 5 }, { length: -1 }, { length: NaN }, throwingProxy, cycle,
   new Uint8Array(0), new Uint8Array([255, 254, 0]), new Uint8Array(5000), new Uint16Array(4), new ArrayBuffer(8),
   new DataView(new ArrayBuffer(8)), new Float64Array([NaN]), Buffer.from('a'), new Uint8ClampedArray(3),
-  new String('a'), new Number(1), globalThis, JSON.parse(`${'['.repeat(5000)}${']'.repeat(5000)}`),
+  detached, new String('a'), new Number(1), globalThis, JSON.parse(`${'['.repeat(5000)}${']'.repeat(5000)}`),
 ];
+
+// Keys only: as anything else they would take long to write down.
+const huge = ['x'.repeat(10_000_000), 'ä'.repeat(10_000_000), new Uint8Array(10_000_000)];
+const takesKey = new Set(['route', 'candidates', 'explain', 'begin']);
 
 // What a message calls each of them; made once, since some take long to write down.
 const names = new Map(values.map((value, i) => [value, `${typeof value} (number ${i})`]));
@@ -43,10 +54,10 @@ function calls(what, f) {
 
 const methods = [
   'route', 'routeMany', 'candidates', 'explain', 'begin', 'addServer', 'removeServer', 'setWeight', 'setState', 'servers', 'health',
-  'metrics', 'ring', 'toJSON', 'probesDue', 'recordProbe', 'advance', 'nextDeadlineMs',
+  'metrics', 'ring', 'toJSON', 'probesDue', 'recordProbe', 'advance', 'nextDeadlineMs', 'plan', 'hotKeys',
 ];
 
-const takesTwo = new Set(['candidates', 'setWeight', 'setState', 'recordProbe']);
+const takesTwo = new Set(['candidates', 'begin', 'setWeight', 'setState', 'recordProbe']);
 
 test('every method with every value', () => {
   const lb = new LoadBalancer(config);
@@ -174,4 +185,90 @@ test('many balancers come and go', () => {
     lb.route('key');
     if (i % 2) lb.free();
   }
+});
+
+test('after ten thousand hostile calls every answer is right', () => {
+  const lb = new LoadBalancer(config);
+  const witness = new LoadBalancer(config);
+  const keys = Array.from({ length: 1000 }, (_, i) => `key-${i}`);
+  const owners = (lb) => lb.routeMany(keys).map((server) => server?.name);
+  const before = owners(witness);
+  let state = 20_261_125;
+  const random = (below) => (state = (state * 48271) % 2147483647) % below;
+  let n_thrown = 0;
+  let grown;
+  for (let n = 0; n < 10_000; n += 1) {
+    const method = methods[random(methods.length)];
+    const given = [values[random(values.length)], values[random(values.length)]];
+    // By name alone, some of these are no mistakes: as many servers as there were are to be left.
+    if (method === 'removeServer') given[0] = `${typeof given[0]}`;
+    if (takesKey.has(method) && random(20) === 0) given[0] = huge[random(huge.length)];
+    const came = calls(`call ${n}: ${method}(${given.map(show)})`, () => lb[method](...given));
+    if (came instanceof Error) n_thrown += 1;
+    if (n === 5000) grown = engineBytes();
+  }
+  assert.ok(n_thrown > 3000, `${n_thrown} were refused`);
+  assert.equal(engineBytes(), grown, 'the second half took more memory than the first');
+  assert.equal(lb.servers().length, 3);
+  assert.deepEqual(owners(witness), before);
+  assert.deepEqual(owners(lb), owners(new LoadBalancer(lb.toJSON())));
+  for (const name of ['a', 'b', 'c']) lb.setWeight(name, 1);
+  assert.deepEqual(owners(lb), before);
+  for (const [i, key] of keys.entries()) assert.equal(lb.route(Buffer.from(key)).name, before[i]);
+  lb.free();
+  witness.free();
+});
+
+test('a key whose memory has gone elsewhere is refused', () => {
+  const lb = new LoadBalancer(config);
+  for (const f of [() => lb.route(detached), () => lb.routeMany(['a', detached]), () => lb.begin(detached), () => lb.explain(detached)]) {
+    assert.throws(f, { code: 'invalid-key' });
+  }
+  assert.equal(lb.route('a'), lb.route(Buffer.from('a')));
+  lb.free();
+});
+
+test('a hundred thousand servers are taken or refused, and do no harm', () => {
+  const servers = Array.from({ length: 100_000 }, (_, i) => ({ name: `s${i}`, address: 'h', port: 1 }));
+  const lb = new LoadBalancer({ servers, routing: { virtual_nodes: 1 } });
+  assert.equal(lb.servers().length, 100_000);
+  assert.equal(lb.ring({ limit: 0 }).n_points, 100_000);
+  const some = Array.from({ length: 1000 }, (_, i) => `key-${i}`);
+  const owners = lb.routeMany(some);
+  owners.forEach((server, i) => assert.equal(lb.route(some[i]), server));
+  assert.equal(lb.explain(some[0]).owner, owners[0].name);
+  lb.free();
+  assert.ok(calls('ten million points', () => new LoadBalancer({ servers })) instanceof Error);
+});
+
+test('free() gives the memory back, and so does using', async () => {
+  const fleet = { servers: Array.from({ length: 1000 }, (_, i) => ({ name: `s${i}`, address: 'h', port: 1 })) };
+  const { code } = transformSync('export function once(LoadBalancer, fleet) { using lb = new LoadBalancer(fleet); return lb; }', { target: 'es2022', format: 'esm' });
+  const { once } = await importThere(code, 'using.mjs');
+  for (const take of [() => { const lb = new LoadBalancer(fleet); lb.route('key'); lb.free(); return lb; }, () => once(LoadBalancer, fleet)]) {
+    take();
+    const before = engineBytes();
+    const heap = heapBytes();
+    for (let i = 0; i < 30; i += 1) assert.throws(() => take().route('key'), { code: 'freed' });
+    assert.equal(engineBytes(), before);
+    assert.ok(heapBytes() - heap < 1_000_000);
+  }
+});
+
+test('ten million routes, and a hundred thousand requests, leave nothing behind', () => {
+  const lb = new LoadBalancer(config);
+  const keys = Array.from({ length: 1000 }, (_, i) => `user:${i}`);
+  const some = (n) => {
+    for (let i = 0; i < n; i += 1) lb.route(keys[i % keys.length]);
+    for (let i = 0; i < n / 100_000; i += 1) lb.routeMany(keys);
+    for (let i = 0; i < n / 100; i += 1) lb.begin(keys[i % keys.length]).finish({ ok: true, latencyMs: 1 });
+  };
+  some(100_000);
+  const before = engineBytes();
+  const heap = heapBytes();
+  some(10_000_000);
+  assert.equal(engineBytes(), before);
+  const more = heapBytes() - heap;
+  assert.ok(more < 1_000_000, `${more} bytes more`);
+  lb.free();
 });

@@ -19,11 +19,16 @@ test('the wasm asks nothing of its host but its own glue', () => {
 // The limits are what a reviewed change last came to, and 5 %. `UPDATE=1` writes them anew.
 test('wasm and package are no larger than their limits', (t) => {
   const file = join(root, 'tests/data/size.json');
+  // All that `import 'ringway'` loads, as one download.
+  const entry = Buffer.concat(['index.js', 'core.js', 'fault.js', 'wasm-inline.js'].map((file) => readFileSync(inside(`dist/${file}`))));
   const seen = {
     wasm: wasm.length,
     wasm_gzip: gzipSync(wasm, { level: 9 }).length,
     wasm_brotli: brotliCompressSync(wasm).length,
-    glue: statSync(inside('dist/glue.js')).size,
+    entry: entry.length,
+    entry_gzip: gzipSync(entry, { level: 9 }).length,
+    entry_brotli: brotliCompressSync(entry).length,
+    core: statSync(inside('dist/core.js')).size,
     tarball: statSync(tarball).size,
   };
   if (process.env.UPDATE) {
@@ -31,6 +36,10 @@ test('wasm and package are no larger than their limits', (t) => {
     writeFileSync(file, `${JSON.stringify(Object.fromEntries(limits), null, 2)}\n`);
   }
   const limits = JSON.parse(readFileSync(file, 'utf8'));
+  // Where the standard library could not be built with it (tests/scripts/wasm-cargo), it is larger.
+  if (readFileSync(join(root, 'build/tools/wasm-std'), 'utf8').trim() !== 'small') {
+    for (const name of Object.keys(limits)) limits[name] = Math.ceil(limits[name] * 1.2);
+  }
   for (const [name, bytes] of Object.entries(seen)) t.diagnostic(`${name}: ${bytes} bytes of at most ${limits[name]}`);
   for (const [name, bytes] of Object.entries(seen)) assert.ok(bytes <= limits[name], `${name}: ${bytes} > ${limits[name]}`);
 });
@@ -40,15 +49,35 @@ test('the tarball has these files and no others', () => {
     'LICENSE',
     'README.md',
     'dist/core.js',
-    'dist/glue.js',
+    'dist/edge-light.js',
+    'dist/fault.js',
+    'dist/fetch.cjs',
+    'dist/fetch.d.cts',
+    'dist/fetch.d.ts',
+    'dist/fetch.js',
+    'dist/follow.js',
+    'dist/hashring.cjs',
+    'dist/hashring.d.cts',
+    'dist/hashring.d.ts',
+    'dist/hashring.js',
     'dist/index.cjs',
     'dist/index.d.cts',
     'dist/index.d.ts',
     'dist/index.js',
+    'dist/key-cache.js',
     'dist/lb_bg.wasm',
+    'dist/lb_bg.wasm.d.cts',
+    'dist/lb_bg.wasm.d.ts',
+    'dist/md5.js',
+    'dist/servers.js',
+    'dist/slim.cjs',
+    'dist/slim.d.cts',
+    'dist/slim.d.ts',
+    'dist/slim.js',
     'dist/wasm-inline.js',
     'dist/wire.d.cts',
     'dist/wire.d.ts',
+    'dist/workerd.js',
     'package.json',
   ]);
 });

@@ -21,6 +21,12 @@ import type {
   ServerSpec,
   ServerView,
 } from 'ringway';
+import { fetchVia, follow } from 'ringway/fetch';
+import type { AttemptReport, FetchViaOptions, FollowOptions, Followed, SnapshotView } from 'ringway/fetch';
+import HashRing from 'ringway/hashring';
+import { HashRing as NamedHashRing } from 'ringway/hashring';
+import { initSync } from 'ringway/slim';
+import type { WasmSource } from 'ringway/slim';
 
 const sources: KeySource[] = ['path', { header: 'x-user-id' }, { join: ['uri', { cookie: 'session' }, { query: 'id' }] }];
 const spec: ServerSpec = { name: 'a', address: '10.0.0.1', port: 80 };
@@ -76,6 +82,29 @@ try {
   code = errors?.[0]?.path === 'servers[0].weight' ? found : undefined;
 }
 
+// As those have it who come from npm's `hashring`.
+const hashRing: HashRing = new HashRing({ 'a:1': 2, 'b:1': { vnodes: 50 } }, 'md5', { 'max cache size': 100, compatibility: 'hash_ring' });
+const owner: string | undefined = hashRing.add('c:1').get('user:1');
+const copiesOfRing: string[] = hashRing.range('user:1', 2);
+const points: Record<string, number[]> = hashRing.points(['a:1']);
+const custom: HashRing.HashFunction = (key) => [key.length, 0, 0, 0];
+const start = (source: WasmSource) => initSync(source);
+const reports: AttemptReport[] = [];
+const forwarding: FetchViaOptions = { key: 'user:1', retries: 1, timeoutMs: 100, onAttempt: (report) => reports.push(report) };
+const send = () => fetchVia(lb, 'http://x.example/', forwarding);
+const following: FollowOptions = { intervalMs: 1000, token: 'secret', LoadBalancer, onChange: ({ lb }) => lb.route('user:1') };
+const load = async (): Promise<SnapshotView> => {
+  const followed: Followed = await follow('http://localhost:9090', following);
+  await followed.refresh();
+  followed.stop();
+  return followed.snapshot;
+};
+const second: Attempt = lb.begin('user:1', { except: ['a'] });
+// @ts-expect-error a key is needed
+const noKeyGiven = () => fetchVia(lb, 'http://x.example/', {});
+// @ts-expect-error there is no such option
+const noOption = () => new HashRing('a', custom, { nonsense: 1 });
+
 // @ts-expect-error a number is no key
 const noKey = () => lb.route(1);
 // @ts-expect-error the answer is frozen
@@ -100,6 +129,7 @@ export const seen = {
   events: probes.length === 2 && events.some((event) => event.event === 'health-changed'),
   deadline: deadline !== undefined,
   code: code === 'invalid-config',
+  hashRing: NamedHashRing === HashRing && owner !== undefined && copiesOfRing.length === 2 && points['a:1']!.length > 0,
 };
 
-export const unused = [noKey, noChange, noSetting, noState];
+export const unused = [noKey, noChange, noSetting, noState, noOption, start, send, load, second, noKeyGiven];

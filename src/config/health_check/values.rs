@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, SerializeSeq, Serializer};
 
 use crate::engine::{Address, Port};
-use crate::wire::{Faults, GivenHeaders, schema, shown};
+use crate::wire::{Faults, GivenHeaders, schema, shown, shown_text};
 
 /// How a server is asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserr, Serialize, JsonSchema)]
@@ -51,7 +51,7 @@ macro_rules! checked_text {
                 if is_good(&text) {
                     return Ok(Self(text));
                 }
-                let given = shown::<serde_json::Value>(&Value::String(text));
+                let given = shown_text(&text);
                 let message = format_args!(concat!("{} is not allowed; give ", $allowed), given);
                 Err(Faults::at(location, message))
             }

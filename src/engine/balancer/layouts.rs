@@ -1,7 +1,7 @@
 //! The layouts of the two tiers: made at start, and made anew, in part or as a
 //! whole, when a server comes, goes or changes its weight.
 
-use std::collections::{BTreeMap, BTreeSet};
+use crate::engine::sort;
 use std::sync::Arc;
 
 use super::LoadBalancer;
@@ -31,33 +31,39 @@ fn tiers<'a>(
     servers: &'a [Server],
     numbers: &[ServerNumber],
 ) -> Result<[Vec<Placed<'a>>; 2], CommandError> {
-    let mut placed = BTreeMap::new();
-    for ((server, order), number) in servers.iter().zip(0..).zip(numbers) {
-        let place = Placed {
+    let places = servers.iter().zip(0..).zip(numbers);
+    let mut placed: Vec<Placed<'_>> = places
+        .map(|((server, order), number)| Placed {
             server,
             order,
             number: number.number(),
-        };
-        if placed.insert(&server.name, place).is_some() {
-            return Err(CommandError::DuplicateName(server.name.clone()));
-        }
+        })
+        .collect();
+    sort::by(&mut placed, |a, b| a.server.name < b.server.name);
+    let twice = |both: &&[Placed<'_>]| both[0].server.name == both[1].server.name;
+    if let Some(both) = placed.windows(2).find(twice) {
+        return Err(CommandError::DuplicateName(both[0].server.name.clone()));
     }
-    let (backup, primary) = placed.into_values().partition(|p| p.server.backup);
+    let (backup, primary) = placed.into_iter().partition(|p| p.server.backup);
     Ok([primary, backup])
 }
 
 /// The number of each server at start: those that have one keep it, the others
 /// are given the lowest that are free, in their order.
 pub(super) fn numbers(servers: &[Server]) -> Result<Vec<ServerNumber>, CommandError> {
-    let mut taken = BTreeSet::new();
-    for number in servers.iter().filter_map(|server| server.id) {
-        if !taken.insert(number) {
-            return Err(CommandError::DuplicateId(number));
-        }
+    let taken = in_order(servers.iter().filter_map(|server| server.id));
+    if let Some(both) = taken.windows(2).find(|both| both[0] == both[1]) {
+        return Err(CommandError::DuplicateId(both[0]));
     }
     let mut free = ServerNumber::free(&taken);
     let number = |server: &Server| server.id.or_else(|| free.next());
     Ok(servers.iter().filter_map(number).collect())
+}
+
+fn in_order(numbers: impl Iterator<Item = ServerNumber>) -> Vec<ServerNumber> {
+    let mut numbers: Vec<_> = numbers.collect();
+    sort::by_number(&mut numbers, |number| number.number().into());
+    numbers
 }
 
 /// Whether all that decides how `algorithm` lays a tier out is the same for
@@ -65,7 +71,7 @@ pub(super) fn numbers(servers: &[Server]) -> Result<Vec<ServerNumber>, CommandEr
 fn are_alike(algorithm: &Algorithm, before: &[Placed<'_>], after: &[Placed<'_>]) -> bool {
     let in_order = |tier: &[Placed<'_>]| {
         let mut places: Vec<usize> = (0..tier.len()).collect();
-        places.sort_by_key(|&place| tier[place].order);
+        sort::by_number(&mut places, |&place| tier[place].order);
         places
     };
     let (by_number, by_address) = (algorithm.goes_by_number(), algorithm.goes_by_address());
@@ -107,10 +113,10 @@ impl LoadBalancer {
         number: ServerNumber,
         is_backup: bool,
     ) -> Result<Arc<Layout>, LayoutError> {
-        let mut placed: BTreeMap<&ServerName, Placed<'_>> = self
-            .tier(is_backup)
-            .map(|placed| (&placed.server.name, placed))
-            .collect();
+        let mut placed: Vec<Placed<'_>> = self.tier(is_backup).collect();
+        let find = |placed: &[Placed<'_>], name: &ServerName| {
+            placed.binary_search_by(|placed| placed.server.name.cmp(name))
+        };
         match difference {
             Difference::Added(server) => {
                 let place = Placed {
@@ -118,18 +124,20 @@ impl LoadBalancer {
                     order: self.next_id,
                     number: number.number(),
                 };
-                placed.insert(&server.name, place);
+                let (Ok(at) | Err(at)) = find(&placed, &server.name);
+                placed.insert(at, place);
             }
             Difference::Removed(name) => {
-                placed.remove(name);
+                if let Ok(at) = find(&placed, name) {
+                    placed.remove(at);
+                }
             }
             Difference::Reweighed(server) => {
-                if let Some(placed) = placed.get_mut(&server.name) {
-                    placed.server = server;
+                if let Ok(at) = find(&placed, &server.name) {
+                    placed[at].server = server;
                 }
             }
         }
-        let placed: Vec<Placed<'_>> = placed.into_values().collect();
         let (layout, other) = if is_backup {
             (&self.backup, &self.primary)
         } else {
@@ -178,9 +186,11 @@ impl LoadBalancer {
 
     /// The number a new server has, or is given.
     pub(super) fn number_for(&self, server: &Server) -> Result<ServerNumber, CommandError> {
-        let taken: BTreeSet<_> = self.servers.values().map(|m| m.number).collect();
+        let taken = in_order(self.servers.values().map(|member| member.number));
         match server.id {
-            Some(number) if taken.contains(&number) => Err(CommandError::DuplicateId(number)),
+            Some(number) if taken.binary_search(&number).is_ok() => {
+                Err(CommandError::DuplicateId(number))
+            }
             Some(number) => Ok(number),
             None => Ok(ServerNumber::lowest_free(&taken)),
         }

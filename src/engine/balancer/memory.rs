@@ -65,15 +65,19 @@ impl LoadBalancer {
         events
     }
 
-    /// Goes on where another balancer was, to which `memories` belong; for one
-    /// that has just been made. Servers of which there is no memory join a
-    /// running fleet. An admin state is remembered by name, all else only of a
-    /// server that is still at the same address and port.
+    /// Goes on where another balancer was, to which `memories` belong, whatever
+    /// this one knew. Servers of which there is no memory join a running fleet.
+    /// An admin state is remembered by name, all else only of a server that is
+    /// still at the same address and port.
     pub fn resume(&mut self, memories: &[Memory], now: Timestamp) -> Events {
+        self.notice(now);
         let known: BTreeMap<_, _> = memories.iter().map(|m| (&m.server.name, m)).collect();
-        for (name, member) in &mut self.servers {
-            let known = known.get(name);
+        for member in self.servers.values_mut() {
+            let known = known.get(&member.server.name);
             member.state = known.map_or(AdminState::Active, |memory| memory.state);
+            if let Some(at) = member.admission.due() {
+                self.timers.cancel(at, member.id, Timer::Admit);
+            }
             let place = |server: &Server| (server.address.clone(), server.port);
             let Some(memory) = known.filter(|m| place(&m.server) == place(&member.server)) else {
                 member.was_first = false;
@@ -83,14 +87,23 @@ impl LoadBalancer {
             member.was_first = memory.is_trusted;
             if self.settings.health_check.enabled {
                 member.probes.remember(memory.health);
-                self.has_probed |= memory.health != Health::Unknown;
+                // Before any probe has ended, all are trusted.
+                self.has_probed |= memory.health != Health::Unknown || !memory.is_trusted;
             }
+            if let Some(at) = member.ejection.until() {
+                self.timers.cancel(at, member.id, Timer::Trial);
+            }
+            let term = member.ejection.term();
             member.ejection.remember(&memory.ejection, now);
+            if member.ejection.term() != term {
+                member.in_term = 0;
+            }
             if let Some(at) = member.ejection.until() {
                 self.timers.set(at, member.id, Timer::Trial);
             }
             let is_draining = member.state == AdminState::Draining;
-            member.admission = AdmissionState::resumed(memory.admission, is_draining, now);
+            member.admission =
+                AdmissionState::resumed(memory.admission, is_draining, &self.settings, now);
         }
         let mut events = Events::default();
         self.publish(&mut events);

@@ -7,8 +7,8 @@
 //! name: its health is unknown and its figures begin anew. Only what an
 //! operator said of the name, its admin state, stays.
 
+use crate::engine::sort;
 use core::mem;
-use std::collections::BTreeSet;
 
 use super::LoadBalancer;
 use super::{ProbeTally, TICK, layouts};
@@ -48,8 +48,13 @@ impl LoadBalancer {
         (next.primary, next.backup) = (primary, backup);
         let before = mem::replace(&mut next.settings, settings);
         events.0.push(self.summary(&servers));
-        let stay: BTreeSet<&ServerName> = servers.iter().map(|server| &server.name).collect();
-        for name in self.servers.keys().filter(|name| !stay.contains(name)) {
+        let mut stay: Vec<&ServerName> = servers.iter().map(|server| &server.name).collect();
+        sort::by(&mut stay, |a, b| a < b);
+        for name in self
+            .servers
+            .keys()
+            .filter(|name| stay.binary_search(name).is_err())
+        {
             next.dismiss(name, &mut events);
         }
         for ((server, number), order) in servers.into_iter().zip(numbers).zip(0..) {
@@ -63,7 +68,7 @@ impl LoadBalancer {
     /// Whether these are the servers it has, in this order.
     fn is_of(&self, servers: &[Server], numbers: &[ServerNumber]) -> bool {
         let mut members: Vec<_> = self.servers.values().collect();
-        members.sort_by_key(|member| member.order);
+        sort::by_number(&mut members, |member| member.order);
         let given = servers.iter().zip(numbers);
         members.len() == servers.len()
             && members.iter().zip(given).all(|(member, (server, number))| {
@@ -127,7 +132,7 @@ impl LoadBalancer {
     /// Goes over from the old way of probing to the present one.
     fn follow(&mut self, before: &HealthCheck, now: Timestamp, events: &mut Events) {
         let check = self.settings.health_check.clone();
-        let ids: Vec<ServerId> = self.names.keys().copied().collect();
+        let ids: Vec<ServerId> = self.names.keys().collect();
         match (before.enabled, check.enabled) {
             (true, false) => {
                 for id in ids {

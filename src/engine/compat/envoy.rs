@@ -1,5 +1,6 @@
 //! Envoy: the load balancing policies `ring_hash` and `maglev`.
 
+use crate::engine::sort;
 use core::fmt;
 
 use xxhash_rust::xxh64::xxh64;
@@ -140,7 +141,7 @@ pub(crate) fn maglev(
     for (i, (numbered, weight)) in servers.iter().zip(weights).enumerate() {
         texts.push((text(numbered.server, "envoy-maglev")?, weight, i));
     }
-    texts.sort_by(|a, b| a.0.cmp(&b.0));
+    sort::by(&mut texts, |a, b| a.0 < b.0);
     let fillers: Vec<Filler> = texts
         .iter()
         .map(|(text, weight, _)| Filler {

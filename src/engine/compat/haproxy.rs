@@ -1,5 +1,6 @@
 //! HAProxy: `hash-type consistent`.
 
+use crate::engine::sort;
 use core::net::IpAddr;
 
 use xxhash_rust::xxh32::xxh32;
@@ -97,7 +98,7 @@ impl Haproxy {
             nodes.extend((0..n).map(|j| (full_hash(key.wrapping_add(j)), i)));
         }
         // Stable: equal nodes stay in the order in which they were made.
-        nodes.sort_by_key(|&(key, _)| key);
+        sort::by_number(&mut nodes, |&(key, _)| key.into());
         let groups: Vec<&[(u32, usize)]> = nodes.chunk_by(|a, b| a.0 == b.0).collect();
         let mut points = Vec::with_capacity(groups.len());
         for (i, group) in groups.iter().enumerate() {

@@ -93,9 +93,4 @@ pub(super) fn crc32(bytes: &[u8]) -> u32 {
     CRC_32.checksum(bytes)
 }
 
-/// The four little-endian words of an MD5 sum.
-pub(super) fn md5_words(bytes: &[u8]) -> [u32; 4] {
-    let sum = md5::compute(bytes).0;
-    let word = |i: usize| u32::from_le_bytes([sum[i], sum[i + 1], sum[i + 2], sum[i + 3]]);
-    [word(0), word(4), word(8), word(12)]
-}
+pub(super) use super::md5::md5_words;

@@ -29,14 +29,27 @@ impl EjectionState {
         }
     }
 
-    /// Goes on at `now` where that left off.
+    /// Goes on at `now` where that left off. Failures in a row, and requests
+    /// under way, count on where nothing has changed; else a new term begins, and
+    /// not the first: the place for the one request on trial is told from none by
+    /// that.
     pub(in crate::engine) fn remember(&mut self, memory: &EjectionMemory, now: Timestamp) {
+        let here = (self.until.is_some(), self.on_trial, self.count);
+        let there = (memory.ends_in.is_some(), memory.on_trial, memory.count);
+        let kept = if here == there {
+            self.clone()
+        } else {
+            Self {
+                term: self.term.next(),
+                ..Self::default()
+            }
+        };
         *self = Self {
             until: memory.ends_in.map(|wait| now.after(wait)),
             count: memory.count,
             readmitted: memory.readmitted_ago.map(|ago| now.before(ago)),
             on_trial: memory.on_trial,
-            ..Self::default()
+            ..kept
         };
     }
 }

@@ -5,7 +5,7 @@
 //! that much is added to its count and to its error. All bounds hold for the
 //! sum as they do for each.
 
-use core::cmp::Reverse;
+use crate::engine::sort;
 use core::fmt;
 
 use super::ONE;
@@ -68,7 +68,8 @@ impl KeyCounts {
     pub(super) fn new(capacity: usize, total: u64, missed: u64, mut keys: Vec<KeyCount>) -> Self {
         // What a key surely had is mostly nearer to the truth than what it may
         // have had; ids decide ties, so that the order is the same everywhere.
-        keys.sort_unstable_by_key(|key| Reverse((key.at_least(), key.count, key.id)));
+        let rank = |key: &KeyCount| (key.at_least(), key.count, key.id);
+        sort::by(&mut keys, |a, b| rank(a) > rank(b));
         Self {
             capacity,
             total,
@@ -94,7 +95,7 @@ impl KeyCounts {
                 key
             }));
         }
-        keys.sort_unstable_by_key(|key| key.id);
+        sort::by_number(&mut keys, |key| key.id);
         keys.dedup_by(|next, key| {
             let is_same = next.id == key.id;
             if is_same {
@@ -108,7 +109,7 @@ impl KeyCounts {
             key.count += missed;
             key.error = key.count.saturating_sub(key.error);
         }
-        keys.sort_unstable_by_key(|key| Reverse((key.count, key.id)));
+        sort::by(&mut keys, |a, b| (a.count, a.id) > (b.count, b.id));
         if let Some(first_left_out) = keys.get(capacity) {
             missed = missed.max(first_left_out.count);
             keys.truncate(capacity);

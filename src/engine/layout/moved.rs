@@ -7,13 +7,13 @@ use crate::engine::hash;
 use crate::engine::local_rendezvous::WINDOW;
 use crate::engine::ring::{Basis, Flow, Moved, Position, Rank, Ring, Share};
 use crate::engine::server::ServerName;
+use crate::engine::sort;
 
 mod draws;
-mod ledger;
 mod tables;
 mod windows;
 
-use ledger::Ledger;
+use crate::engine::ledger::Ledger;
 use windows::Windows;
 
 /// The most keys that are asked for, and how many servers may be asked for all
@@ -251,7 +251,7 @@ impl<'a> Names<'a> {
     fn of(before: &Side<'a>, after: &Side<'a>) -> Self {
         let of_side = |side: &Side<'a>| side.layout.servers().iter().map(|server| &server.name);
         let mut names: Vec<&ServerName> = of_side(before).chain(of_side(after)).collect();
-        names.sort_unstable();
+        sort::by(&mut names, |a, b| a < b);
         names.dedup();
         let ids = |side: &Side<'a>| -> Vec<u32> {
             let found = of_side(side).map(|name| names.binary_search(&name));

@@ -1,6 +1,6 @@
 //! What changes hands between two rings, exactly.
 
-use std::collections::BTreeMap;
+use crate::engine::ledger::Ledger;
 
 use super::{Rank, Ring, RingServer, ServerName, Share};
 
@@ -64,7 +64,7 @@ impl Moved {
             };
         };
         let (old_points, new_points) = (before.points(), after.points());
-        let mut flows: BTreeMap<(Rank, Rank), Share> = BTreeMap::new();
+        let mut flows = Ledger::default();
         let mut total = Share::NONE;
         let ranks_after = ranks_in(&after.servers, &before.servers);
         // Walk the boundaries of both rings in one sweep. Between two of them
@@ -87,7 +87,7 @@ impl Moved {
             is_first = false;
             if share != Share::NONE && ranks_after[old.server as usize] != Some(new.server) {
                 total += share;
-                *flows.entry((old.server, new.server)).or_default() += share;
+                flows.add(old.server, new.server, share.units());
             }
             swept = next;
             while old_points
@@ -102,15 +102,23 @@ impl Moved {
             {
                 j += 1;
             }
+            // Most arcs are the same in both.
+            while let (Some(old), Some(new)) = (old_points.get(i), new_points.get(j))
+                && old.position == new.position
+                && ranks_after[old.server as usize] == Some(new.server)
+            {
+                swept = old.position;
+                (i, j) = (i + 1, j + 1);
+            }
         }
         Self {
             total,
             flows: flows
-                .into_iter()
-                .map(|((from, to), share)| Flow {
+                .sums()
+                .map(|(from, to, units)| Flow {
                     from: before.servers[from as usize].name.clone(),
                     to: after.servers[to as usize].name.clone(),
-                    share,
+                    share: Share(units),
                 })
                 .collect(),
             basis: Basis::Exact,

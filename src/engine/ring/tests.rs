@@ -163,7 +163,8 @@ fn a_drop_and_an_add_at_one_position_keep_the_order() {
         position: Position(5),
         server: 2,
     }];
-    let after = before.merge(before.servers.clone(), |rank| rank, &dropped, &added);
+    let same = Rerank { from: 0, by: 0 };
+    let after = before.merge(before.servers.clone(), same, &dropped, &added);
     assert_eq!(after, placed(&[(5, 0), (5, 1), (9, 1)], 3));
 }
 

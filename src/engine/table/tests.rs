@@ -41,6 +41,7 @@ fn table(servers: &[(&str, Standing)], may_fail_open: bool) -> RoutingTable {
                 },
                 number: id as u32 + 1,
                 standing,
+                is_out: matches!(standing, Unhealthy | Ejected),
                 admission: match standing {
                     Draining => Admission::NONE,
                     _ => Admission::FULL,

@@ -10,8 +10,9 @@ use super::problem::{Kind, Problem};
 use crate::config::Config;
 use crate::engine::{FleetHealth, Position};
 use crate::native::retries::RetryCounts;
+use crate::native::state::FileFigures;
 use crate::native::telemetry::prometheus;
-use crate::wire::{Fault, Faults, HealthView, MetricsView, RetriesView, RingView};
+use crate::wire::{Fault, Faults, HealthView, MetricsView, RetriesView, RingView, StateFileView};
 
 /// Points on a page of the ring: by default, and at most.
 pub(super) const PAGE: usize = 1000;
@@ -23,7 +24,27 @@ pub(super) fn health(call: &Call) -> Answer {
         FleetHealth::Unhealthy => StatusCode::SERVICE_UNAVAILABLE,
         FleetHealth::Healthy | FleetHealth::Degraded => StatusCode::OK,
     };
-    Ok(json(status, &HealthView::from(&snapshot)))
+    let view = HealthView {
+        state_file: state_file(call).as_ref().map(StateFileView::from),
+        ..HealthView::from(&snapshot)
+    };
+    Ok(json(status, &view))
+}
+
+/// What became of the state file, where there is one.
+fn state_file(call: &Call) -> Option<FileFigures> {
+    let shared = &call.admin.shared;
+    let has_file = shared.config().process.state_file.is_some();
+    has_file.then(|| shared.keeper().figures())
+}
+
+impl From<&FileFigures> for StateFileView {
+    fn from(figures: &FileFigures) -> Self {
+        Self {
+            stored: figures.is_good,
+            set_aside: figures.is_set_aside,
+        }
+    }
 }
 
 pub(super) fn metrics(call: &Call) -> Answer {
@@ -51,15 +72,13 @@ fn retries(counts: &RetryCounts) -> RetriesView {
 
 pub(super) fn prometheus(call: &Call) -> Answer {
     let shared = &call.admin.shared;
-    let has_file = shared.config().process.state_file.is_some();
-    let state_file = has_file.then(|| shared.keeper().figures());
     let figures = prometheus::Figures {
         snapshot: shared.snapshot(),
         table: shared.table(),
         reports_dropped: shared.reports_dropped(),
         hot_keys: shared.hot_keys(),
         bounded: shared.bounded_counters(),
-        done: prometheus::Done::new(&shared.operations, state_file),
+        done: prometheus::Done::new(&shared.operations, state_file(call)),
         retries: shared.retries().counts(),
         rate_limits: shared.rate_limit_counters(),
         n_tunnels: shared.n_tunnels(),

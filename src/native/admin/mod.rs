@@ -41,6 +41,7 @@ mod router;
 mod routes;
 
 mod servers;
+mod snapshot;
 
 mod targets;
 

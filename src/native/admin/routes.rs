@@ -9,8 +9,8 @@ use http::Method;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::call::{Answer, Call};
-use super::{assets, events, fleet, hot_keys, openapi, plan, reload, route, servers};
-use crate::config::{Config, PlanSpec};
+use super::{assets, events, fleet, hot_keys, openapi, plan, reload, route, servers, snapshot};
+use crate::config::{Config, PlanSpec, SnapshotView};
 use crate::wire::{
     ChangeView, ExplainView, HealthView, HotKeysView, MetricsView, PlanView, ReloadView,
     RequestSpec, RingView, RouteSpec, RouteView, ServerSpec, ServerView, ServersView, StateSpec,
@@ -304,6 +304,22 @@ pub(super) static ROUTES: &[Entry] = &[
         body: None,
         answers: &[(200, "The configuration.", Content::JsonIn(of::<Config>))],
         run: Run::Now(fleet::config),
+    },
+    Entry {
+        method: GET,
+        path: "/api/snapshot",
+        summary: "What another engine needs to route as this proxy does now.",
+        query: &[],
+        body: None,
+        answers: &[
+            (200, "The snapshot.", Content::JsonIn(of::<SnapshotView>)),
+            (
+                304,
+                "It is as `If-None-Match` has it, but for times that run.",
+                Content::Other("application/json"),
+            ),
+        ],
+        run: Run::Now(snapshot::show),
     },
     Entry {
         method: POST,

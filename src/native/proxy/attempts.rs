@@ -154,6 +154,9 @@ impl<'a> Attempts<'a> {
                 trace.attempt_begins(server, request.headers_mut());
             }
             client.asks_server(self.sent.has_body);
+            if !self.sent.has_body {
+                in_flight.waits();
+            }
             let began = clock::now();
             let mut result = {
                 // Pinned where it is made: it is large.
@@ -181,6 +184,7 @@ impl<'a> Attempts<'a> {
             drop(place.take());
             let (failure, reason, asked_for) = match result {
                 Ok(status) => {
+                    in_flight.answered();
                     let outcome = Outcome::Status(status.as_u16());
                     server.record(outcome, took);
                     worker
@@ -351,7 +355,7 @@ impl<'a> Attempts<'a> {
         let fleet = self.client.worker.fleet();
         match fleet.places(&self.fleet, &tried) {
             Some(tried) => (fleet, tried),
-            // Keys go by other rules now: this one goes by the old to its end.
+            // Its key would stand elsewhere now: this one goes by the old rules to its end.
             None => (Rc::clone(&self.fleet), tried),
         }
     }

@@ -1,6 +1,7 @@
 //! Answers' bodies on their way to clients, frame by frame, and what ends when
 //! they do: the request in flight, the client's turn.
 
+use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -27,6 +28,8 @@ pub(super) struct InFlight {
     /// The server's term when the request was sent.
     pub(super) term: Term,
     is_trial: bool,
+    /// Whether it waits for the head of its answer, and for nothing else.
+    is_waiting: Cell<bool>,
 }
 
 impl InFlight {
@@ -43,7 +46,22 @@ impl InFlight {
             server: Rc::clone(server),
             term: route.term,
             is_trial: route.is_trial,
+            is_waiting: Cell::new(false),
         })
+    }
+
+    /// It is with the server now, whole, which has to answer.
+    pub(super) fn waits(&self) {
+        self.is_waiting.set(true);
+        self.server.silence.begin();
+    }
+
+    /// The head of its answer is here.
+    pub(super) fn answered(&self) {
+        if self.is_waiting.replace(false) {
+            self.server.silence.give_up();
+        }
+        self.server.silence.end();
     }
 
     /// The same request, counted on without what this thread keeps for the
@@ -65,6 +83,9 @@ impl Drop for InFlight {
     fn drop(&mut self) {
         let runtime = &self.server.runtime;
         runtime.in_flight.leave();
+        if self.is_waiting.get() {
+            self.server.silence.give_up();
+        }
         if self.is_trial {
             runtime.trial.leave(self.term);
         }

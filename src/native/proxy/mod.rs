@@ -19,6 +19,7 @@
 //! - `head_bytes`: a request's head as it came, for the rare cases that need it;
 //! - `upload`, `hold`, `body`: bodies on their way there and back, what of them
 //!   is kept or awaited, and what ends with them;
+//! - `silence`: whether a server answers anybody;
 //! - `upstream`: the leg to the servers, behind one trait;
 //! - `upgrade`: connections that change over to another protocol.
 //!
@@ -42,6 +43,7 @@ mod places;
 mod rate_limit;
 mod request_id;
 mod retry;
+mod silence;
 mod timer;
 mod trace;
 mod upgrade;

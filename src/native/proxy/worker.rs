@@ -25,6 +25,7 @@ use super::body::InFlight;
 use super::hash_key::HashKey;
 use super::places::Places;
 use super::request_id::RequestIds;
+use super::silence::Silence;
 use super::timer::{Timers, Wait};
 use super::upgrade::Upgrades;
 use super::upstream::Pool;
@@ -32,7 +33,7 @@ use super::{conn, listen};
 use crate::config::Config;
 use crate::engine::{
     Candidate, KeySketch, Keyless, Loads, NoServer, Outcome, Picker, Position, Route, RoutingTable,
-    ServerIndex, Spread, Standing, Term, Timestamp,
+    ServerIndex, Spread, Term, Timestamp,
 };
 use crate::native::clock;
 use crate::native::counters::{BoundedShard, Shard};
@@ -132,6 +133,8 @@ pub(super) struct Rules {
     pub(super) config: Arc<Config>,
     pub(super) waits: Waits,
     pub(super) backoff: Backoff,
+    /// How long a server may be silent until it is probed for that.
+    suspect_after: Option<Duration>,
     pub(super) hash_key: HashKey,
     pub(super) http1: http1::Builder,
     pub(super) upgrades: Upgrades,
@@ -142,6 +145,9 @@ impl Rules {
         Rc::new(Self {
             config: Arc::clone(config),
             waits: Waits::new(config),
+            suspect_after: (config.health_check.suspect_after)
+                .filter(|_| config.health_check.enabled)
+                .map(|limit| limit.duration()),
             backoff: Backoff {
                 base: config.retries.backoff.duration(),
                 cap: config.retries.backoff_max.duration(),
@@ -150,6 +156,14 @@ impl Rules {
             http1: conn::http1(&config.limits),
             upgrades: Upgrades::new(&config.upgrades),
         })
+    }
+}
+
+impl Rules {
+    /// Whether a key that stands somewhere by the rules `before` does so by these.
+    fn places_keys_as(&self, before: &Self) -> bool {
+        let (before, now) = (&before.config, &self.config);
+        Arc::ptr_eq(before, now) || (&before.routing, &before.compat) == (&now.routing, &now.compat)
     }
 }
 
@@ -213,6 +227,7 @@ pub(super) struct WorkerServer {
     /// Whether probes or ejection have taken it out while others may be used:
     /// what waits for it goes elsewhere, if it can.
     pub(super) is_out: Cell<bool>,
+    pub(super) silence: Silence,
     worker: usize,
     /// Whether the rule goes by how long it takes to answer.
     is_timed: Cell<bool>,
@@ -327,10 +342,13 @@ impl Worker {
             self.shared.publish_hot_keys(self.number, &hot_keys);
             drop(hot_keys);
             let now = self.timers.now();
-            fleet
-                .servers
-                .iter()
-                .for_each(|server| server.pool.sweep(now));
+            let suspect_after = fleet.rules.suspect_after;
+            for server in &fleet.servers {
+                server.pool.sweep(now);
+                if suspect_after.is_some_and(|limit| server.silence.has_lasted(limit)) {
+                    self.shared.suspect(&server.runtime);
+                }
+            }
         }
     }
 
@@ -358,12 +376,11 @@ impl Worker {
         if !Arc::ptr_eq(fleet, &view.fleet) {
             let fleet = Arc::clone(fleet);
             let next = WorkerFleet::new(fleet, Some(view), &self.timers, self.number);
-            let (before, after) = (&view.rules.config, &next.rules.config);
+            let (before, after) = (&view.rules, &next.rules);
             // Keys are counted anew when what they are counted by is another.
-            if (&before.hot_keys, &before.routing, &before.compat)
-                != (&after.hot_keys, &after.routing, &after.compat)
-            {
-                let sketch = sketch(after);
+            let is_same = before.config.hot_keys == after.config.hot_keys;
+            if !is_same || !after.places_keys_as(before) {
+                let sketch = sketch(&after.config);
                 // At once: when as many have come again as before, nothing
                 // tells the old sums from the new ones.
                 self.shared.publish_hot_keys(self.number, &sketch);
@@ -433,8 +450,7 @@ impl WorkerFleet {
                     worker,
                 )),
             };
-            let is_out = matches!(entry.standing, Standing::Unhealthy | Standing::Ejected);
-            server.is_out.set(is_out && !table.is_fail_open());
+            server.is_out.set(entry.is_out && !table.is_fail_open());
             server
         });
         let servers: Vec<_> = servers.collect();
@@ -495,13 +511,13 @@ impl WorkerFleet {
     }
 
     /// The places in this fleet of those servers in `before` at `indices` that
-    /// are still there; `None` when keys may go by other rules here.
+    /// are still there; `None` when keys go by other rules here.
     pub(super) fn places(
         &self,
         before: &Self,
         indices: &[ServerIndex],
     ) -> Option<Vec<ServerIndex>> {
-        if !Rc::ptr_eq(&self.rules, &before.rules) {
+        if !self.rules.places_keys_as(&before.rules) {
             return None;
         }
         let place = |&index| self.index_of(before.server(index));
@@ -595,6 +611,7 @@ impl WorkerServer {
             authority: HeaderValue::from_str(&format!("{address}:{port}"))
                 .unwrap_or(HeaderValue::from_static("")),
             pool: Pool::new(server, &config.pool, timers),
+            silence: Silence::new(timers),
             // Names have no control characters, which is all a header forbids.
             name: HeaderValue::from_str(server.name.as_str())
                 .or_else(|_| HeaderValue::from_bytes(server.name.as_str().as_bytes()))

@@ -8,7 +8,7 @@ use crate::support::schema::{faults, resolve};
 const METHODS: [&str; 6] = ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"];
 
 /// Everything that can be called; a line more here is a line more in docs/api.md.
-pub(super) const CALLS: [&str; 23] = [
+pub(super) const CALLS: [&str; 24] = [
     "DELETE /api/servers/{name}",
     "GET /",
     "GET /api/config",
@@ -21,6 +21,7 @@ pub(super) const CALLS: [&str; 23] = [
     "GET /api/schema",
     "GET /api/servers",
     "GET /api/servers/{name}",
+    "GET /api/snapshot",
     "GET /livez",
     "GET /metrics",
     "GET /openapi.json",

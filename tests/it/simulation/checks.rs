@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 
 use ringway::engine::{
     AdminState, Admission, Event, Events, Health, Idle, Loads, Moved, NoServer, Position, Reason,
-    Ring, ServerId, ServerIndex, ServerName, ServerSnapshot, Share, Standing, Term, Verdict,
+    Ring, ServerId, ServerIndex, ServerName, ServerSnapshot, Share, Standing, TableServer, Term,
+    Verdict,
 };
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -30,9 +31,49 @@ impl World {
         }
     }
 
+    /// (h) A verdict of the present term counts, and enough in a row eject.
+    pub(super) fn check_verdict(
+        &mut self,
+        events: &Events,
+        id: ServerId,
+        term: Term,
+        verdict: Verdict,
+    ) {
+        let rules = self.lb.settings().ejection.clone();
+        let is_out = |shadow: &&Shadow| shadow.is_ejected || shadow.is_on_trial;
+        let n_out = self.shadows.values().filter(is_out).count();
+        let n_allowed = (self.shadows.len() * usize::from(rules.max_percent) / 100).max(1);
+        let mut others = self.shadows.values().filter(|s| s.id != id);
+        let is_other = others.any(|s| self.standing(s) == Standing::Eligible);
+        let mut shadows = self.shadows.values_mut();
+        let Some(shadow) = shadows.find(|s| s.id == id) else {
+            return;
+        };
+        if term.number() != shadow.n_ejections || shadow.is_ejected {
+            return;
+        }
+        shadow.against.push(verdict);
+        if verdict == Verdict::Good {
+            shadow.against.clear();
+        }
+        let reached = |verdict, limit: u32| {
+            let n = shadow.against.iter().filter(|&&v| v == verdict).count();
+            limit > 0 && n >= limit as usize
+        };
+        let is_enough = verdict != Verdict::Good
+            && (shadow.is_on_trial
+                || reached(Verdict::Failed, rules.consecutive_5xx)
+                || reached(Verdict::ConnectError, rules.consecutive_connect_errors));
+        let may = is_other && (shadow.is_on_trial || n_out < n_allowed);
+        let mut all = events.as_slice().iter();
+        let was_ejected = all.any(|event| matches!(event, Event::Ejected { .. }));
+        assert_eq!(was_ejected, is_enough && may, "(h) {:?}", shadow.against);
+    }
+
     /// A trial ends with the first request of its term, and with no other.
     pub(super) fn check_trial(&self, events: &Events, id: ServerId, term: Term, verdict: Verdict) {
         let Some(shadow) = self.shadows.values().find(|s| s.id == id) else {
+            assert_eq!(*events, Events::default(), "it has left");
             return;
         };
         let is_late = term.number() != shadow.n_ejections;
@@ -100,7 +141,7 @@ impl World {
     }
 
     /// (c) and (e).
-    fn check_rings(&self) {
+    pub(super) fn check_rings(&self) {
         for (ring, is_backup) in self.rings().iter().zip([false, true]) {
             let servers = self
                 .shadows
@@ -137,6 +178,9 @@ impl World {
             assert_eq!(seen.is_on_trial, shadow.is_on_trial);
             assert_eq!(self.lb.term(seen.id).number(), shadow.n_ejections);
             assert_eq!(seen.standing, self.standing(shadow));
+            let entry = self.entry(&shadow.server.name);
+            let is_out = shadow.is_ejected || shadow.health == Health::Unhealthy;
+            assert_eq!(entry.is_out, is_out);
             let (all, none) = (Admission::FULL, Admission::NONE);
             match seen.standing {
                 Standing::Eligible => {
@@ -160,6 +204,7 @@ impl World {
     fn check_routes(&mut self) {
         let tiers = self.tiers();
         self.check_trials(&tiers);
+        self.check_keyless(&tiers);
         for _ in 0..4 {
             let key = self.rng.next().to_le_bytes();
             let key = &key[..self.rng.below(9) as usize];
@@ -199,9 +244,19 @@ impl World {
             let at = Some(Position::from_bits(position));
             let go = |route: Result<ringway::engine::Route, NoServer>| Some(route.ok()?.server);
             let tried = attempts(&|tried| go(table.route(at, &AllTrialsTaken, tried)));
-            assert_eq!(tried, expected);
+            let mut usual = expected.clone();
+            if self.lb.settings().load_factor.is_some() {
+                // Who is drained and has given this key away bears what is over.
+                usual.extend(
+                    tiers
+                        .iter()
+                        .filter(|name| !expected.contains(name))
+                        .cloned(),
+                );
+            }
+            assert_eq!(tried, usual);
             let with_trials = attempts(&|tried| go(table.route(at, &Idle, tried)));
-            assert_eq!(with_trials, self.with_trials(&tiers, position, &expected));
+            assert_eq!(with_trials, self.with_trials(&tiers, position, &usual));
             let explained = table.explain(Position::from_bits(position), &AllTrialsTaken, &[]);
             let with = |wanted: fn(Reason) -> bool| -> Vec<ServerName> {
                 let found = explained.iter().filter(|c| wanted(c.reason));
@@ -212,6 +267,8 @@ impl World {
             let usual = with(|reason| matches!(reason, Reason::Chosen | Reason::Next));
             let not_yet = with(|reason| matches!(reason, Reason::NotAdmitted { .. }));
             assert_eq!([usual, not_yet].concat(), expected);
+            self.check_bounds(&tiers, position);
+            self.check_spread(&tiers, position);
             let text = format!("{tried:?}");
             self.digest_in(text.as_bytes());
         }
@@ -326,15 +383,20 @@ impl World {
         }
     }
 
-    /// What part of its keys the server of this name takes.
-    fn admits(&self, name: &ServerName) -> f64 {
+    /// What the table has of the server of this name.
+    pub(super) fn entry(&self, name: &ServerName) -> &TableServer {
         let mut entries = self.lb.table().servers().iter();
         let found = entries.find(|entry| entry.server.name == *name);
-        found.expect("it is there").admission.fraction()
+        found.expect("it is there")
+    }
+
+    /// What part of its keys the server of this name takes.
+    pub(super) fn admits(&self, name: &ServerName) -> f64 {
+        self.entry(name).admission.fraction()
     }
 
     /// Whether that part has the key at `position`, as docs/algorithms.md has it.
-    fn is_admitted(&self, name: &ServerName, position: u64) -> bool {
+    pub(super) fn is_admitted(&self, name: &ServerName, position: u64) -> bool {
         let bytes = [name.as_str().as_bytes(), b"\0\xff\xff\xff\xff"].concat();
         let mut x = position ^ xxh3_64(&bytes);
         x = (x ^ (x >> 27)).wrapping_mul(0x3c79_ac49_2ba7_b653);
@@ -347,7 +409,7 @@ impl World {
     /// Those of `tier` clockwise from `position`: by how far on their nearest
     /// point is. (A walk past the others is a walk without them.) Who does not
     /// admit the key comes last, or not at all while it is drained.
-    fn expected(&self, tier: &BTreeSet<ServerName>, position: u64) -> Vec<ServerName> {
+    pub(super) fn expected(&self, tier: &BTreeSet<ServerName>, position: u64) -> Vec<ServerName> {
         let admitted = |name: &ServerName| self.is_admitted(name, position);
         let (now, later): (Vec<ServerName>, Vec<ServerName>) = self
             .clockwise(tier, position)

@@ -13,6 +13,7 @@ pub(crate) mod program;
 pub(crate) mod proxy;
 pub(crate) mod rng;
 pub(crate) mod schema;
+pub(crate) mod websocket;
 
 use std::collections::BTreeMap;
 

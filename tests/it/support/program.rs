@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
+use super::client::Client;
 use super::proxy::eventually;
 
 /// A folder of the test's own.
@@ -31,6 +32,39 @@ pub(crate) fn free_port() -> u16 {
 
 pub(crate) fn at(name: &str, address: SocketAddr) -> Value {
     json!({"name": name, "address": address.ip().to_string(), "port": address.port()})
+}
+
+/// Calls the API at this port; `body` may be null, for none. Returns the status
+/// and the text.
+pub(crate) fn api(port: u16, method: &str, path: &str, body: &Value) -> (u16, String) {
+    let mut client = Client::connect(SocketAddr::from(([127, 0, 0, 1], port)));
+    let (kind, body) = match body {
+        Value::Null => ("", String::new()),
+        body => ("content-type: application/json\r\n", body.to_string()),
+    };
+    client.send(format!(
+        "{method} {path} HTTP/1.1\r\nhost: localhost\r\n{kind}content-length: {}\r\n\
+         connection: close\r\n\r\n{body}",
+        body.len()
+    ));
+    let answer = client.answer();
+    (answer.status, answer.text().to_owned())
+}
+
+/// Sends a signal, as `kill` names it, to the process of this number.
+pub(crate) fn signal(pid: &str, name: &str) {
+    // It may have ended.
+    let _ = Command::new("kill").args([name, pid]).output();
+}
+
+/// A process that is nobody's child any more once its predecessor has ended;
+/// ended with the test.
+pub(crate) struct Orphan(pub(crate) String);
+
+impl Drop for Orphan {
+    fn drop(&mut self) {
+        signal(&self.0, "-KILL");
+    }
 }
 
 /// The program, ended with the test.
@@ -95,6 +129,16 @@ impl Program {
         self.signal("-TERM");
         let status = self.process.wait().expect("it is a child");
         assert!(status.success(), "{status}: {}", self.log());
+    }
+
+    /// The numbers of the processes that were started to take over.
+    pub(crate) fn successors(&self) -> Vec<String> {
+        let log = self.log();
+        let lines = log
+            .lines()
+            .filter(|line| line.contains("a new process has been started"));
+        let pid = |line: &str| line.rsplit_once("pid=").expect("its number").1.to_owned();
+        lines.map(pid).collect()
     }
 
     /// Waits until `what` stands in the log for the `n`-th time.

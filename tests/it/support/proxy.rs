@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringway::config::Config;
+use ringway::engine::{Observation, ServerId, Verdict};
 use ringway::native::clock;
 use ringway::native::driver;
 use ringway::native::proxy::{Workers, listen, start};
@@ -94,6 +95,19 @@ impl Proxy {
     pub(crate) fn join(&mut self) {
         if let Some(workers) = self.workers.take() {
             workers.join();
+        }
+    }
+
+    /// The next verdict of a request, and on whom.
+    pub(crate) fn judged(&mut self) -> (ServerId, Verdict) {
+        loop {
+            match self.reports.blocking_recv() {
+                Some(Observation::Judged {
+                    server, verdict, ..
+                }) => return (server, verdict),
+                Some(_) => {}
+                None => panic!("no verdict comes any more"),
+            }
         }
     }
 

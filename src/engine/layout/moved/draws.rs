@@ -15,6 +15,7 @@
 //! ratio answer for every pair.
 
 use super::PARTS_MAX;
+use crate::engine::sort;
 
 /// By server: its weight before and after; 0 where it takes no key.
 pub(super) type Weights = (u32, u32);
@@ -31,7 +32,7 @@ pub(super) fn pairs(weights: &[Weights]) -> Option<Vec<(u32, u32, f64)>> {
         let ((w_a, v_a), (w_b, v_b)) = (weights[a as usize], weights[b as usize]);
         (u64::from(w_a) * u64::from(v_b)).cmp(&(u64::from(w_b) * u64::from(v_a)))
     };
-    order.sort_by(|&a, &b| crosswise(a, b));
+    sort::by(&mut order, |&a, &b| crosswise(a, b).is_lt());
     // T(ρ) = rest + ρ * grown: the weights before of those with greater ratios,
     // and those after of the others. Sums of whole numbers, thus exact.
     let mut rest: u64 = weights.iter().map(|&(before, _)| u64::from(before)).sum();

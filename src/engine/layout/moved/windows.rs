@@ -3,7 +3,7 @@
 //! the draws, in whole numbers.
 
 use super::PARTS_MAX;
-use super::ledger::Ledger;
+use crate::engine::ledger::Ledger;
 use crate::engine::local_rendezvous::WINDOW;
 use crate::engine::ring::{Point, Ring};
 

@@ -1,9 +1,11 @@
 //! Sums by giver and taker.
 
+use crate::engine::sort;
+
 /// What went from whom to whom. Sorted now and then instead of kept in a tree:
 /// most pairs come many times.
 #[derive(Debug, Default)]
-pub(super) struct Ledger {
+pub(in crate::engine) struct Ledger {
     entries: Vec<(u64, u128)>,
     settled: usize,
     n_added: usize,
@@ -11,7 +13,7 @@ pub(super) struct Ledger {
 
 impl Ledger {
     /// Counts `units` for this pair.
-    pub(super) fn add(&mut self, from: u32, to: u32, units: u128) {
+    pub(in crate::engine) fn add(&mut self, from: u32, to: u32, units: u128) {
         let pair = u64::from(from) << 32 | u64::from(to);
         self.n_added += 1;
         match self.entries.last_mut() {
@@ -24,13 +26,13 @@ impl Ledger {
     }
 
     /// How many times something was counted.
-    pub(super) fn n_added(&self) -> usize {
+    pub(in crate::engine) fn n_added(&self) -> usize {
         self.n_added
     }
 
     fn settle(&mut self) {
-        // Stable, since that merges what is sorted already.
-        self.entries.sort_by_key(|&(pair, _)| pair);
+        // What is sorted already is left alone.
+        sort::by_number(&mut self.entries, |&(pair, _)| pair);
         self.entries.dedup_by(|next, kept| {
             let is_same = next.0 == kept.0;
             if is_same {
@@ -42,7 +44,7 @@ impl Ledger {
     }
 
     /// All pairs in order, with their sums.
-    pub(super) fn sums(mut self) -> impl Iterator<Item = (u32, u32, u128)> {
+    pub(in crate::engine) fn sums(mut self) -> impl Iterator<Item = (u32, u32, u128)> {
         self.settle();
         let entries = self.entries.into_iter();
         entries.map(|(pair, units)| ((pair >> 32) as u32, pair as u32, units))
