@@ -21,7 +21,7 @@ use crate::support::client::Client;
 use crate::support::logged::text_of;
 use crate::support::origin::{After, Got, Origin, Refusing, ok};
 use crate::support::proxy::{Proxy, eventually};
-use crate::support::websocket::{self, echo, echo_all, says, switch};
+use crate::support::websocket::{self, echo, says, switch};
 
 const BY_PATH: &str = r#""routing": {"hash_key": ["path"], "debug_header": true}"#;
 
@@ -464,50 +464,6 @@ async fn tunnels_outlive_changes_of_the_fleet_and_are_seen() {
     says(&mut to_b, "here too");
     drop((to_a, to_b));
     eventually("no tunnel", || proxy.shared.n_tunnels() == 0);
-}
-
-#[test]
-fn a_handshake_under_way_when_the_proxy_stops_still_makes_a_tunnel_or_an_answer() {
-    let (go_on, may_go_on) = channel::<bool>();
-    let may_go_on = Mutex::new(may_go_on);
-    let origin = Origin::at_head(move |got, stream| {
-        match may_go_on.lock().expect("no panic").recv() {
-            Ok(true) => return echo_all(got, stream),
-            _ => ok(stream, "no"),
-        }
-        After::Keep
-    });
-    let mut proxy = Proxy::start(&[("a", origin.address)], BY_PATH);
-    let mut clients = [0, 1].map(|_| {
-        let mut client = Client::connect(proxy.address);
-        client.send(ASK);
-        client
-    });
-    eventually("both wait", || proxy.in_flight() == 2);
-    proxy.stop();
-    eventually("no new connections", || {
-        TcpStream::connect(proxy.address).is_err()
-    });
-    go_on.send(true).expect("it waits");
-    go_on.send(false).expect("it waits");
-    let mut n_tunnels = 0;
-    for client in &mut clients {
-        let mut answer = client.head().expect("an answer");
-        if answer.status == 101 {
-            assert_eq!(answer.all("connection"), ["upgrade"], "and not close");
-            let stream = client.stream.try_clone().expect("a handle");
-            let mut socket = WebSocket::from_raw_socket(stream, Role::Client, None);
-            says(&mut socket, "still there");
-            n_tunnels += 1;
-        } else {
-            client.body(&mut answer).expect("a whole body");
-            assert_eq!((answer.status, answer.text()), (200, "no"));
-            assert!(client.is_ended(), "nothing is to come any more");
-        }
-    }
-    assert_eq!(n_tunnels, 1);
-    drop(clients);
-    proxy.join();
 }
 
 #[test]

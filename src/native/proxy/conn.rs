@@ -56,8 +56,6 @@ pub(super) struct Client {
     turn: Cell<Turn>,
     /// Whether the last thing the upload waited for was the client.
     awaits_body: Cell<bool>,
-    /// Whether the request in hand asks to change over to another protocol.
-    may_change_over: Cell<bool>,
     /// Whether it has sent more than the request in hand.
     has_sent_more: Cell<bool>,
 }
@@ -178,7 +176,6 @@ impl Client {
             waits: Cell::new(waits),
             turn: Cell::new(Turn::New),
             awaits_body: Cell::new(false),
-            may_change_over: Cell::new(false),
             has_sent_more: Cell::new(false),
             worker,
         }
@@ -245,11 +242,6 @@ impl Client {
         }
     }
 
-    /// Whether its request may make a tunnel of the connection.
-    pub(super) fn may_change_over(&self, may: bool) {
-        self.may_change_over.set(may);
-    }
-
     /// A server is to be asked; the client's body, if it has one, is still to
     /// come. The time for that is the attempt's to set.
     pub(super) fn asks_server(&self, has_body: bool) {
@@ -305,12 +297,9 @@ impl Client {
         )
     }
 
-    /// Whether a request has come of whose answer nothing has been written, so
-    /// that the answer can say that it is the last. One that makes a tunnel of the
-    /// connection must not say that it is closed.
+    /// Whether a request has come of whose answer nothing has been written.
     fn awaits_answer(&self) -> bool {
-        let awaits = matches!(self.turn.get(), Turn::Head | Turn::Upload | Turn::Server);
-        awaits && !self.may_change_over.get()
+        matches!(self.turn.get(), Turn::Head | Turn::Upload | Turn::Server)
     }
 
     /// The worker stops. On a connection without a request one may be on its

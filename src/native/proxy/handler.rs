@@ -78,7 +78,6 @@ async fn forward(
     let explanation = debug.then(|| Explanation::new(client, &fleet, &head, key));
     let n_fields = head.headers.len();
     let upgrade = rules.upgrades.asked(&mut head);
-    client.may_change_over(upgrade.is_some());
     let has_host = headers::prepare_request(
         &mut head,
         &client.fields,
