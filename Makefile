@@ -18,7 +18,7 @@ WASM_SOURCES := Cargo.toml Cargo.lock tests/scripts/wasm-cargo \
 	$(shell find src -name '*.rs' -not -path 'src/native/*' -not -name main.rs -not -name tests.rs)
 TEMPLATE := $(wildcard pkg-template/*) LICENSE
 # Of the package the page loads one door: what its index.js imports.
-PAGE_FILES := index.js bytes.js core.js fault.js glue.js wasm-inline.js
+PAGE_FILES := index.js core.js fault.js wasm-inline.js
 
 # Steps build once and are then left alone; what incremental builds keep would only cost time.
 export CARGO_INCREMENTAL ?= 0

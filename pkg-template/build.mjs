@@ -35,14 +35,34 @@ write('package.json', `${JSON.stringify(manifest, null, 2)}\n`);
 cpSync(join(template, 'README.md'), join(folder, 'README.md'));
 cpSync(join(root, 'LICENSE'), join(folder, 'LICENSE'));
 
-// The engine and its glue, as they were generated, and once more inlined.
+// The engine as it was generated, and once more inlined.
 cpSync(join(bindgen, 'lb_bg.wasm'), join(dist, 'lb_bg.wasm'));
-write('dist/glue.js', brief(read(bindgen, 'lb_bg.js')));
 write('dist/wasm-inline.js', inlined(readFileSync(join(bindgen, 'lb_bg.wasm'))));
 
 // The doors, and what they share.
-const sources = readdirSync(template).filter((file) => /\.(js|d\.ts)$/.test(file));
+const PARTS = ['core.js', 'bytes.js'];
+const sources = readdirSync(template).filter((file) => /\.(js|d\.ts)$/.test(file) && !PARTS.includes(file));
 for (const file of sources) write(join('dist', file), file.endsWith('.js') ? brief(read(template, file)) : read(template, file));
+
+// The class with all that only it needs, in one file: to find and link a further one takes a
+// runtime longer than to run it.
+const parts = join(output, 'parts');
+mkdirSync(parts);
+for (const file of PARTS) cpSync(join(template, file), join(parts, file));
+cpSync(join(bindgen, 'lb_bg.js'), join(parts, 'glue.js'));
+buildSync({
+  entryPoints: [join(parts, 'core.js')],
+  outfile: join(dist, 'core.js'),
+  bundle: true,
+  format: 'esm',
+  platform: 'neutral',
+  target: 'es2022',
+  minifyWhitespace: true,
+  minifySyntax: true,
+  external: ['./fault.js'],
+  logLevel: 'warning',
+});
+rmSync(parts, { recursive: true });
 
 // Where modules cannot be required, each door is the same program in one CommonJS file.
 // `require` gives the class of `hashring` itself, as that package does.

@@ -31,7 +31,7 @@ pub enum Algorithm {
 impl Algorithm {
     /// Where `key` stands. The rules of our own take XXH3-64 of its bytes;
     /// those that follow a product hash as that product does.
-    #[inline]
+    #[inline(always)]
     pub fn position(&self, key: &[u8]) -> Position {
         match self {
             Self::Compat(product) => product.position(key),

@@ -8,6 +8,7 @@
 use xxhash_rust::xxh3::xxh3_64;
 
 /// XXH3-64 of a key's bytes.
+#[inline(always)]
 pub(crate) fn of_key(key: &[u8]) -> u64 {
     xxh3_64(key)
 }

@@ -280,14 +280,21 @@ impl Layout {
 
     /// The first candidate of the key at `position`; `None` without servers, and
     /// by rules without keys.
-    #[inline]
+    #[inline(always)]
     pub fn owner(&self, position: Position) -> Option<Rank> {
         match self {
             Self::Ring(ring) => ring.owner(position),
+            _ => self.owner_by_draw(position),
+        }
+    }
+
+    /// The same where it is not looked up on a ring.
+    fn owner_by_draw(&self, position: Position) -> Option<Rank> {
+        match self {
             Self::LocalRendezvous(ring) => local_rendezvous::owner(ring, position),
             Self::Rendezvous(draws) => draws.owner(position),
             Self::Table(table) => table.owner(position),
-            Self::Keyless(_) => None,
+            Self::Ring(_) | Self::Keyless(_) => None,
         }
     }
 

@@ -41,6 +41,7 @@ pub struct Position(u64);
 
 impl Position {
     /// Where `key` stands: XXH3-64 of its bytes.
+    #[inline(always)]
     pub fn of_key(key: &[u8]) -> Self {
         Self(hash::of_key(key))
     }
@@ -351,7 +352,7 @@ impl Ring {
     }
 
     /// The first server clockwise from `position`; `None` on an empty ring.
-    #[inline]
+    #[inline(always)]
     pub fn owner(&self, position: Position) -> Option<Rank> {
         self.points
             .get(self.first_at_or_after(position))
@@ -439,7 +440,7 @@ impl Ring {
 
     /// The index of the first point at or after `position`, of those that stand
     /// for the wrap if there is no other; out of range on an empty ring.
-    #[inline]
+    #[inline(always)]
     fn first_at_or_after(&self, position: Position) -> usize {
         let bucket = (position.0 >> self.shift) as usize;
         let from = self.buckets[bucket] as usize;

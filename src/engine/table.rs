@@ -352,7 +352,7 @@ impl RoutingTable {
     }
 
     /// Where `key` stands: what [`Self::route`] takes.
-    #[inline]
+    #[inline(always)]
     pub fn position(&self, key: &[u8]) -> Position {
         self.rules.algorithm.position(key)
     }
@@ -511,27 +511,29 @@ impl RoutingTable {
             .collect()
     }
 
-    #[inline]
+    #[inline(always)]
     fn first_usable(&self, position: Position, tried: &[ServerIndex]) -> Option<ServerIndex> {
         // The owner is the answer in all but troubled times: look there before
         // setting up a walk.
         let owner = self.layout.owner(position)?;
-        self.admitting(owner, position, tried).or_else(|| {
-            self.is_any_untried(tried)
-                .then(|| {
-                    self.layout
-                        .first(position, |rank| self.admitting(rank, position, tried))
-                        .or_else(|| {
-                            self.layout
-                                .first(position, |rank| self.staying(rank, tried))
-                        })
-                })
-                .flatten()
-        })
+        self.admitting(owner, position, tried)
+            .or_else(|| self.next_usable(position, tried))
+    }
+
+    /// The same where the owner is not the answer.
+    #[inline(never)]
+    fn next_usable(&self, position: Position, tried: &[ServerIndex]) -> Option<ServerIndex> {
+        if !self.is_any_untried(tried) {
+            return None;
+        }
+        let layout = &self.layout;
+        layout
+            .first(position, |rank| self.admitting(rank, position, tried))
+            .or_else(|| layout.first(position, |rank| self.staying(rank, tried)))
     }
 
     /// The server of this rank, if it is usable, admits the key and was not tried.
-    #[inline]
+    #[inline(always)]
     fn admitting(
         &self,
         rank: Rank,
@@ -548,16 +550,16 @@ impl RoutingTable {
             .filter(|&server| !self.server(server).is_leaving())
     }
 
-    #[inline]
+    #[inline(always)]
     fn admits(&self, rank: Rank, position: Position) -> bool {
         let gates = self.gates.as_ref();
         gates.is_none_or(|gates| gates[rank as usize].admits(position))
     }
 
     /// The server of this rank, if it is usable and was not tried.
-    #[inline]
+    #[inline(always)]
     fn untried(&self, rank: Rank, tried: &[ServerIndex]) -> Option<ServerIndex> {
-        self.usable[rank as usize].filter(|server| !tried.contains(server))
+        self.usable[rank as usize].filter(|server| tried.is_empty() || !tried.contains(server))
     }
 
     fn is_any_untried(&self, tried: &[ServerIndex]) -> bool {
@@ -590,7 +592,7 @@ impl RoutingTable {
     }
 
     /// An answer that no bound goes with.
-    #[inline]
+    #[inline(always)]
     fn unbounded(&self, server: ServerIndex) -> Route {
         Route {
             server,

@@ -20,7 +20,7 @@ test('the wasm asks nothing of its host but its own glue', () => {
 test('wasm and package are no larger than their limits', (t) => {
   const file = join(root, 'tests/data/size.json');
   // All that `import 'ringway'` loads, as one download.
-  const entry = Buffer.concat(['index.js', 'bytes.js', 'core.js', 'fault.js', 'glue.js', 'wasm-inline.js'].map((file) => readFileSync(inside(`dist/${file}`))));
+  const entry = Buffer.concat(['index.js', 'core.js', 'fault.js', 'wasm-inline.js'].map((file) => readFileSync(inside(`dist/${file}`))));
   const seen = {
     wasm: wasm.length,
     wasm_gzip: gzipSync(wasm, { level: 9 }).length,
@@ -28,7 +28,7 @@ test('wasm and package are no larger than their limits', (t) => {
     entry: entry.length,
     entry_gzip: gzipSync(entry, { level: 9 }).length,
     entry_brotli: brotliCompressSync(entry).length,
-    glue: statSync(inside('dist/glue.js')).size,
+    core: statSync(inside('dist/core.js')).size,
     tarball: statSync(tarball).size,
   };
   if (process.env.UPDATE) {
@@ -48,7 +48,6 @@ test('the tarball has these files and no others', () => {
   assert.deepEqual(files, [
     'LICENSE',
     'README.md',
-    'dist/bytes.js',
     'dist/core.js',
     'dist/edge-light.js',
     'dist/fault.js',
@@ -57,7 +56,6 @@ test('the tarball has these files and no others', () => {
     'dist/fetch.d.ts',
     'dist/fetch.js',
     'dist/follow.js',
-    'dist/glue.js',
     'dist/hashring.cjs',
     'dist/hashring.d.cts',
     'dist/hashring.d.ts',

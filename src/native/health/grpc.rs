@@ -3,18 +3,20 @@
 //!
 //! The two messages are so small that they are written and read here, as the
 //! encoding of protocol buffers has it.
+//!
+//! HTTP/2 is spoken without hyper: with hyper's `http2`, every body of the proxy
+//! would have room for one that came over HTTP/2, and be moved about with it.
 
 use bytes::Bytes;
+use h2::RecvStream;
+use h2::client::Builder;
 use http::header::{CONTENT_TYPE, TE, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, Version};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::client::conn::http2;
-use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::target::Target;
 use super::tls::Tls;
-use super::{AGENT, http::fields, reason};
+use super::{AGENT, http::fields};
 use crate::config::HealthCheck;
 
 const METHOD: &str = "/grpc.health.v1.Health/Check";
@@ -70,19 +72,22 @@ impl Ask {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let no_answer = |error: hyper::Error| format!("no answer: {}", reason(&error));
-        let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+        let (mut sender, connection) = Builder::new()
+            .enable_push(false)
+            .handshake(stream)
             .await
             .map_err(no_answer)?;
-        let mut request = Request::new(Full::new(self.message.clone()));
+        let mut request = Request::new(());
         *request.method_mut() = Method::POST;
         *request.version_mut() = Version::HTTP_2;
         *request.headers_mut() = self.headers.clone();
         let uri = format!("{scheme}://{}{METHOD}", target.authority);
         *request.uri_mut() = uri.parse().map_err(|_| format!("no address: {uri}"))?;
         let asking = async {
-            let answer = sender.send_request(request).await.map_err(no_answer)?;
-            let (head, body) = answer.into_parts();
+            let (answer, mut sending) = sender.send_request(request, false).map_err(no_answer)?;
+            let message = self.message.clone();
+            sending.send_data(message, true).map_err(no_answer)?;
+            let (head, body) = answer.await.map_err(no_answer)?.into_parts();
             if !head.status.is_success() {
                 return Err(format!("status {}", head.status.as_u16()));
             }
@@ -90,11 +95,9 @@ impl Ask {
             if let Some(status) = head.headers.get("grpc-status") {
                 return Err(refused(status, &head.headers));
             }
-            let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
-            let body = body.map_err(|error| format!("no answer: {error}"))?;
-            let trailers = body.trailers().cloned().unwrap_or_default();
+            let (message, trailers) = whole(body).await?;
             match trailers.get("grpc-status") {
-                Some(status) if status == "0" => answered(&body.to_bytes()),
+                Some(status) if status == "0" => answered(&message),
                 Some(status) => Err(refused(status, &trailers)),
                 None => Err("this is not gRPC: it has no grpc-status".to_owned()),
             }
@@ -105,6 +108,29 @@ impl Ask {
             Err(error) = connection => Err(no_answer(error)),
         }
     }
+}
+
+fn no_answer(error: h2::Error) -> String {
+    format!("no answer: {error}")
+}
+
+/// A body and its trailers.
+///
+/// # Errors
+/// When it breaks off, or has more than [`ANSWER_BYTES_MAX`]. So few may come
+/// unasked, so that no window has to be widened.
+async fn whole(mut body: RecvStream) -> Result<(Vec<u8>, HeaderMap), String> {
+    let mut message = Vec::new();
+    while let Some(data) = body.data().await {
+        message.extend_from_slice(&data.map_err(no_answer)?);
+        if message.len() > ANSWER_BYTES_MAX {
+            return Err(format!(
+                "no answer: it has more than {ANSWER_BYTES_MAX} bytes"
+            ));
+        }
+    }
+    let trailers = body.trailers().await.map_err(no_answer)?;
+    Ok((message, trailers.unwrap_or_default()))
 }
 
 /// What a status other than OK says.

@@ -59,10 +59,8 @@ pub(super) struct Kept {
     pub(super) upload: Rc<Upload>,
 }
 
-/// A server's answer.
+/// What came with a server's answer.
 pub(super) struct Answered {
-    /// The answer.
-    pub(super) response: Response<upstream::Body>,
     /// What has come of its body.
     pub(super) ahead: Ahead,
     /// The fleet that decided.
@@ -75,6 +73,12 @@ pub(super) struct Answered {
     pub(super) in_flight: InFlight,
 }
 
+/// An answer that was not taken for one.
+struct Unwanted {
+    response: Response<upstream::Body>,
+    answered: Answered,
+}
+
 /// One request on its way.
 pub(super) struct Attempts<'a> {
     client: &'a Rc<Client>,
@@ -85,7 +89,7 @@ pub(super) struct Attempts<'a> {
     tried: Vec<ServerIndex>,
     /// What the client gets if nothing better comes: the last answer that was
     /// not taken for one.
-    unwanted: Option<Answered>,
+    unwanted: Option<Box<Unwanted>>,
 }
 
 impl<'a> Attempts<'a> {
@@ -110,13 +114,20 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    /// Sends `request`, which is there, until a server answers it. Once.
+    /// The protocol that the request asks to change over to, if it does.
+    pub(super) fn upgrade(&self) -> Option<&HeaderValue> {
+        self.sent.upgrade.as_ref()
+    }
+
+    /// Sends `request`, which is there, until a server answers it, with what is
+    /// `response` then. Once.
     ///
     /// # Errors
     /// When none does.
     pub(super) async fn run(
         &mut self,
         request: &mut Option<Request<RequestBody>>,
+        response: &mut Option<Response<upstream::Body>>,
     ) -> Result<Answered, ProxyError> {
         let (client, worker) = (self.client, &*self.client.worker);
         let mut connection = Connection::KeptOrNew;
@@ -132,7 +143,7 @@ impl<'a> Attempts<'a> {
                 // no other.
                 Err(why) => {
                     let error = failed.unwrap_or_else(|| no_server(client, why));
-                    return self.last_answer().ok_or(error);
+                    return self.last_answer(response).ok_or(error);
                 }
             };
             let server = in_flight.server();
@@ -150,37 +161,37 @@ impl<'a> Attempts<'a> {
             let mut result = {
                 // Pinned where it is made: it is large.
                 let pool = &server.pool;
-                let exchange = pin!(pool.exchange(request, connection, client, self.waits));
+                let exchange =
+                    pin!(pool.exchange(request, response, connection, client, self.waits));
                 self.unless_taken_out(server, exchange).await
             };
             let took = clock::now().since(began);
             let mut ahead = Ahead::default();
-            match &mut result {
-                Ok(response) if self.is_awaited_whole(response.body()) => {
-                    let body = response.body_mut();
+            match (result, &mut *response) {
+                (Ok(_), Some(answer)) if self.is_awaited_whole(answer.body()) => {
+                    let body = answer.body_mut();
                     if let Err(failure) = self.awaited(server, body, &mut ahead).await {
+                        *response = None;
                         result = Err(failure);
                     }
                 }
-                Err(failure @ Failure::AnswerTimeout) => *failure = self.timeout(),
+                (Err(Failure::AnswerTimeout), _) => result = Err(self.timeout()),
                 _ => {}
             }
             if let Some(trace) = &self.sent.trace {
-                let result = result.as_ref().map(Response::status);
                 trace.attempt_ended(result.map_err(|failure| failure.error()));
             }
             drop(place.take());
             let (failure, reason, asked_for) = match result {
-                Ok(response) => {
+                Ok(status) => {
                     in_flight.answered();
-                    let outcome = Outcome::Status(response.status().as_u16());
+                    let outcome = Outcome::Status(status.as_u16());
                     server.record(outcome, took);
                     worker
                         .shared
                         .report(&server.runtime, in_flight.term, outcome);
-                    if !self.is_unwanted(response.status()) || !self.may_go_on(index) {
+                    if !self.is_unwanted(status) || !self.may_go_on(index) {
                         return Ok(Answered {
-                            response,
                             ahead,
                             fleet: Rc::clone(&self.fleet),
                             index,
@@ -188,15 +199,14 @@ impl<'a> Attempts<'a> {
                             in_flight,
                         });
                     }
-                    let asked_for = retry_after(response.headers());
-                    self.unwanted = Some(Answered {
-                        response,
+                    let answered = Answered {
                         ahead,
                         fleet: Rc::clone(&self.fleet),
                         index,
                         tried: self.tried.clone(),
                         in_flight,
-                    });
+                    };
+                    let asked_for = self.put_aside(response, answered);
                     (None, Reason::Status, asked_for)
                 }
                 Err(failure) => {
@@ -212,7 +222,7 @@ impl<'a> Attempts<'a> {
                     drop(in_flight);
                     if !failure.may_try_again(&self.sent.method) {
                         self.tried.push(index);
-                        return self.last_answer().ok_or(failure.error());
+                        return self.last_answer(response).ok_or(failure.error());
                     }
                     (Some(failure), failure.reason(), None)
                 }
@@ -223,7 +233,7 @@ impl<'a> Attempts<'a> {
             let error = failure.map_or(ProxyError::Broken, Failure::error);
             if request.is_none() {
                 self.tried.push(index);
-                return self.last_answer().ok_or(error);
+                return self.last_answer(response).ok_or(error);
             }
             if failure.is_some_and(Failure::keeps_server) {
                 connection = Connection::New;
@@ -233,7 +243,7 @@ impl<'a> Attempts<'a> {
             failed = Some(error);
             match self.move_on(index, reason, asked_for).await {
                 Some(next) => place = next,
-                None => return self.last_answer().ok_or(error),
+                None => return self.last_answer(response).ok_or(error),
             }
         }
     }
@@ -389,10 +399,27 @@ impl<'a> Attempts<'a> {
         Some(place)
     }
 
-    /// The last answer that was not taken for one, if there was one.
+    /// Keeps `response`, which another server may better, in case none does.
+    /// Returns how long its server asks to be spared.
     #[cold]
-    fn last_answer(&mut self) -> Option<Answered> {
-        let mut answered = self.unwanted.take()?;
+    fn put_aside(
+        &mut self,
+        response: &mut Option<Response<upstream::Body>>,
+        answered: Answered,
+    ) -> Option<Duration> {
+        let response = response.take()?;
+        let asked_for = retry_after(response.headers());
+        self.unwanted = Some(Box::new(Unwanted { response, answered }));
+        asked_for
+    }
+
+    /// The last answer that was not taken for one, if there was one; it is
+    /// `response` then.
+    #[cold]
+    fn last_answer(&mut self, response: &mut Option<Response<upstream::Body>>) -> Option<Answered> {
+        let unwanted = *self.unwanted.take()?;
+        *response = Some(unwanted.response);
+        let mut answered = unwanted.answered;
         if Rc::ptr_eq(&answered.fleet, &self.fleet) {
             answered.tried = mem::take(&mut self.tried);
             answered.tried.retain(|&index| index != answered.index);

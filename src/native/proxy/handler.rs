@@ -28,131 +28,147 @@ static X_RINGWAY_ATTEMPTS: HeaderName = HeaderName::from_static("x-ringway-attem
 static X_RINGWAY_EXPLAIN: HeaderName = HeaderName::from_static("x-ringway-explain");
 
 /// Answers a client's request, whatever happens.
-pub(super) async fn handle(
+pub(super) fn handle(
     client: Rc<Client>,
     request: Request<Incoming>,
-) -> Result<Response<ResponseBody>, Infallible> {
-    let mut entry = client
-        .worker
-        .access_log
-        .as_ref()
-        .and_then(AccessLog::format)
-        .map(|format| Box::new(Entry::new(&client.ip, &request, clock::now(), format)));
-    let mut trace = None;
-    let mut response = match forward(&client, request, entry.as_deref_mut(), &mut trace).await {
-        Ok(response) => response,
-        Err(error) => error
-            .into_response()
-            .map(|text| ResponseBody::of_proxy(text, Rc::clone(&client))),
-    };
-    if let Some(mut entry) = entry {
-        entry.answered(response.status(), clock::now());
-        response.body_mut().log(entry);
+) -> impl Future<Output = Result<Response<ResponseBody>, Infallible>> {
+    // Not an `async fn`, which would move the request, a large thing, once more
+    // before it does anything.
+    let (head, body) = request.into_parts();
+    async move {
+        let mut entry = client
+            .worker
+            .access_log
+            .as_ref()
+            .and_then(AccessLog::format)
+            .map(|format| Box::new(Entry::new(&client.ip, &head, clock::now(), format)));
+        let mut trace = None;
+        let forwarded = forward(&client, head, body, entry.as_deref_mut(), &mut trace);
+        let mut response = match forwarded.await {
+            Ok(response) => response,
+            Err(error) => error
+                .into_response()
+                .map(|text| ResponseBody::of_proxy(text, Rc::clone(&client))),
+        };
+        if let Some(mut entry) = entry {
+            entry.answered(response.status(), clock::now());
+            response.body_mut().log(entry);
+        }
+        if let Some(trace) = trace {
+            trace.answered(response.status());
+            response.body_mut().end(trace);
+        }
+        client.answer_began();
+        Ok(response)
     }
-    if let Some(trace) = trace {
-        trace.answered(response.status());
-        response.body_mut().end(trace);
-    }
-    client.answer_began();
-    Ok(response)
 }
 
-async fn forward(
-    client: &Rc<Client>,
-    request: Request<Incoming>,
-    mut entry: Option<&mut Entry>,
-    trace: &mut Option<Rc<Trace>>,
-) -> Result<Response<ResponseBody>, ProxyError> {
-    let worker = &*client.worker;
-    // One fleet for the whole request: its table says where the key stands.
-    let fleet = worker.fleet();
-    let rules = fleet.rules();
-    client.follow(rules);
-    if rules.config.tracing.otlp.is_some() {
-        *trace = Trace::begin(client, &request, &rules.config.tracing);
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an `async fn` would move what it is given once more: see `handle`"
+)]
+fn forward<'a>(
+    client: &'a Rc<Client>,
+    mut head: request::Parts,
+    body: Incoming,
+    mut entry: Option<&'a mut Entry>,
+    trace: &'a mut Option<Rc<Trace>>,
+) -> impl Future<Output = Result<Response<ResponseBody>, ProxyError>> {
+    async move {
+        let worker = &*client.worker;
+        // One fleet for the whole request: its table says where the key stands.
+        let fleet = worker.fleet();
+        let rules = fleet.rules();
+        client.follow(rules);
+        if rules.config.tracing.otlp.is_some() {
+            *trace = Trace::begin(client, &head, &rules.config.tracing);
+        }
+        let told = rate_limit::admit(client, &fleet, &head)?;
+        let (key, spread) = client.counted_key(&fleet, &head);
+        let debug = rules.config.routing.debug_header;
+        let explanation = debug.then(|| Explanation::new(client, &fleet, &head, key));
+        let n_fields = head.headers.len();
+        let upgrade = rules.upgrades.asked(&mut head);
+        let has_host = headers::prepare_request(
+            &mut head,
+            &client.fields,
+            || worker.request_ids.next(),
+            || client.head_bytes.is_framed_twice(),
+        )?;
+        if let Some(entry) = &mut entry {
+            entry.request_id = head.headers.get(&headers::X_REQUEST_ID).cloned();
+        }
+        head.version = Version::HTTP_11;
+        upgrade::ask(upgrade.as_ref(), &mut head.headers);
+        let has_body = !body.is_end_stream();
+        let (body, kept) = if has_body {
+            sendable(&head, body, client, &rules.config.retries)
+        } else {
+            (RequestBody::Empty, None)
+        };
+        let sent = Sent {
+            method: head.method.clone(),
+            key,
+            spread,
+            n_fields,
+            has_host,
+            has_body,
+            kept,
+            upgrade,
+            trace: trace.clone(),
+        };
+        let mut request = Some(Request::from_parts(head, body));
+        let mut response = None;
+        let mut attempts = Attempts::new(client, fleet, sent);
+        let answered = attempts.run(&mut request, &mut response).await?;
+        let n_attempts = answered.tried.len() + 1;
+        let server = answered.fleet.server(answered.index);
+        if let Some(entry) = entry {
+            entry.server = Some(server.runtime.server.name.clone());
+            entry.n_attempts = n_attempts;
+        }
+        if let Some(trace) = trace {
+            trace.answered_by(server, n_attempts);
+        }
+        let fields = explanation.map(|explanation| {
+            let value = explanation.value(&answered.fleet, answered.index, &answered.tried);
+            [
+                (&X_RINGWAY_SERVER, server.name.clone()),
+                (&X_RINGWAY_ATTEMPTS, n_attempts.into()),
+                (&X_RINGWAY_EXPLAIN, value),
+            ]
+        });
+        let switched = match &mut response {
+            Some(response) => {
+                let switched = upgrade::switched(response, attempts.upgrade())?;
+                answer(response, fields);
+                rate_limit::tell(&told, response.headers_mut());
+                switched
+            }
+            None => None,
+        };
+        // It is there: the attempts have come to it.
+        let response = response.ok_or(ProxyError::Broken)?;
+        let (ahead, in_flight) = (answered.ahead, answered.in_flight);
+        Ok(match switched {
+            None => response
+                .map(|rest| ResponseBody::of_server(ahead, rest, in_flight, Rc::clone(client))),
+            Some(switched) => switched.answer(response, in_flight, client),
+        })
     }
-    let (mut head, body) = request.into_parts();
-    let told = rate_limit::admit(client, &fleet, &head)?;
-    let (key, spread) = client.counted_key(&fleet, &head);
-    let debug = rules.config.routing.debug_header;
-    let explanation = debug.then(|| Explanation::new(client, &fleet, &head, key));
-    let n_fields = head.headers.len();
-    let upgrade = rules.upgrades.asked(&mut head);
-    let has_host = headers::prepare_request(
-        &mut head,
-        &client.fields,
-        || worker.request_ids.next(),
-        || client.head_bytes.is_framed_twice(),
-    )?;
-    if let Some(entry) = &mut entry {
-        entry.request_id = head.headers.get(&headers::X_REQUEST_ID).cloned();
-    }
-    head.version = Version::HTTP_11;
-    upgrade::ask(upgrade.as_ref(), &mut head.headers);
-    let has_body = !body.is_end_stream();
-    let mut kept = None;
-    let request = if has_body {
-        let (request, copy) = with_body(head, body, client, &rules.config.retries);
-        kept = copy;
-        request
-    } else {
-        Request::from_parts(head, RequestBody::Empty)
-    };
-    let sent = Sent {
-        method: request.method().clone(),
-        key,
-        spread,
-        n_fields,
-        has_host,
-        has_body,
-        kept,
-        upgrade: upgrade.clone(),
-        trace: trace.clone(),
-    };
-    let mut request = Some(request);
-    let mut attempts = Attempts::new(client, fleet, sent);
-    let mut answered = attempts.run(&mut request).await?;
-    let n_attempts = answered.tried.len() + 1;
-    let server = answered.fleet.server(answered.index);
-    if let Some(entry) = entry {
-        entry.server = Some(server.runtime.server.name.clone());
-        entry.n_attempts = n_attempts;
-    }
-    if let Some(trace) = trace {
-        trace.answered_by(server, n_attempts);
-    }
-    let fields = explanation.map(|explanation| {
-        let value = explanation.value(&answered.fleet, answered.index, &answered.tried);
-        [
-            (&X_RINGWAY_SERVER, server.name.clone()),
-            (&X_RINGWAY_ATTEMPTS, n_attempts.into()),
-            (&X_RINGWAY_EXPLAIN, value),
-        ]
-    });
-    let switched = upgrade::switched(&mut answered.response, upgrade.as_ref())?;
-    answer(&mut answered.response, fields);
-    rate_limit::tell(&told, answered.response.headers_mut());
-    let (ahead, in_flight) = (answered.ahead, answered.in_flight);
-    Ok(match switched {
-        None => answered
-            .response
-            .map(|rest| ResponseBody::of_server(ahead, rest, in_flight, Rc::clone(client))),
-        Some(switched) => switched.answer(answered.response, in_flight, client),
-    })
 }
 
-/// A request with a body, and what it can be made of again if it may be sent
-/// again once a server has seen it.
-fn with_body(
-    head: request::Parts,
+/// A body that there is, and what its request can be made of again if it may be
+/// sent again once a server has seen it.
+fn sendable(
+    head: &request::Parts,
     body: Incoming,
     client: &Rc<Client>,
     retries: &Retries,
-) -> (Request<RequestBody>, Option<Box<Kept>>) {
+) -> (RequestBody, Option<Box<Kept>>) {
     let limit = retries.replay_buffer.number();
     if !head.method.is_idempotent() || limit == 0 || retries.attempts.number() == 0 {
-        let body = RequestBody::Once(body, Rc::clone(client));
-        return (Request::from_parts(head, body), None);
+        return (RequestBody::once(body, client), None);
     }
     // At most 16 MiB.
     let upload = Upload::new(body, client, limit as usize);
@@ -160,8 +176,7 @@ fn with_body(
         head: head.clone(),
         upload: Rc::clone(&upload),
     };
-    let request = Request::from_parts(head, upload.again());
-    (request, Some(Box::new(kept)))
+    (upload.again(), Some(Box::new(kept)))
 }
 
 /// Makes a server's answer one that the client gets.
@@ -169,7 +184,9 @@ fn answer<B>(response: &mut Response<B>, debug: Option<[(&HeaderName, HeaderValu
     *response.version_mut() = Version::HTTP_11;
     let headers = response.headers_mut();
     headers::prepare_response(headers);
-    for (name, value) in debug.into_iter().flatten() {
-        headers.insert(name, value);
+    if let Some(fields) = debug {
+        for (name, value) in fields {
+            headers.insert(name, value);
+        }
     }
 }

@@ -23,8 +23,13 @@ static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host"
 /// By which id it is found in logs.
 pub(super) static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Fields that concern one connection and have no constant in `http`.
-const CONNECTION_FIELDS: [&str; 3] = ["keep-alive", "proxy-connection", "http2-settings"];
+/// Fields that concern one connection and have no constant in `http`. As names
+/// and not as text: one of the names with a constant is seen at once to be none.
+static CONNECTION_FIELDS: [HeaderName; 3] = [
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    HeaderName::from_static("http2-settings"),
+];
 
 /// What of a request's head must be acted on; found in one pass over it.
 #[derive(Default)]
@@ -141,7 +146,7 @@ fn survey(headers: &HeaderMap) -> Findings {
             TE => found.has_te = true,
             UPGRADE => found.has_upgrade = true,
             FORWARDED | PROXY_AUTHENTICATE | PROXY_AUTHORIZATION => found.has_rare = true,
-            _ => found.has_rare |= CONNECTION_FIELDS.contains(&name.as_str()),
+            _ => found.has_rare |= CONNECTION_FIELDS.contains(name),
         }
     }
     // `keys` names each field once, however often it stands there.
@@ -215,7 +220,7 @@ fn drop_connection_fields(headers: &mut HeaderMap, found: &Findings) {
         headers.remove(PROXY_AUTHORIZATION);
         // What a client says of itself; a server might believe it.
         headers.remove(FORWARDED);
-        for name in CONNECTION_FIELDS {
+        for name in &CONNECTION_FIELDS {
             headers.remove(name);
         }
     }
@@ -230,7 +235,10 @@ fn drop_connection(headers: &mut HeaderMap, may_be_repeated: bool) {
     }
     let is_plain = |value: &HeaderValue| {
         let value = value.as_bytes();
-        value.eq_ignore_ascii_case(b"keep-alive") || value.eq_ignore_ascii_case(b"close")
+        // Mostly it is written like this, which is seen at a glance.
+        value == b"keep-alive"
+            || value.eq_ignore_ascii_case(b"keep-alive")
+            || value.eq_ignore_ascii_case(b"close")
     };
     values.extend(headers.remove(CONNECTION).filter(|value| !is_plain(value)));
     let nominated = values

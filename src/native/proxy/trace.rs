@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use http::header::{HOST, USER_AGENT};
 use http::uri::Authority;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, request};
 
 use super::conn::Client;
 use super::error::ProxyError;
@@ -60,12 +60,12 @@ impl Trace {
     /// The part of `request`, if it has one: none when it came with a trace that
     /// is not recorded, which then passes as it is.
     #[cold]
-    pub(super) fn begin<B>(
+    pub(super) fn begin(
         client: &Client,
-        request: &Request<B>,
+        request: &request::Parts,
         settings: &config::Tracing,
     ) -> Option<Rc<Self>> {
-        let (headers, ids) = (request.headers(), &client.worker.trace_ids);
+        let (headers, ids) = (&request.headers, &client.worker.trace_ids);
         let parent = context_of(headers);
         let (trace, flags) = match parent {
             Some(parent) if !parent.is_sampled() => return None,
@@ -86,7 +86,7 @@ impl Trace {
                 parent: parent.map(|parent| parent.span),
                 state: parent.map_or_else(String::new, |_| state_of(headers)),
                 began: clock::now(),
-                method: request.method().clone(),
+                method: request.method.clone(),
                 attributes: attributes_of(client, request),
                 status: None,
                 attempts: Vec::new(),
@@ -243,9 +243,9 @@ fn state_of(headers: &HeaderMap) -> String {
 
 /// What is known of a request when it comes, by OpenTelemetry's conventions for
 /// HTTP servers.
-fn attributes_of<B>(client: &Client, request: &Request<B>) -> Vec<(&'static str, AttributeValue)> {
-    let (uri, headers) = (request.uri(), request.headers());
-    let mut attributes = method_of(request.method());
+fn attributes_of(client: &Client, request: &request::Parts) -> Vec<(&'static str, AttributeValue)> {
+    let (uri, headers) = (&request.uri, &request.headers);
+    let mut attributes = method_of(&request.method);
     attributes.push(("url.scheme", "http".into()));
     attributes.push(("url.path", uri.path().into()));
     attributes.extend(uri.query().map(|query| ("url.query", query.into())));
@@ -255,7 +255,7 @@ fn attributes_of<B>(client: &Client, request: &Request<B>) -> Vec<(&'static str,
         attributes.extend(port.map(|port| ("server.port", u64::from(port).into())));
     }
     attributes.push(("client.address", (&*client.ip).into()));
-    let version = match request.version() {
+    let version = match request.version {
         Version::HTTP_10 => "1.0",
         Version::HTTP_2 => "2",
         _ => "1.1",

@@ -20,14 +20,21 @@ const FRAME_COST: usize = 64;
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
-/// The body of one attempt.
+/// The body of one attempt. Most requests have none, and a request is moved
+/// about a lot on its way to a server: what is there is boxed.
 pub(super) enum RequestBody {
     /// No body.
     Empty,
     /// One that is sent once.
-    Once(Incoming, Rc<Client>),
+    Once(Box<Once>),
     /// One that may be sent again.
-    Kept(Copy),
+    Kept(Box<Copy>),
+}
+
+/// A body that comes from a client once and is sent once.
+pub(super) struct Once {
+    incoming: Incoming,
+    client: Rc<Client>,
 }
 
 /// One attempt's view of an [`Upload`].
@@ -63,6 +70,16 @@ enum Piece {
     Trailers(HeaderMap),
 }
 
+impl RequestBody {
+    /// The body that `client` sends, none of which is kept.
+    pub(super) fn once(incoming: Incoming, client: &Rc<Client>) -> Self {
+        Self::Once(Box::new(Once {
+            incoming,
+            client: Rc::clone(client),
+        }))
+    }
+}
+
 impl Upload {
     /// The body that `client` sends, of which `limit` bytes may be kept.
     pub(super) fn new(incoming: Incoming, client: &Rc<Client>, limit: usize) -> Rc<Self> {
@@ -88,11 +105,11 @@ impl Upload {
     pub(super) fn again(self: &Rc<Self>) -> RequestBody {
         let mut state = self.state.borrow_mut();
         state.turn += 1;
-        RequestBody::Kept(Copy {
+        RequestBody::Kept(Box::new(Copy {
             upload: Rc::clone(self),
             number: state.turn,
             n_sent: 0,
-        })
+        }))
     }
 }
 
@@ -185,9 +202,9 @@ impl Body for RequestBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         match &mut *self {
             Self::Empty => Poll::Ready(None),
-            Self::Once(incoming, client) => {
-                let frame = Pin::new(incoming).poll_frame(cx);
-                client.upload_awaits_client(frame.is_pending());
+            Self::Once(once) => {
+                let frame = Pin::new(&mut once.incoming).poll_frame(cx);
+                once.client.upload_awaits_client(frame.is_pending());
                 frame.map_err(Into::into)
             }
             Self::Kept(copy) => copy.poll_frame(cx),
@@ -197,7 +214,7 @@ impl Body for RequestBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Empty => true,
-            Self::Once(incoming, _) => incoming.is_end_stream(),
+            Self::Once(once) => once.incoming.is_end_stream(),
             Self::Kept(copy) => copy.is_end_stream(),
         }
     }
@@ -205,7 +222,7 @@ impl Body for RequestBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Empty => SizeHint::with_exact(0),
-            Self::Once(incoming, _) => incoming.size_hint(),
+            Self::Once(once) => once.incoming.size_hint(),
             Self::Kept(copy) => copy.size_hint(),
         }
     }
@@ -215,7 +232,7 @@ impl Drop for RequestBody {
     fn drop(&mut self) {
         match self {
             Self::Empty => {}
-            Self::Once(_, client) => client.upload_ended(),
+            Self::Once(once) => once.client.upload_ended(),
             Self::Kept(copy) => {
                 if copy.upload.state.borrow().turn == copy.number {
                     copy.upload.client.upload_ended();

@@ -12,7 +12,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use http::{HeaderValue, Method, Request, StatusCode, Uri, Version, header};
+use http::{HeaderValue, Method, StatusCode, Uri, Version, header, request};
 use tokio::signal::unix::Signal;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -292,18 +292,18 @@ impl Sink {
 
 impl Entry {
     /// What is known when the request has come.
-    pub fn new<B>(
+    pub fn new(
         client_ip: &str,
-        request: &Request<B>,
+        request: &request::Parts,
         now: Timestamp,
         format: AccessLogFormat,
     ) -> Self {
-        let field = |name| request.headers().get(name).cloned();
+        let field = |name| request.headers.get(name).cloned();
         Self {
             client_ip: client_ip.into(),
-            method: request.method().clone(),
-            uri: request.uri().clone(),
-            version: request.version(),
+            method: request.method.clone(),
+            uri: request.uri.clone(),
+            version: request.version,
             more: (format != AccessLogFormat::Json).then(|| More {
                 referer: field(header::REFERER),
                 user_agent: field(header::USER_AGENT),

@@ -8,12 +8,12 @@ use core::time::Duration;
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{Request, StatusCode};
+use http::{Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
@@ -184,10 +184,11 @@ impl Exchange for Pool {
     async fn exchange(
         self: &Rc<Self>,
         request: &mut Option<Request<RequestBody>>,
+        answer: &mut Option<Response<ServerBody>>,
         connection: Connection,
         client: &Client,
         waits: AttemptWaits,
-    ) -> Result<http::Response<ServerBody>, Failure> {
+    ) -> Result<StatusCode, Failure> {
         let kept = match connection {
             Connection::KeptOrNew => self.take(),
             Connection::New => None,
@@ -208,13 +209,16 @@ impl Exchange for Pool {
         let Some(request_now) = request.take() else {
             return Err(Failure::Broken);
         };
-        let sending = lease.sender.try_send_request(request_now);
+        // Pinned where it is made: it has room for a request.
+        let sending = pin!(lease.sender.try_send_request(request_now));
         let mut error = match client.timer.limit(sending).await {
             Some(Ok(response)) => {
+                let status = response.status();
                 // A connection that changes over is none for requests any more.
-                let is_http = response.status() != StatusCode::SWITCHING_PROTOCOLS;
+                let is_http = status != StatusCode::SWITCHING_PROTOCOLS;
                 let lease = is_http.then_some(lease);
-                return Ok(response.map(|incoming| ServerBody::new(incoming, lease)));
+                *answer = Some(response.map(|incoming| ServerBody::new(incoming, lease)));
+                return Ok(status);
             }
             Some(Err(error)) => error,
             None if client.is_awaited() => return Err(Failure::BodyTimeout),

@@ -8,7 +8,7 @@ mod http1;
 
 use std::rc::Rc;
 
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 
 use super::conn::Client;
 use super::retry::Failure;
@@ -44,9 +44,10 @@ pub(super) trait Exchange {
     /// The body of an answer. Dropping it early gives up the rest.
     type Body: http_body::Body<Data = bytes::Bytes, Error = hyper::Error> + Unpin + 'static;
 
-    /// Sends `request` and waits for the head of the answer to it; dropping
-    /// the future gives the attempt up. Deadlines are kept on the client's
-    /// timer.
+    /// Sends `request` and waits for the head of the answer to it, which it puts
+    /// into `answer`, and whose status it returns: answers are large, and each
+    /// step that one is returned through moves it. Dropping the future gives the
+    /// attempt up. Deadlines are kept on the client's timer.
     ///
     /// # Errors
     /// When there is no answer. A request of which nothing was sent is back in
@@ -54,8 +55,9 @@ pub(super) trait Exchange {
     async fn exchange(
         self: &Rc<Self>,
         request: &mut Option<Request<RequestBody>>,
+        answer: &mut Option<Response<Self::Body>>,
         connection: Connection,
         client: &Client,
         waits: AttemptWaits,
-    ) -> Result<Response<Self::Body>, Failure>;
+    ) -> Result<StatusCode, Failure>;
 }
