@@ -16,6 +16,8 @@ const BATCH_KEY_CHARS_MAX = 100;
 const JSON_CHARS_MAX = 33_554_432;
 const NAME_CHARS_MAX = 255;
 const REASON_CHARS_MAX = 1000;
+// The form of snapshots that is known.
+const SNAPSHOT_VERSION = 1;
 // A ring has no more points than this.
 const POINTS_MAX = 1_048_576;
 // UTF-8 needs at most three bytes for each UTF-16 unit.
@@ -73,9 +75,9 @@ export class LoadBalancer {
   }
 
   static fromSnapshot(snapshot, options) {
-    const { now = 0 } = options === undefined ? {} : fields(options, 'options');
-    const lb = new this({ servers: [] }, options);
-    lb.restore(snapshot, { now });
+    const { config } = toSnapshot(snapshot);
+    const lb = ofSnapshot('config', () => new this(config, options));
+    lb.restore(snapshot, { now: 0, ...options });
     return lb;
   }
 
@@ -168,12 +170,11 @@ export class LoadBalancer {
 
   restore(snapshot, options = {}) {
     const { now } = fields(options, 'options');
-    const spec = toSpec(snapshot);
+    const { fingerprint, servers } = toSnapshot(snapshot);
     const nowMs = now === undefined ? now : toTime(now, 'now');
-    const events = this.#events((engine) => engine.restore(spec, nowMs));
-    this.#isKeyless = this.#engine.is_keyless();
-    this.#refresh(0, this.#ids.length - 1, ALL);
-    return events;
+    const known = toSpec(servers);
+    if (fingerprint !== this.fingerprint) throw fault('not-alike', `the snapshot is of a fleet that routes otherwise: its fingerprint is ${fingerprint}, ours ${this.fingerprint}`);
+    return ofSnapshot('servers', () => this.#events((engine) => engine.resume(known, nowMs)));
   }
 
   toJSON() {
@@ -391,6 +392,29 @@ function toSpec(value) {
   }
 }
 
+// The parts of a snapshot, of which the engine reads the rest.
+function toSnapshot(snapshot) {
+  const parts = fields(snapshot, 'a snapshot', 'invalid-snapshot');
+  const { version, fingerprint } = parts;
+  if (version !== SNAPSHOT_VERSION) throw invalidSnapshot([{ path: 'version', message: `${show(version)} is not known here; known is ${SNAPSHOT_VERSION}` }]);
+  if (typeof fingerprint === 'string') return parts;
+  throw invalidSnapshot([{ path: 'fingerprint', message: `${show(fingerprint)} is not allowed; give a text` }]);
+}
+
+// Reads a part of a snapshot; what is wrong has its place in the whole.
+function ofSnapshot(place, read) {
+  try {
+    return read();
+  } catch (error) {
+    if (!error.errors) throw error;
+    throw invalidSnapshot(error.errors.map(({ path, message }) => ({ path: path && path[0] !== '[' ? `${place}.${path}` : place + path, message })));
+  }
+}
+
+function invalidSnapshot(errors) {
+  return Object.assign(fault('invalid-snapshot', errors.map(({ path, message }) => `${path}: ${message}`).join('\n')), { errors });
+}
+
 function toName(name) {
   if (typeof name !== 'string') throw fault('invalid-argument', `a name must be a string, not ${kind(name)}`);
   if (name.length > NAME_CHARS_MAX) throw fault('unknown-server', `there is no server with a name of ${name.length} characters`);
@@ -433,11 +457,11 @@ function toProbeId(probe) {
 }
 
 // A copy of the caller's object: its code (getters, proxies) runs here and not later.
-function fields(value, what) {
+function fields(value, what, code = 'invalid-argument') {
   try {
     if (typeof value === 'object' && value !== null) return { ...value };
   } catch {
     // A getter threw.
   }
-  throw fault('invalid-argument', `${what} must be a plain object, not ${kind(value)}`);
+  throw fault(code, `${what} must be a plain object, not ${kind(value)}`);
 }

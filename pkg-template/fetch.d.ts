@@ -79,7 +79,10 @@ export interface FollowOptions {
 
 /** What follows a proxy. */
 export interface Followed {
-  /** Routes as the proxy does: always the same balancer, which keeps what it has seen. */
+  /**
+   * Routes as the proxy does. The same balancer is changed as long as only servers change; with
+   * other settings a new one takes its place, so ask for it each time.
+   */
   readonly lb: LoadBalancer;
   /** What the proxy said last. */
   readonly snapshot: SnapshotView;

@@ -36,10 +36,7 @@ export async function follow(url, options) {
     if (response.status === 304 && followed.lb) return false;
     if (!response.ok) throw fault('not-loaded', `${from} answered with status ${response.status}`);
     const snapshot = parse(text, from);
-    const at = now ? { now: now() } : {};
-    // The same one each time, so that it keeps what it has seen.
-    if (followed.lb) followed.lb.restore(snapshot, at);
-    else followed.lb = LoadBalancer.fromSnapshot(snapshot, at);
+    followed.lb = taken(followed, snapshot, LoadBalancer, now ? { now: now() } : {});
     followed.snapshot = snapshot;
     etag = response.headers.get('etag') ?? undefined;
     onChange?.(followed);
@@ -93,5 +90,43 @@ function parse(text, from) {
     return JSON.parse(text);
   } catch (error) {
     throw fault('invalid-snapshot', `${from} is no JSON: ${error.message}`);
+  }
+}
+
+// The balancer of a snapshot: the one there is, changed, as long as only its servers are others, so
+// that it keeps what it has seen; or a new one.
+function taken({ lb, snapshot: before }, snapshot, LoadBalancer, at) {
+  // Whatever is wrong shows here, before anything is changed.
+  const next = LoadBalancer.fromSnapshot(snapshot, at);
+  const isSame = lb && settingsOf(before) === settingsOf(snapshot) && change(lb, snapshot.config.servers);
+  // The same servers in another order are another fleet by some rules.
+  if (!isSame || JSON.stringify(lb.snapshot().config) !== JSON.stringify(next.snapshot().config)) return next;
+  next.free();
+  lb.restore(snapshot, at);
+  return lb;
+}
+
+function settingsOf({ config: { servers, ...settings } }) {
+  return JSON.stringify(settings);
+}
+
+// Answers whether it could be done: not every fleet can become every other, one server at a time.
+function change(lb, after) {
+  const placeOf = (server) => JSON.stringify({ ...server, weight: 0 });
+  const wanted = new Map(after.map((server) => [server.name, server]));
+  try {
+    for (const server of lb.snapshot().config.servers) {
+      const next = wanted.get(server.name);
+      if (next && placeOf(next) === placeOf(server)) {
+        if (next.weight !== server.weight) lb.setWeight(next.name, next.weight);
+        wanted.delete(server.name);
+      } else {
+        lb.removeServer(server.name);
+      }
+    }
+    for (const server of wanted.values()) lb.addServer(server);
+    return true;
+  } catch {
+    return false;
   }
 }

@@ -167,11 +167,12 @@ export class LoadBalancer {
   snapshot(): SnapshotView;
 
   /**
-   * Goes on where another balancer was, whatever this one knew; servers that stay keep their figures
-   * and requests under way. Waits go on from `now`, default the last time that `advance` was told.
-   * Answers with what came of it. When it throws, nothing has changed.
+   * Goes on where another balancer was that has the same servers and settings, whatever this one knew
+   * of them; figures and requests under way stay. Waits go on from `now`, default the last time that
+   * `advance` was told. Answers with what came of it. When it throws, nothing has changed.
    *
-   * @throws as `fromSnapshot`.
+   * @throws with the code `invalid-snapshot` as `fromSnapshot`, and `not-alike` when it is of another
+   *   fleet, or of a release that routes otherwise.
    */
   restore(snapshot: SnapshotView, options?: { now?: number }): EventView[];
 

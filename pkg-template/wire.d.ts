@@ -1130,22 +1130,22 @@ export type Routing = {
 };
 
 /**
- * What of a configuration decides where keys go. The header fields of probes
- * are left out, since they may be secret.
+ * What of a configuration decides where keys go, and is one too. The header
+ * fields of probes are left out, since they may be secret.
  */
 export type RoutingConfig = {
   /** The servers. Where the rule goes by their ids, all have one. */
   servers: Array<ServerSpec>,
   /** Which server a request goes to. */
-  routing?: Routing,
+  routing: Routing,
   /** What the product is set to whose rule is followed. */
-  compat?: CompatOptions,
+  compat: CompatOptions,
   /** Judging servers by probes. */
-  health_check?: HealthCheck,
+  health_check: HealthCheck,
   /** Judging servers by their traffic. */
-  ejection?: Ejection,
+  ejection: Ejection,
   /** Counting the hottest keys, and spreading them. */
-  hot_keys?: HotKeys,
+  hot_keys: HotKeys,
 };
 
 /** One server's part of [`HealthView`]. */

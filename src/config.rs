@@ -61,7 +61,7 @@ pub use difference::Difference;
 
 fields! {
     /// The whole configuration.
-    #[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
+    #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
     #[cfg_attr(test, derive(ts_rs::TS))]
     #[schemars(deny_unknown_fields)]
     pub struct Config {

@@ -21,13 +21,13 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use crate::config::{Config, PlanSpec, SnapshotView};
 use crate::engine::{
     Command, CommandError, Event, Events, Idle, KeyCounts, KeySketch, LayoutError, LoadBalancer,
-    Observation, Outcome, Picker, Position, ProbeId, ProbeOutcome, Server, ServerId, ServerIndex,
-    ServerName, Term, Timestamp,
+    Memory, Observation, Outcome, Picker, Position, ProbeId, ProbeOutcome, Server, ServerId,
+    ServerIndex, ServerName, Term, Timestamp,
 };
 use crate::wire::{
     self, ChangeView, DirectoryView, EventView, ExplainView, FaultView, Faults, HealthView,
-    HotKeysView, MetricsView, PlanView, ProbeDueView, RefusalView, RingView, ServerSpec,
-    ServerView, ServersView, StateSpec, WeightSpec,
+    HotKeysView, MetricsView, PlanView, ProbeDueView, RefusalView, RingView, ServerMemory,
+    ServerSpec, ServerView, ServersView, StateSpec, WeightSpec,
 };
 
 mod answer;
@@ -266,33 +266,14 @@ impl Engine {
         answer(&SnapshotView::new(&self.config, &self.balancer, self.now))
     }
 
-    /// Goes on where the balancer of a [`SnapshotView`] was, from `now_ms` on,
-    /// or from the last time told; answers with what came of it. Servers that
-    /// stay keep what is known of their requests.
-    pub fn restore(&mut self, snapshot: &[u8], now_ms: Option<f64>) -> Answered {
-        let invalid = |faults: Faults| faulty("invalid-snapshot", &faults);
-        let view = SnapshotView::read(Tree(snapshot)).map_err(invalid)?;
-        let expected = view.fingerprint.clone();
-        let (config, memories) = view.into_parts().map_err(invalid)?;
-        let now = now_ms.map_or(self.now, timestamp);
-        let (settings, servers) = (config.settings(), config.servers());
-        let next = self.balancer.reconfigured(settings, servers, now);
-        let (mut next, _) = next.map_err(refused)?;
-        let fingerprint = format!("{:016x}", next.table().fingerprint());
-        if fingerprint != expected {
-            let message = format!(
-                "the snapshot is of an engine that routes otherwise: its fingerprint is \
-                 {expected}, here its servers and settings have {fingerprint}"
-            );
-            return Err(error("not-alike", message, Vec::new()));
-        }
-        let events = next.resume(&memories, now);
-        self.balancer = next;
-        self.now = now;
-        if self.config.hot_keys != config.hot_keys {
-            self.hot_keys = KeySketch::new(&config.hot_keys.settings(), now);
-        }
-        self.config = config;
+    /// Goes on where the balancer was that the `servers` of a [`SnapshotView`] are
+    /// of, from `now_ms` on, or from the last time told; answers with what came of
+    /// it.
+    pub fn resume(&mut self, servers: &[u8], now_ms: Option<f64>) -> Answered {
+        let known: Vec<ServerMemory> = read(servers)?;
+        let memories: Vec<Memory> = known.into_iter().map(Memory::from).collect();
+        self.now = now_ms.map_or(self.now, timestamp);
+        let events = self.balancer.resume(&memories, self.now);
         Ok(self.report(events))
     }
 

@@ -152,6 +152,7 @@ impl From<ServerSpec> for Server {
 }
 
 impl From<&Server> for ServerSpec {
+    #[inline(never)]
     fn from(server: &Server) -> Self {
         let server = server.clone();
         Self {

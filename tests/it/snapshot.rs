@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use ringway::config::{Config, SnapshotView};
 use ringway::engine::{
-    AdminState, Command, Event, LoadBalancer, NoServer, Observation, Outcome, ProbeOutcome,
+    AdminState, Command, Event, LoadBalancer, Memory, NoServer, Observation, Outcome, ProbeOutcome,
     ServerName, Standing, Timestamp, Verdict,
 };
+use ringway::wire::{self, ServerMemory};
 use serde_json::{Value, json};
 
 use crate::api::three;
@@ -80,14 +81,20 @@ fn in_trouble(config: &Config) -> LoadBalancer {
     lb
 }
 
+/// What is known of the servers, and the configuration, of what goes over the wire.
+fn read(text: &[u8]) -> (Config, Vec<Memory>) {
+    let document: Value = serde_json::from_slice(text).expect("it is JSON");
+    let config = Config::read(document["config"].clone()).expect("it is a configuration");
+    let known: Vec<ServerMemory> =
+        wire::read(document["servers"].clone()).expect("they are memories");
+    (config, known.into_iter().map(Memory::from).collect())
+}
+
 /// The engine of a snapshot that was written and read, at `now` of its clock.
 fn restored(view: &SnapshotView, now: Timestamp) -> LoadBalancer {
     let text = serde_json::to_string(view).expect("it is JSON");
     assert!(!text.contains("secret") && !text.contains("0123456789abcdef"));
-    let document: Value = serde_json::from_str(&text).expect("it is JSON");
-    let read = SnapshotView::read(document).expect("it is good");
-    assert_eq!(read, *view);
-    let (config, memories) = read.into_parts().expect("it is good");
+    let (config, memories) = read(text.as_bytes());
     let mut lb = LoadBalancer::new(config.settings(), config.servers(), now).expect("a good fleet");
     let _ = lb.resume(&memories, now);
     lb
@@ -231,9 +238,7 @@ fn a_balancer_that_is_restored_keeps_what_is_under_way() {
         let _ = ours.observe(Observation::RequestStarted { server }, at(1));
     }
     let before_b = ours.term(b);
-    let (_, memories) = SnapshotView::new(&config, &theirs, at(50))
-        .into_parts()
-        .expect("it is good");
+    let memories = theirs.memories(at(50));
     for _ in 0..2 {
         let _ = ours.resume(&memories, at(100));
         assert_eq!(standings(&ours), standings(&theirs));
@@ -266,52 +271,6 @@ fn a_balancer_that_is_restored_keeps_what_is_under_way() {
     assert_eq!(standings(&ours), [Standing::Eligible; 7]);
 }
 
-#[test]
-fn what_is_no_snapshot_is_refused_with_paths() {
-    let config = Config::read(document(&json!({}))).expect("it is good");
-    let good = SnapshotView::new(&config, &in_trouble(&config), at(50));
-    let good = serde_json::to_value(good).expect("it is JSON");
-    let faults = |change: &dyn Fn(&mut Value)| {
-        let mut document = good.clone();
-        change(&mut document);
-        let parts = SnapshotView::read(document).and_then(SnapshotView::into_parts);
-        let faults = parts.expect_err("it is bad");
-        faults.to_string()
-    };
-    for version in [json!(2), json!("1"), json!(null), json!(1.5)] {
-        let text = faults(&|document| {
-            document["version"] = version.clone();
-            document["news"] = json!([]);
-        });
-        assert_eq!(
-            text,
-            format!("version: {version} is not known here; known is 1")
-        );
-    }
-    let text = faults(&|document| drop(document.as_object_mut().expect("a map").remove("version")));
-    assert!(text.starts_with("version: "), "{text}");
-    let text = faults(&|document| {
-        document["config"]["servers"][1]["name"] = json!("a");
-        document["config"]["ejection"]["cap"] = json!(1);
-        document["servers"][0]["server"]["name"] = json!("z");
-    });
-    for path in [
-        "servers[0].server.name: \"z\" is not",
-        "servers[1].server.name: \"b\" is not",
-        "config.servers[1].name: ",
-        "config.ejection.cap: ",
-    ] {
-        assert!(text.contains(path), "{path} in {text}");
-    }
-    let text = faults(&|document| {
-        document["servers"][3]["admission"] = json!(-1);
-        document["config"]["listen"] = json!({});
-    });
-    assert!(text.contains("servers[3].admission: "), "{text}");
-    assert!(text.contains("config.listen: "), "{text}");
-    assert!(SnapshotView::read(json!([])).is_err());
-}
-
 #[tokio::test]
 async fn the_api_gives_it_with_a_tag_that_changes_when_a_fact_does() {
     let mut document = three();
@@ -325,9 +284,13 @@ async fn the_api_gives_it_with_a_tag_that_changes_when_a_fact_does() {
     assert!(!first.text().contains("0123456789abcdef"));
     let tag = first.header("etag").to_owned();
     assert!(tag.starts_with('"') && tag.len() == 18, "{tag}");
-    let view = SnapshotView::read(first.json()).expect("it is one");
+    let (config, memories) = read(&first.body);
+    let mut other = LoadBalancer::new(config.settings(), config.servers(), at(0)).expect("a fleet");
+    let _ = other.resume(&memories, at(0));
     let table = api.shared.table();
-    assert_eq!(view.fingerprint, format!("{:016x}", table.fingerprint()));
+    assert_eq!(other.table().fingerprint(), table.fingerprint());
+    let fingerprint = format!("{:016x}", table.fingerprint());
+    assert_eq!(first.json()["fingerprint"], fingerprint);
 
     let known = |tag: &str| format!("{token}if-none-match: {tag}\r\n");
     let again = api.send("GET", "/api/snapshot", &known(&tag), b"").await;

@@ -183,12 +183,9 @@ async function proxy(config) {
   const origin = await listen((request, response) => {
     state.asked.push({ etag: request.headers['if-none-match'], token: request.headers.authorization, url: request.url });
     if (state.broken) return state.broken(request, response);
-    const body = JSON.stringify({
-      version: 1,
-      fingerprint: new LoadBalancer(state.config).fingerprint,
-      config: state.config,
-      servers: state.config.servers.map(({ name }) => ({ name, state: 'active', health: 'healthy', ejected: false, eligible: true, ...state.judged[name] })),
-    });
+    const snapshot = new LoadBalancer(state.config).snapshot();
+    const servers = snapshot.servers.map((known) => ({ ...known, ...state.judged[known.server.name] }));
+    const body = JSON.stringify({ ...snapshot, servers });
     const etag = `"${Buffer.from(body).toString('base64').length}-${body.length}-${[...body].reduce((h, c) => (Math.imul(h, 31) + c.charCodeAt(0)) | 0, 0)}"`;
     const headers = { etag, 'cache-control': 'no-cache', 'content-type': 'application/json' };
     if (request.headers['if-none-match'] === etag) return response.writeHead(304, headers).end();
@@ -219,13 +216,13 @@ test('a balancer follows a proxy: servers, weights, states and settings', async 
   assert.deepEqual(owners(lb), owners(new LoadBalancer(state.config)));
   assert.equal(lb.servers().find(({ name }) => name === 'b').port, 8080);
 
-  // Who is ill there is passed over here at once, and comes back at once.
-  for (const [name, verdict] of [['a', { health: 'unhealthy', eligible: false }], ['b', { ejected: true, eligible: false }], ['d', { state: 'draining', eligible: false }]]) {
+  // Who is ill there is passed over here at once, and comes back as there.
+  for (const [name, verdict] of [['a', { healthy: false }], ['b', { ejected_for_ms: 5000, ejections: 1 }], ['d', { state: 'draining', admission: 0 }]]) {
     state.judged = { [name]: verdict };
     await followed.refresh();
     assert.ok(!owners(lb).includes(name), name);
   }
-  state.judged = Object.fromEntries(moved.map(({ name }) => [name, { health: 'unhealthy', eligible: false }]));
+  state.judged = Object.fromEntries(moved.map(({ name }) => [name, { healthy: false }]));
   await followed.refresh();
   assert.deepEqual(owners(lb), owners(new LoadBalancer(state.config)));
   state.judged = {};
@@ -266,11 +263,11 @@ test('it looks again by itself, says what fails and goes on', async () => {
 
 test('what is no snapshot is refused with a code', async () => {
   const state = await proxy({ servers });
-  const snapshot = { version: 1, fingerprint: '0000000000000000', config: { servers }, servers: [] };
+  const snapshot = new LoadBalancer({ servers }).snapshot();
   for (const [body, code] of [
     ['<html>', 'invalid-snapshot'], ['null', 'invalid-snapshot'], ['{}', 'invalid-snapshot'], [JSON.stringify({ ...snapshot, version: 2 }), 'invalid-snapshot'],
-    [JSON.stringify({ ...snapshot, servers: 5 }), 'invalid-snapshot'], [JSON.stringify(snapshot), 'not-alike'],
-    [JSON.stringify({ ...snapshot, config: { servers: [{}] } }), 'invalid-config'],
+    [JSON.stringify({ ...snapshot, servers: 5 }), 'invalid-snapshot'], [JSON.stringify({ ...snapshot, fingerprint: '0000000000000000' }), 'not-alike'],
+    [JSON.stringify({ ...snapshot, config: { servers: [{}] } }), 'invalid-snapshot'],
   ]) {
     state.broken = say(200, body);
     await assert.rejects(follow(state.url, { intervalMs: 0 }), { code }, body);

@@ -39,12 +39,14 @@ test('a server that comes back gets a tenth of its keys, then more, then all', (
   const lb = new LoadBalancer({ servers, routing: { slow_start: 20 }, ejection: { consecutive_5xx: 1, base: 1, jitter_percent: 0 }, health_check: { enabled: false } });
   const keys = Array.from({ length: 4000 }, (_, i) => `key-${i}`);
   const n = () => lb.routeMany(keys).filter(({ name }) => name === 'b').length;
+  const words = (events) => events.map(({ event }) => event);
+  // Servers are probed, and for the first time at once; nobody does here.
+  assert.deepEqual(words(lb.advance(0)), Array(4).fill('probe-due'));
   const home = n();
   const key = keys.find((key) => lb.route(key).name === 'b');
   const early = lb.begin(key);
   lb.begin(key).finish({ ok: false, latencyMs: 1 });
   assert.equal(n(), 0);
-  const words = (events) => events.map(({ event }) => event);
   assert.deepEqual(words(lb.advance(1000)), ['trial-began']);
   // One request of its own keys at a time, and the others stay where they are.
   const trial = lb.begin(key);

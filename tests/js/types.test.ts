@@ -20,9 +20,10 @@ import type {
   Server,
   ServerSpec,
   ServerView,
+  SnapshotView,
 } from 'ringway';
 import { fetchVia, follow } from 'ringway/fetch';
-import type { AttemptReport, FetchViaOptions, FollowOptions, Followed, SnapshotView } from 'ringway/fetch';
+import type { AttemptReport, FetchViaOptions, FollowOptions, Followed } from 'ringway/fetch';
 import HashRing from 'ringway/hashring';
 import { HashRing as NamedHashRing } from 'ringway/hashring';
 import { initSync } from 'ringway/slim';
@@ -93,6 +94,12 @@ const reports: AttemptReport[] = [];
 const forwarding: FetchViaOptions = { key: 'user:1', retries: 1, timeoutMs: 100, onAttempt: (report) => reports.push(report) };
 const send = () => fetchVia(lb, 'http://x.example/', forwarding);
 const following: FollowOptions = { intervalMs: 1000, token: 'secret', LoadBalancer, onChange: ({ lb }) => lb.route('user:1') };
+const saved: SnapshotView = new LoadBalancer({ servers: [] }).snapshot();
+const restored: LoadBalancer = LoadBalancer.fromSnapshot(saved, { now: 0, seed: 1 });
+const heard: EventView[] = restored.restore(saved, { now: 1 });
+new LoadBalancer(saved.config);
+void heard;
+
 const load = async (): Promise<SnapshotView> => {
   const followed: Followed = await follow('http://localhost:9090', following);
   await followed.refresh();

@@ -1,12 +1,13 @@
 //! What one balancer knows and another, in a new process, can go on with.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::{LoadBalancer, Timer};
 use crate::engine::admission::{Admission, AdmissionState};
 use crate::engine::health::{EjectionMemory, Health};
 use crate::engine::message::Events;
 use crate::engine::server::{AdminState, Server, ServerName};
+use crate::engine::sort;
 use crate::engine::time::Timestamp;
 
 /// What is known of one server. Times are relative, since two processes do not
@@ -71,15 +72,19 @@ impl LoadBalancer {
     /// still at the same address and port.
     pub fn resume(&mut self, memories: &[Memory], now: Timestamp) -> Events {
         self.notice(now);
-        let known: BTreeMap<_, _> = memories.iter().map(|m| (&m.server.name, m)).collect();
+        let mut known: Vec<&Memory> = memories.iter().collect();
+        sort::by(&mut known, |a, b| a.server.name < b.server.name);
         for member in self.servers.values_mut() {
-            let known = known.get(&member.server.name);
+            let place = known.binary_search_by(|m| m.server.name.cmp(&member.server.name));
+            let known = place.ok().map(|i| known[i]);
             member.state = known.map_or(AdminState::Active, |memory| memory.state);
             if let Some(at) = member.admission.due() {
                 self.timers.cancel(at, member.id, Timer::Admit);
             }
-            let place = |server: &Server| (server.address.clone(), server.port);
-            let Some(memory) = known.filter(|m| place(&m.server) == place(&member.server)) else {
+            let is_there = |server: &Server| {
+                (&server.address, server.port) == (&member.server.address, member.server.port)
+            };
+            let Some(memory) = known.filter(|m| is_there(&m.server)) else {
                 member.was_first = false;
                 member.admission = AdmissionState::new(false);
                 continue;

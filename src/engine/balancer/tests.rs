@@ -6,7 +6,9 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::engine::VirtualNodes;
-use crate::engine::{Address, Health, Idle, LayoutError, Outcome, Port, Position, Verdict};
+use crate::engine::{
+    Address, Health, Idle, LayoutError, Outcome, Port, Position, ProbeId, ProbeOutcome, Verdict,
+};
 
 const START: Timestamp = Timestamp::from_millis(1_000_000);
 

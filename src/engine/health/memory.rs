@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use super::{EjectionState, Health, ProbeTally};
+use crate::engine::message::Term;
 use crate::engine::time::Timestamp;
 
 /// What traffic has said of a server, with times relative to that of asking.
@@ -34,13 +35,16 @@ impl EjectionState {
     /// not the first: the place for the one request on trial is told from none by
     /// that.
     pub(in crate::engine) fn remember(&mut self, memory: &EjectionMemory, now: Timestamp) {
-        let here = (self.until.is_some(), self.on_trial, self.count);
+        // Who was ejected is past its first term, here too: the place for its
+        // one request on trial is told from none by that.
+        let is_past_first = memory.ends_in.is_some() || memory.on_trial;
         let there = (memory.ends_in.is_some(), memory.on_trial, memory.count);
-        let kept = if here == there {
+        let kept = if (self.until.is_some(), self.on_trial, self.count) == there {
             self.clone()
         } else {
+            let next = memory.count.max(u32::from(is_past_first));
             Self {
-                term: self.term.next(),
+                term: Term::from_number(self.term.next().number().max(next)),
                 ..Self::default()
             }
         };

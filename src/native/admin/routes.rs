@@ -312,7 +312,7 @@ pub(super) static ROUTES: &[Entry] = &[
         query: &[],
         body: None,
         answers: &[
-            (200, "The snapshot.", Content::JsonIn(of::<SnapshotView>)),
+            (200, "The snapshot.", Content::Json(of::<SnapshotView>)),
             (
                 304,
                 "It is as `If-None-Match` has it, but for times that run.",

@@ -10,6 +10,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -20,6 +21,7 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
+use super::gate::Gate;
 use super::{AttemptWaits, Connection, Exchange};
 use crate::config;
 use crate::engine::{Server, Timestamp};
@@ -65,6 +67,7 @@ enum Place {
 /// A connection without a request on it.
 struct Kept {
     sender: SendRequest<RequestBody>,
+    gate: Arc<Gate>,
     made: Timestamp,
     since: Timestamp,
 }
@@ -73,6 +76,7 @@ struct Kept {
 struct Lease {
     pool: Rc<Pool>,
     sender: SendRequest<RequestBody>,
+    gate: Arc<Gate>,
     made: Timestamp,
 }
 
@@ -124,13 +128,17 @@ impl Pool {
     /// A kept connection that is fit for a request.
     fn take(self: &Rc<Self>) -> Option<Lease> {
         let mut idle = self.idle.borrow_mut();
-        while let Some(Kept { sender, made, .. }) = idle.pop() {
+        while let Some(kept) = idle.pop() {
+            let Kept {
+                sender, gate, made, ..
+            } = kept;
             // What the server has ended since, or what has not come to rest
             // (an upload that the answer overtook), is closed.
             if sender.is_ready() {
                 return Some(Lease {
                     pool: Rc::clone(self),
                     sender,
+                    gate,
                     made,
                 });
             }
@@ -153,10 +161,13 @@ impl Pool {
             .map_err(io::Error::other)?;
         // It ends when the sender is dropped, when it becomes a tunnel, or with
         // an error that the request on it is told of too.
-        tokio::task::spawn_local(async move { drop(connection.with_upgrades().await) });
+        let gate = Arc::<Gate>::default();
+        let run = Arc::clone(&gate).run(connection.with_upgrades());
+        tokio::task::spawn_local(async move { drop(run.await) });
         Ok(Lease {
             pool: Rc::clone(self),
             sender,
+            gate,
             made: self.timers.now(),
         })
     }
@@ -164,13 +175,19 @@ impl Pool {
 
 impl Lease {
     fn give_back(self) {
-        let Self { pool, sender, made } = self;
+        let Self {
+            pool,
+            sender,
+            gate,
+            made,
+        } = self;
         let since = pool.timers.now();
         let mut idle = pool.idle.borrow_mut();
         let limits = pool.limits.get();
         if idle.len() < limits.n_max && since.since(made) < limits.age_max {
             idle.push(Kept {
                 sender,
+                gate,
                 made,
                 since,
             });
@@ -264,7 +281,15 @@ impl Body for ServerBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let this = &mut *self;
+        let gate = this.lease.as_ref().map(|lease| &lease.gate);
+        if let Some(gate) = gate {
+            gate.shut();
+        }
         let frame = Pin::new(&mut this.incoming).poll_frame(cx);
+        if let Some(gate) = gate {
+            // The connection knew that this was the last piece when it gave it.
+            gate.open(this.incoming.is_end_stream());
+        }
         match &frame {
             Poll::Ready(None) => this.release(),
             Poll::Ready(Some(Ok(_))) => this.release_at_end(),

@@ -4,6 +4,7 @@
 //! request goes in and an answer comes out. How connections are made, kept and
 //! spoken over is the business of its implementations.
 
+mod gate;
 mod http1;
 
 use std::rc::Rc;
