@@ -5,10 +5,10 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::engine::VirtualNodes;
 use crate::engine::{
     Address, Health, Idle, LayoutError, Outcome, Port, Position, ProbeId, ProbeOutcome, Verdict,
 };
+use crate::engine::{ServerSnapshot, VirtualNodes};
 
 const START: Timestamp = Timestamp::from_millis(1_000_000);
 
