@@ -89,12 +89,15 @@ test('a proxy is followed', async (t) => {
   const lb = new LoadBalancer(config);
   const server = createServer((request, response) => {
     assert.equal(request.url, '/api/snapshot');
-    response.writeHead(200, { etag: '"1"' }).end(JSON.stringify({ version: 1, fingerprint: lb.fingerprint, config, servers: lb.servers() }));
+    response.writeHead(200, { etag: '"1"' }).end(JSON.stringify(lb.snapshot()));
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  // Whatever goes wrong, nothing waits for it.
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
   const said = t.mock.method(console, 'log', () => {});
   await importThere(files['follow.mjs'].replace('http://localhost:9090', `http://127.0.0.1:${server.address().port}`), 'follow.mjs');
-  server.closeAllConnections();
-  server.close();
   assert.deepEqual(said.mock.calls.map((call) => call.arguments), [[lb.route('user:42').name]]);
 });
