@@ -3,7 +3,7 @@
 //! `governor` has the arithmetic (GCRA: one number for each key, the time at
 //! which it will have its whole burst again); where that number is kept is
 //! here, since a map that grows with its keys is a gift to whoever has many
-//! addresses. See [`Table`].
+//! addresses. See `Table`.
 
 use core::hash::{BuildHasher, Hasher};
 use core::net::IpAddr;
