@@ -37,7 +37,7 @@ pub use otlp::{AttributeValue, OtlpTraces, Span, SpanKind};
 
 mod scalars;
 pub use scalars::RequestPath;
-pub(crate) use scalars::{number, schema, whole};
+pub(crate) use scalars::{number, schema, text, whole};
 
 /// Derives what a shape needs: in for what users write, out for what they read.
 /// TypeScript is rendered by a test, so that derive stands under `cfg(test)`.
@@ -198,9 +198,30 @@ pub fn read<T: Deserr<Faults>>(document: impl IntoValue) -> Result<T, Faults> {
 /// # Errors
 /// Where the text stops being JSON, or every fault of the document.
 pub fn parse<T: Deserr<Faults>>(text: &[u8]) -> Result<T, Faults> {
-    let document: serde_json::Value = serde_json::from_slice(text)
-        .map_err(|error| Faults::new("", format_args!("this is not JSON: {error}")))?;
-    read(document)
+    read(document(text)?)
+}
+
+fn document(text: &[u8]) -> Result<serde_json::Value, Faults> {
+    serde_json::from_slice(text)
+        .map_err(|error| Faults::new("", format_args!("this is not JSON: {error}")))
+}
+
+/// The same of a document that names the version of its form; of another one
+/// than `known`, `whose` may say more.
+fn read_version<T: Deserr<Faults>>(
+    text: &[u8],
+    known: u64,
+    whose: impl FnOnce(u64) -> &'static str,
+) -> Result<T, Faults> {
+    let document = document(text)?;
+    match document.get("version").and_then(serde_json::Value::as_u64) {
+        Some(version) if version != known => {
+            let whose = whose(version);
+            let message = format!("{version} is not known here; known is {known}{whose}");
+            Err(Faults::new("version", message))
+        }
+        _ => read(document),
+    }
 }
 
 // === Out ===

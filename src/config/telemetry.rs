@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 use super::section::section;
 use super::values::Part;
 use crate::engine::{Address, Port};
-use crate::wire::{Faults, RequestPath, shown_text};
+use crate::wire::{Faults, RequestPath, schema, shown_text, text};
 
 section! {
     /// A line for each request.
@@ -108,6 +108,11 @@ impl OtlpUrl {
         })
     }
 
+    /// The URL as it was given.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
     /// Where it listens.
     pub fn host(&self) -> &Address {
         &self.host
@@ -124,34 +129,10 @@ impl OtlpUrl {
     }
 }
 
-impl Deserr<Faults> for OtlpUrl {
-    fn deserialize_from_value<V: IntoValue>(
-        value: Value<V>,
-        location: ValuePointerRef<'_>,
-    ) -> Result<Self, Faults> {
-        let text = String::deserialize_from_value(value, location)?;
-        Self::new(&text).map_err(|message| Faults::at(location, message))
-    }
-}
-
-impl Serialize for OtlpUrl {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.text)
-    }
-}
-
-impl JsonSchema for OtlpUrl {
-    fn schema_name() -> Cow<'static, str> {
-        "OtlpUrl".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "type": "string", "pattern": "^http://",
-            "description": "Where a collector takes traces."
-        })
-    }
-}
+text!(OtlpUrl, {
+    "type": "string", "pattern": "^http://",
+    "description": "Where a collector takes traces."
+});
 
 #[cfg(test)]
 mod tests {

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Faults, ServerSpec, read};
+use super::{Faults, ServerSpec, read_version};
 use crate::engine::{AdminState, Server, ServerName};
 
 /// The version of the document that is written, and the newest that is read.
@@ -104,20 +104,13 @@ impl FleetState {
     /// # Errors
     /// When it is not one, or of a version that is not known here.
     pub fn parse(text: &[u8]) -> Result<Self, Faults> {
-        let document: serde_json::Value = serde_json::from_slice(text)
-            .map_err(|error| Faults::new("", format_args!("this is not JSON: {error}")))?;
-        match document.get("version").and_then(serde_json::Value::as_u64) {
-            Some(VERSION) | None => read(document),
-            Some(version) => {
-                let whose = if version > VERSION {
-                    "it was written by a newer Ringway"
-                } else {
-                    "no Ringway has written such a file"
-                };
-                let message = format!("{version} is not known here; known is {VERSION}: {whose}");
-                Err(Faults::new("version", message))
+        read_version(text, VERSION, |version| {
+            if version > VERSION {
+                ": it was written by a newer Ringway"
+            } else {
+                ": no Ringway has written such a file"
             }
-        }
+        })
     }
 
     /// The document, for people to read, too.

@@ -6,7 +6,7 @@ use core::time::Duration;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Faults, FleetState, ServerSpec, read};
+use super::{Faults, FleetState, ServerSpec, read_version};
 use crate::engine::{AdminState, Admission, EjectionMemory, Health, Memory, Server};
 
 /// The version of the document that is written, and the newest that is read.
@@ -82,15 +82,7 @@ impl Handover {
     /// # Errors
     /// When it is not one, or of a version that is not known here.
     pub fn parse(line: &[u8]) -> Result<Self, Faults> {
-        let document: serde_json::Value = serde_json::from_slice(line)
-            .map_err(|error| Faults::new("", format_args!("this is not JSON: {error}")))?;
-        match document.get("version").and_then(serde_json::Value::as_u64) {
-            Some(VERSION) | None => read(document),
-            Some(version) => {
-                let message = format!("{version} is not known here; known is {VERSION}");
-                Err(Faults::new("version", message))
-            }
-        }
+        read_version(line, VERSION, |_| "")
     }
 
     /// The document as a line.

@@ -36,6 +36,7 @@ macro_rules! text {
         schema!($type, $schema);
     };
 }
+pub(crate) use text;
 
 /// A type made from a whole number by `new` and shown by `number`.
 macro_rules! number {
@@ -178,20 +179,4 @@ impl RequestPath {
     }
 }
 
-impl Deserr<Faults> for RequestPath {
-    fn deserialize_from_value<V: IntoValue>(
-        value: Value<V>,
-        location: ValuePointerRef<'_>,
-    ) -> Result<Self, Faults> {
-        let text = String::deserialize_from_value(value, location)?;
-        Self::new(&text).map_err(|message| Faults::at(location, message))
-    }
-}
-
-impl Serialize for RequestPath {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
-    }
-}
-
-schema!(RequestPath, { "type": "string", "pattern": "^/[!-\"$-~]*$", "maxLength": 2048 });
+text!(RequestPath, { "type": "string", "pattern": "^/[!-\"$-~]*$", "maxLength": 2048 });

@@ -8,9 +8,9 @@ use std::sync::{Arc, Barrier, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 use ringway::engine::{
-    AdminState, Admission, Algorithm, Command, Event, Idle, LoadBalancer, LoadFactor, Loads,
-    NoServer, Position, Reason, RoutingTable, Server, ServerIndex, Settings, Spread, Standing,
-    TableServer, TableSize, Timestamp, Verdict,
+    Admission, Algorithm, Event, Idle, LoadBalancer, LoadFactor, Loads, NoServer, Position, Reason,
+    RoutingTable, Server, ServerIndex, Settings, Spread, Standing, TableServer, TableSize,
+    Timestamp, Verdict,
 };
 use ringway::native::in_flight::InFlightCount;
 use serde_json::json;
@@ -20,7 +20,7 @@ use crate::support::client::Client;
 use crate::support::origin::{After, Origin, ok};
 use crate::support::proxy::{Proxy, eventually};
 use crate::support::rng::Rng;
-use crate::support::{id_of, judge, name, server};
+use crate::support::{id_of, judge, server, trouble};
 
 /// Requests in flight, by index.
 struct Counts(Vec<u32>);
@@ -74,20 +74,8 @@ fn troubled(rng: &mut Rng, load_factor: LoadFactor) -> LoadBalancer {
         })
         .collect();
     let mut lb = LoadBalancer::new(settings, servers, Timestamp::ZERO).expect("a good fleet");
-    for round in 0..rng.below(3) {
-        let now = Timestamp::from_millis(1000 * round);
-        let i = rng.below(n);
-        if rng.chance(50) {
-            let drained = Command::SetState(name(&format!("s{i}")), AdminState::Draining);
-            let _ = lb.apply(drained, now).expect("it is there");
-            continue;
-        }
-        let server = lb.table().servers()[i as usize].id;
-        for _ in 0..5 {
-            let verdict = Verdict::Failed;
-            let _ = judge(&mut lb, server, verdict, now);
-        }
-    }
+    let n_rounds = rng.below(3);
+    trouble(&mut lb, rng, n_rounds);
     // An ejection lasts 30 s and a little, a slow start 20 s.
     let until = Timestamp::from_millis(rng.below(60_000));
     while let Some(at) = lb.next_deadline().filter(|&at| at <= until) {

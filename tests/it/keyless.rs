@@ -19,7 +19,7 @@ use crate::support::client::Client;
 use crate::support::origin::{After, Origin, ok};
 use crate::support::proxy::Proxy;
 use crate::support::rng::Rng;
-use crate::support::{id_of, judge, name, server};
+use crate::support::{id_of, judge, name, server, trouble};
 
 const ALL: [Keyless; 4] = [
     Keyless::LeastConnections,
@@ -199,19 +199,8 @@ fn troubled(rng: &mut Rng, rule: Keyless) -> LoadBalancer {
         })
         .collect();
     let mut lb = LoadBalancer::new(settings, servers, Timestamp::ZERO).expect("a good fleet");
-    for round in 0..rng.below(8).min(n) {
-        let now = Timestamp::from_millis(1000 * round);
-        let i = rng.below(n);
-        if rng.chance(50) {
-            let drained = Command::SetState(name(&format!("s{i}")), AdminState::Draining);
-            let _ = lb.apply(drained, now).expect("it is there");
-            continue;
-        }
-        let server = lb.table().servers()[i as usize].id;
-        for _ in 0..5 {
-            let _ = judge(&mut lb, server, Verdict::Failed, now);
-        }
-    }
+    let n_rounds = rng.below(8).min(n);
+    trouble(&mut lb, rng, n_rounds);
     let until = Timestamp::from_millis(rng.below(60_000));
     while let Some(at) = lb.next_deadline().filter(|&at| at <= until) {
         advance(&mut lb, at);

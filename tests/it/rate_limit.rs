@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ringway::config::{AccessLogFormat, Config, LimitedBy};
+use ringway::config::{AccessLogFormat, LimitedBy};
 use serde_json::json;
 
 use crate::support::api::Api;
@@ -130,16 +130,9 @@ fn a_reload_changes_limits_and_who_was_refused_by_one_that_stays_still_is() {
     let proxy = Proxy::start(&[("a", origin.address)], &limited(stays));
     let mut client = Client::connect(proxy.address);
     let reload = |rules: &str| {
-        let mut document = serde_json::to_value(&*proxy.shared.config()).expect("JSON");
-        document["rate_limit"] = serde_json::from_str(rules).expect("JSON");
-        let config = Config::read(document).expect("a good configuration");
-        proxy
-            .shared
-            .config()
-            .can_become(&config)
-            .expect("no restart");
-        let applied = proxy.shared.reconfigure(config, |_| true);
-        applied.expect("a good fleet").expect("it may");
+        proxy.reload(|document| {
+            document["rate_limit"] = serde_json::from_str(rules).expect("JSON");
+        });
     };
     assert_eq!(get_as(&mut client, "ann").status, 200);
     assert_eq!(get_as(&mut client, "ann").status, 429);

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ringway::config::{AccessLogFormat, Config};
+use ringway::config::AccessLogFormat;
 use ringway::engine::{AdminState, Command, ServerName, Weight};
 use serde_json::json;
 use tungstenite::protocol::Role;
@@ -447,17 +447,10 @@ async fn tunnels_outlive_changes_of_the_fleet_and_are_seen() {
         says(&mut to_b, "here too");
     }
     assert_eq!(in_flight().await, [(json!("b"), json!(1))]);
-    let mut document = serde_json::to_value(&*proxy.shared.config()).expect("JSON");
-    document["timeouts"]["tunnel_idle"] = json!(7200);
-    document["servers"] = json!([]);
-    let config = Config::read(document).expect("a good configuration");
-    proxy
-        .shared
-        .config()
-        .can_become(&config)
-        .expect("no restart");
-    let applied = proxy.shared.reconfigure(config, |_| true);
-    applied.expect("a good fleet").expect("it may");
+    proxy.reload(|document| {
+        document["timeouts"]["tunnel_idle"] = json!(7200);
+        document["servers"] = json!([]);
+    });
     // Longer than workers take to let go of what has left.
     std::thread::sleep(Duration::from_millis(1100));
     says(&mut to_a, "still there");

@@ -10,13 +10,13 @@
 use bytes::Bytes;
 use h2::RecvStream;
 use h2::client::Builder;
-use http::header::{CONTENT_TYPE, TE, USER_AGENT};
+use http::header::{CONTENT_TYPE, TE};
 use http::{HeaderMap, HeaderValue, Method, Request, Version};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::http::headers;
 use super::target::Target;
 use super::tls::Tls;
-use super::{AGENT, http::fields};
 use crate::config::HealthCheck;
 
 const METHOD: &str = "/grpc.health.v1.Health/Check";
@@ -35,11 +35,7 @@ pub(super) struct Ask {
 
 impl Ask {
     pub(super) fn new(check: &HealthCheck) -> Self {
-        let mut headers = HeaderMap::new();
-        headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
-        for (name, value) in fields(check) {
-            headers.insert(name, value);
-        }
+        let mut headers = headers(check);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
         headers.insert(TE, HeaderValue::from_static("trailers"));
         // At most eight digits, as gRPC allows: a day has 86,400,000 ms.

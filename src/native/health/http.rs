@@ -34,11 +34,7 @@ pub(super) struct Ask {
 
 impl Ask {
     pub(super) fn new(check: &HealthCheck) -> Self {
-        let mut headers = HeaderMap::new();
-        headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
-        for (name, value) in fields(check) {
-            headers.insert(name, value);
-        }
+        let mut headers = headers(check);
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
         Self {
             // Configuration lets only good ones through; the fallbacks are never
@@ -90,10 +86,17 @@ impl Ask {
     }
 }
 
-/// The configured header fields. Only good ones get through configuration.
-pub(super) fn fields(check: &HealthCheck) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
-    let fields = check.headers.iter();
-    fields.filter_map(|(name, value)| Some((name.parse().ok()?, value.parse().ok()?)))
+/// The fields of every probe: by what servers know it, and the configured ones.
+/// Only good ones get through configuration.
+pub(super) fn headers(check: &HealthCheck) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+    for (name, value) in check.headers.iter() {
+        if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), value.parse()) {
+            headers.insert(name, value);
+        }
+    }
+    headers
 }
 
 /// Reads the body until `text` was in it.

@@ -18,8 +18,8 @@ pub(crate) mod websocket;
 use std::collections::BTreeMap;
 
 use ringway::engine::{
-    Address, Events, LoadBalancer, Loads, Observation, Port, Ring, Server, ServerId, ServerIndex,
-    ServerName, Term, Timestamp, Verdict, VirtualNodes, Weight,
+    Address, AdminState, Command, Events, LoadBalancer, Loads, Observation, Port, Ring, Server,
+    ServerId, ServerIndex, ServerName, Term, Timestamp, Verdict, VirtualNodes, Weight,
 };
 
 /// A valid name, or the test is wrong.
@@ -80,6 +80,24 @@ pub(crate) fn judge(
         verdict,
     };
     lb.observe(judged, now)
+}
+
+/// Drains or ejects one server a second, named `s0`, `s1`… as they come.
+pub(crate) fn trouble(lb: &mut LoadBalancer, rng: &mut rng::Rng, n_rounds: u64) {
+    let n = lb.table().servers().len() as u64;
+    for round in 0..n_rounds {
+        let now = Timestamp::from_millis(1000 * round);
+        let i = rng.below(n);
+        if rng.chance(50) {
+            let drained = Command::SetState(name(&format!("s{i}")), AdminState::Draining);
+            let _ = lb.apply(drained, now).expect("it is there");
+            continue;
+        }
+        let server = lb.table().servers()[i as usize].id;
+        for _ in 0..5 {
+            let _ = judge(lb, server, Verdict::Failed, now);
+        }
+    }
 }
 
 /// The stay of the server of this name.

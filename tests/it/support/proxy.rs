@@ -98,6 +98,17 @@ impl Proxy {
         }
     }
 
+    /// Goes over to its configuration as `change` makes it, as a reload does.
+    pub(crate) fn reload(&self, change: impl FnOnce(&mut serde_json::Value)) {
+        let before = self.shared.config();
+        let mut document = serde_json::to_value(&*before).expect("JSON");
+        change(&mut document);
+        let config = Config::read(document).expect("a good configuration");
+        before.can_become(&config).expect("no restart");
+        let applied = self.shared.reconfigure(config, |_| true);
+        applied.expect("a good fleet").expect("it may");
+    }
+
     /// The next verdict of a request, and on whom.
     pub(crate) fn judged(&mut self) -> (ServerId, Verdict) {
         loop {
