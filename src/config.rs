@@ -34,6 +34,9 @@ pub use hot_keys::{HotKeys, Multiple};
 mod plan;
 pub use plan::{ChangeSpec, PlanSpec, StateChange, WeightChange};
 
+mod queue;
+pub use queue::{AfterQueue, Queue};
+
 mod rate_limit;
 pub use rate_limit::{LimitedBy, Rate, RateLimit, RateLimitRule};
 
@@ -122,6 +125,11 @@ fields! {
         #[schemars(default)]
         #[cfg_attr(test, ts(optional, as = "Option<_>"))]
         pub limits: Limits,
+        /// Requests that wait for a place at a full server.
+        #[deserr(default)]
+        #[schemars(default)]
+        #[cfg_attr(test, ts(optional, as = "Option<_>"))]
+        pub queue: Queue,
         /// How often a client, or a key, may ask: a rule, or a list of rules that
         /// must all admit a request. Default none.
         #[deserr(default)]

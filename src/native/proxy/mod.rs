@@ -11,6 +11,7 @@
 //! - `conn`: one client's connection, and how long it may do nothing;
 //! - `rate_limit`: whether it comes in at all;
 //! - `handler`: one request, from its key to its answer;
+//! - `line`: who waits for a place at a full server;
 //! - `attempts`: where it is sent, and sent again;
 //! - `hash_key`, `headers`, `retry`, `backoff`, `error`, `request_id`: the
 //!   rules of that, pure;
@@ -23,8 +24,7 @@
 //! - `upstream`: the leg to the servers, behind one trait;
 //! - `upgrade`: connections that change over to another protocol.
 //!
-//! TLS will stand between `listen` and `conn`, limits on load beside `handler`;
-//! HTTP/2 is another way into `handler` and another implementation of the trait
+//! TLS will stand between `listen` and `conn`, HTTP/2 is another way into `handler` and another implementation of the trait
 //! in `upstream`.
 
 mod attempts;
@@ -38,6 +38,7 @@ pub(crate) mod hash_key;
 mod head_bytes;
 mod headers;
 mod hold;
+mod line;
 pub mod listen;
 mod places;
 mod rate_limit;

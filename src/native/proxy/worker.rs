@@ -23,6 +23,7 @@ use tracing::{error, warn};
 use super::backoff::{Backoff, Jitter};
 use super::body::InFlight;
 use super::hash_key::HashKey;
+use super::line::{At, Lines};
 use super::places::Places;
 use super::request_id::RequestIds;
 use super::silence::Silence;
@@ -118,6 +119,8 @@ pub(super) struct Worker {
     /// The hottest keys of this thread's requests.
     pub(super) hot_keys: RefCell<KeySketch>,
     pub(super) access_log: Option<AccessLog>,
+    /// Requests that wait for a place at a server.
+    pub(super) lines: Lines,
     fleet: RefCell<LastSeen>,
     is_stopping: Cell<bool>,
 }
@@ -238,11 +241,36 @@ struct Seen<'a> {
     fleet: &'a Fleet,
     worker: usize,
     now: Timestamp,
+    /// Whether full servers may be the answer, since the request would wait there.
+    is_patient: bool,
+}
+
+/// Why a request did not enter.
+pub(super) enum NoEntry {
+    /// There is no server for it.
+    NoServer(NoServer),
+    /// It is to wait for a place there, or to go elsewhere.
+    Full(At),
+}
+
+/// Who has looked for a place before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// The request has just come: it waits behind those that do.
+    Last,
+    /// It has waited for as long as all before it.
+    First,
+    /// It has waited in vain, and goes wherever there is a place.
+    Over,
 }
 
 impl Loads for Seen<'_> {
     fn in_flight(&self, server: ServerIndex) -> u32 {
         self.fleet.in_flight(server)
+    }
+
+    fn has_place(&self, server: ServerIndex, max: u32) -> bool {
+        self.is_patient || self.fleet.has_place(server, max)
     }
 
     fn has_trial(&self, server: ServerIndex, term: Term) -> bool {
@@ -269,6 +297,7 @@ impl Worker {
             jitter: Jitter::new(),
             hot_keys: RefCell::new(sketch(&view.rules.config)),
             access_log,
+            lines: Lines::new(number, Arc::clone(shared.waiting_anywhere())),
             fleet: RefCell::new(LastSeen { published, view }),
             is_stopping: Cell::new(false),
             shared,
@@ -290,6 +319,8 @@ impl Worker {
         tokio::task::spawn_local(async move { worker.sweep(&swept).await });
         let worker = Rc::clone(&self);
         tokio::task::spawn_local(async move { worker.follow().await });
+        let worker = Rc::clone(&self);
+        tokio::task::spawn_local(async move { worker.let_in().await });
         let connections = TaskTracker::new();
         let mut accepting = JoinSet::new();
         for listener in listeners {
@@ -360,6 +391,15 @@ impl Worker {
             if fleet.servers.iter().any(|server| server.is_out.get()) {
                 self.timers.wake_attentive();
             }
+            self.lines.wake_all();
+        }
+    }
+
+    /// Has requests try for places that have come free.
+    async fn let_in(&self) {
+        loop {
+            self.shared.called(self.number).await;
+            self.lines.call();
         }
     }
 
@@ -502,6 +542,30 @@ impl WorkerFleet {
         self.fleet.table.index(here)
     }
 
+    /// Whose line is the one `at` a server, unless it is that for any server, and
+    /// how many may be in it: `length`, or as many as may be in flight.
+    pub(super) fn line(
+        &self,
+        at: At,
+        length: Option<u32>,
+    ) -> Option<(Option<&Arc<ServerRuntime>>, u32)> {
+        let table = &self.fleet.table;
+        let lengths = self.servers.iter().zip(table.servers());
+        let mut lengths = lengths.filter_map(|(server, entry)| {
+            let max = entry.server.max_in_flight?.number();
+            Some((&server.runtime, length.unwrap_or(max)))
+        });
+        match at {
+            At::Server(id) => lengths
+                .find(|(runtime, _)| runtime.id == id)
+                .map(|(runtime, length)| (Some(runtime), length)),
+            At::Anywhere => {
+                let all = lengths.map(|(_, length)| length);
+                Some((None, all.fold(0, u32::saturating_add)))
+            }
+        }
+    }
+
     /// Requests in flight at all servers, of all workers.
     pub(super) fn n_in_flight(&self) -> u64 {
         let servers = self.servers.iter();
@@ -524,13 +588,15 @@ impl WorkerFleet {
         Some(indices.iter().filter_map(place).collect())
     }
 
-    /// Whether a request that was `tried` can be sent to another server.
+    /// Whether a request that was `tried` can be sent to another server, perhaps
+    /// when there is a place for it.
     #[cold]
     pub(super) fn has_candidate(&self, key: Option<Position>, tried: &[ServerIndex]) -> bool {
         let table = &self.fleet.table;
         // Spreading a key decides where it goes, and not whether.
         let route = table.route(key, &*self.fleet, tried);
-        route.is_ok() || table.route_backup(key, tried).is_some()
+        let is_full = route.is_err_and(|why| why == NoServer::AllFull);
+        is_full || route.is_ok() || table.route_backup(key, tried).is_some()
     }
 
     /// Why a key goes where it goes now, after these were tried.
@@ -542,30 +608,88 @@ impl WorkerFleet {
     /// there; a backup one when all others were tried. With bounded loads
     /// another worker may take the last place between the question and the
     /// answer, and so with the one place at a server on trial; then it is asked
-    /// again, and somebody has gone on. What bounded loads did is counted in
-    /// `bounded`.
+    /// again, and somebody has gone on. What bounded loads did is counted for
+    /// `worker`.
     pub(super) fn enter(
         &self,
         key: Option<Position>,
         spread: Option<Spread>,
         tried: &[ServerIndex],
-        bounded: &BoundedShard,
-    ) -> Result<(ServerIndex, InFlight), NoServer> {
+        worker: &Worker,
+    ) -> Result<(ServerIndex, InFlight), NoEntry> {
+        let table = &self.fleet.table;
+        if table.is_limited() {
+            return self.enter_in_turn(key, spread, tried, worker, Turn::Last);
+        }
         let mut n_asked_before = 0;
         loop {
-            let table = &self.fleet.table;
             let route = match table.keyless() {
                 None => table.route_spread(key, spread, &*self.fleet, tried),
                 Some(rule) => self.pick(rule, tried),
             };
             let route = match route {
                 Ok(route) => route,
-                Err(why) => return self.enter_backup(key, tried).ok_or(why),
+                Err(why) => return self.enter_backup(key, tried).ok_or(NoEntry::NoServer(why)),
             };
             let server = &self.servers[route.server.as_usize()];
             if let Some(in_flight) = InFlight::enter(server, &route) {
-                bounded.record(&route, n_asked_before);
+                worker.bounded().record(&route, n_asked_before);
                 return Ok((route.server, in_flight));
+            }
+            n_asked_before += route.n_asked;
+        }
+    }
+
+    /// The same where servers have limits on their requests in flight. A request
+    /// with a key waits for a place at its own server, unless it is spread or
+    /// its loads are bounded and it so goes to the next anyway; any other, when
+    /// there is no place anywhere.
+    #[inline(never)]
+    pub(super) fn enter_in_turn(
+        &self,
+        key: Option<Position>,
+        spread: Option<Spread>,
+        tried: &[ServerIndex],
+        worker: &Worker,
+        turn: Turn,
+    ) -> Result<(ServerIndex, InFlight), NoEntry> {
+        let table = &self.fleet.table;
+        let waits_for_one = key.is_some() && table.keyless().is_none() && !table.is_bounded();
+        let seen = Seen {
+            fleet: &self.fleet,
+            worker: self.worker,
+            now: Timestamp::ZERO,
+            is_patient: waits_for_one && turn != Turn::Over,
+        };
+        if turn == Turn::Last && !waits_for_one && worker.lines.anywhere().number() > 0 {
+            return Err(NoEntry::Full(At::Anywhere));
+        }
+        let mut n_asked_before = 0;
+        loop {
+            let route = match table.keyless() {
+                None => table.route_spread(key, spread, &seen, tried),
+                Some(rule) => self.pick(rule, tried),
+            };
+            let route = match route {
+                Ok(route) => route,
+                Err(NoServer::AllFull) if turn != Turn::Over => {
+                    return Err(NoEntry::Full(At::Anywhere));
+                }
+                Err(NoServer::AllFull) => return Err(NoEntry::NoServer(NoServer::AllFull)),
+                Err(why) => return self.enter_backup(key, tried).ok_or(NoEntry::NoServer(why)),
+            };
+            let server = &self.servers[route.server.as_usize()];
+            let runtime = &server.runtime;
+            let is_behind = seen.is_patient && turn == Turn::Last && runtime.waiting.number() > 0;
+            if is_behind && !route.is_trial {
+                return Err(NoEntry::Full(At::Server(runtime.id)));
+            }
+            if let Some(in_flight) = InFlight::enter(server, &route) {
+                worker.bounded().record(&route, n_asked_before);
+                return Ok((route.server, in_flight));
+            }
+            if seen.is_patient && table.is_full(route.server, &*self.fleet) {
+                return Err(NoEntry::Full(At::Server(runtime.id)));
             }
             n_asked_before += route.n_asked;
         }
@@ -580,6 +704,7 @@ impl WorkerFleet {
                 Keyless::ResponseTime => clock::now(),
                 _ => Timestamp::ZERO,
             },
+            is_patient: false,
         };
         let mut picker = self.picker.borrow_mut();
         self.fleet.table.pick(&mut picker, &seen, tried)
