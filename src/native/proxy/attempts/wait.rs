@@ -51,7 +51,7 @@ impl Attempts<'_> {
     /// Stands in the line `at` a server; `None` when there are too many in it
     /// already, or it has stood for as long as it may.
     async fn stand(&self, at: At, is_timed: &mut bool) -> Option<Waited> {
-        let (client, lines) = (self.client, &self.client.worker.lines);
+        let (in_hand, lines) = (self.in_hand, &self.in_hand.client.worker.lines);
         let queue = &self.fleet.rules().config.queue;
         // At most 100000.
         let length = queue.length.map(|length| length.number() as u32);
@@ -59,13 +59,13 @@ impl Attempts<'_> {
         let stand = lines.join(server, length)?;
         if !*is_timed {
             *is_timed = true;
-            client.asks_server(false);
-            client.timer.set(Wait::from(queue.timeout.duration()));
+            in_hand.asks_server(false);
+            in_hand.timer.set(Wait::from(queue.timeout.duration()));
         }
-        let fleet = client.worker.fleet();
+        let fleet = in_hand.client.worker.fleet();
         let waited = poll_fn(|cx| {
             stand.watch(cx);
-            if !Rc::ptr_eq(&client.worker.fleet(), &fleet) {
+            if !Rc::ptr_eq(&in_hand.client.worker.fleet(), &fleet) {
                 return Poll::Ready(Waited::Anew);
             }
             if !stand.is_first() {
@@ -76,7 +76,7 @@ impl Attempts<'_> {
                 ended => Poll::Ready(Waited::Ended(ended)),
             }
         });
-        let waited = client.timer.limit(waited).await;
+        let waited = in_hand.timer.limit(waited).await;
         if waited.is_none() {
             stand.time_out();
         }
@@ -98,14 +98,14 @@ impl Attempts<'_> {
 
     fn enter(&self, turn: Turn) -> Result<(ServerIndex, InFlight), NoEntry> {
         let (key, spread) = (self.sent.key, self.sent.spread);
-        let worker = &*self.client.worker;
+        let worker = &*self.in_hand.client.worker;
         self.fleet
             .enter_in_turn(key, spread, &self.tried, worker, turn)
     }
 
     /// Goes over to the fleet of this moment, if its key stands there where it does.
     fn follow(&mut self) {
-        let fleet = self.client.worker.fleet();
+        let fleet = self.in_hand.client.worker.fleet();
         if let Some(tried) = fleet.places(&self.fleet, &self.tried) {
             (self.fleet, self.tried) = (fleet, tried);
         }
