@@ -139,7 +139,7 @@ impl State {
             config: control.config_now(),
             fingerprint: control.balancer.table().fingerprint(),
             generation: control.generation,
-            routing: SnapshotView::new(&control.config, &control.balancer, now),
+            routing: SnapshotView::new(&control.config.rules(), &control.balancer, now),
         }
     }
 
