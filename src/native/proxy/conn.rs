@@ -239,6 +239,7 @@ impl Client {
             headers: &head.headers,
             uri: &head.uri,
             client_ip: &self.ip,
+            issued: None,
         }
     }
 

@@ -15,11 +15,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, request};
 use super::error::ProxyError;
 
 /// Who the client's request comes from.
-static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub(super) static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// By which scheme it came.
-static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+pub(super) static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 /// Which host it asked for.
-static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+pub(super) static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 /// By which id it is found in logs.
 pub(super) static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -287,7 +287,7 @@ fn to_origin_form(uri: &mut Uri) -> Result<HeaderValue, ProxyError> {
 /// Whether `value` is a host and perhaps a port, by RFC 3986, section 3.2.2,
 /// and so without the commas, spaces, slashes and user names that other
 /// programs might read as another host.
-fn is_host(value: &[u8]) -> bool {
+pub(super) fn is_host(value: &[u8]) -> bool {
     let is_port = |rest: &[u8]| rest.iter().all(u8::is_ascii_digit) && rest.len() <= 5;
     if let Some(literal) = value.strip_prefix(b"[") {
         let Some(end) = literal.iter().position(|&b| b == b']') else {
