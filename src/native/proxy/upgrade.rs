@@ -24,8 +24,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional};
 use tokio::net::TcpStream;
 
 use super::body::{InFlight, InFlightApart, ResponseBody};
-use super::conn::Client;
+use super::conn::Stream;
 use super::error::ProxyError;
+use super::in_hand::InHand;
 use super::timer::Wait;
 use super::worker::Worker;
 use crate::config;
@@ -127,11 +128,11 @@ impl Switched {
         self,
         mut response: Response<B>,
         in_flight: InFlight,
-        client: &Rc<Client>,
+        in_hand: &Rc<InHand>,
     ) -> Response<ResponseBody> {
         ask(Some(&self.protocol), response.headers_mut());
-        let tunnel = Tunnel::new(self.server, in_flight, &client.worker);
-        response.map(|_| ResponseBody::of_tunnel(tunnel, Rc::clone(client)))
+        let tunnel = Tunnel::new(self.server, in_flight, &in_hand.client.worker);
+        response.map(|_| ResponseBody::of_tunnel(tunnel, Rc::clone(in_hand)))
     }
 }
 
@@ -169,14 +170,14 @@ impl Tunnel {
 
     /// Passes bytes both ways until both ends have ended, one has broken off, or
     /// none has come for too long. `early` is what the client sent before.
-    pub(super) async fn run(mut self: Box<Self>, client: &Client, stream: TcpStream, early: Bytes) {
-        let wait = Cell::new(client.tunnel_wait(false));
-        client.timer.set(wait.get());
+    pub(super) async fn run(mut self: Box<Self>, in_hand: &InHand, stream: Stream, early: Bytes) {
+        let wait = Cell::new(in_hand.tunnel_wait(false));
+        in_hand.timer.set(wait.get());
         let Some(upgrade) = self.server.take() else {
             return;
         };
         // The connection's own task hands it over in its next turn.
-        let Some(Ok(upgraded)) = in_time(client, upgrade).await else {
+        let Some(Ok(upgraded)) = in_time(in_hand, upgrade).await else {
             return;
         };
         let Ok(server) = upgraded.downcast::<TokioIo<TcpStream>>() else {
@@ -185,19 +186,23 @@ impl Tunnel {
         let mut client_end = End {
             io: stream,
             early,
-            client,
+            in_hand,
             wait: &wait,
             n_written: &self.n_bytes,
         };
         let mut server_end = End {
             io: server.io.into_inner(),
             early: server.read_buf,
-            client,
+            in_hand,
             wait: &wait,
             n_written: &Cell::new(0),
         };
         // How it ended is between the two.
-        let _ = in_time(client, copy_bidirectional(&mut client_end, &mut server_end)).await;
+        let _ = in_time(
+            in_hand,
+            copy_bidirectional(&mut client_end, &mut server_end),
+        )
+        .await;
     }
 }
 
@@ -212,14 +217,14 @@ impl Drop for Tunnel {
     }
 }
 
-/// What `future` comes to, unless the client's deadline comes before it moves.
-async fn in_time<F: Future>(client: &Client, future: F) -> Option<F::Output> {
+/// What `future` comes to, unless the deadline comes before it moves.
+async fn in_time<F: Future>(in_hand: &InHand, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     poll_fn(|cx| {
-        client.timer.watch(cx);
+        in_hand.timer.watch(cx);
         match future.as_mut().poll(cx) {
             Poll::Ready(output) => Poll::Ready(Some(output)),
-            Poll::Pending if client.timer.is_due() => Poll::Ready(None),
+            Poll::Pending if in_hand.timer.is_due() => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
         }
     })
@@ -227,18 +232,18 @@ async fn in_time<F: Future>(client: &Client, future: F) -> Option<F::Output> {
 }
 
 /// One end of a tunnel; moves the deadline on when bytes have moved.
-struct End<'a> {
-    io: TcpStream,
+struct End<'a, S> {
+    io: S,
     /// What was read from it already.
     early: Bytes,
-    client: &'a Client,
+    in_hand: &'a InHand,
     /// How long both may rest: less when one has ended, for an end that has left
     /// altogether looks like one that may still listen.
     wait: &'a Cell<Wait>,
     n_written: &'a Cell<u64>,
 }
 
-impl AsyncRead for End<'_> {
+impl<S: AsyncRead + Unpin> AsyncRead for End<'_, S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -253,15 +258,15 @@ impl AsyncRead for End<'_> {
         let result = Pin::new(&mut self.io).poll_read(cx, buf);
         if result.is_ready() {
             if buf.filled().len() == before {
-                self.wait.set(self.client.tunnel_wait(true));
+                self.wait.set(self.in_hand.tunnel_wait(true));
             }
-            self.client.timer.set(self.wait.get());
+            self.in_hand.timer.set(self.wait.get());
         }
         result
     }
 }
 
-impl AsyncWrite for End<'_> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for End<'_, S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -269,7 +274,7 @@ impl AsyncWrite for End<'_> {
     ) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.io).poll_write(cx, buf);
         if let Poll::Ready(Ok(n)) = result {
-            self.client.timer.set(self.wait.get());
+            self.in_hand.timer.set(self.wait.get());
             self.n_written.set(self.n_written.get() + n as u64);
         }
         result

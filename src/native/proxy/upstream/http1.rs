@@ -25,7 +25,7 @@ use super::gate::Gate;
 use super::{AttemptWaits, Connection, Exchange};
 use crate::config;
 use crate::engine::{Server, Timestamp};
-use crate::native::proxy::conn::Client;
+use crate::native::proxy::in_hand::InHand;
 use crate::native::proxy::listen;
 use crate::native::proxy::retry::Failure;
 use crate::native::proxy::timer::Timers;
@@ -203,7 +203,7 @@ impl Exchange for Pool {
         request: &mut Option<Request<RequestBody>>,
         answer: &mut Option<Response<ServerBody>>,
         connection: Connection,
-        client: &Client,
+        in_hand: &InHand,
         waits: AttemptWaits,
     ) -> Result<StatusCode, Failure> {
         let kept = match connection {
@@ -214,21 +214,21 @@ impl Exchange for Pool {
         let mut lease = match kept {
             Some(lease) => lease,
             None => {
-                client.timer.set(waits.connect);
-                match client.timer.limit(self.connect()).await {
+                in_hand.timer.set(waits.connect);
+                match in_hand.timer.limit(self.connect()).await {
                     Some(Ok(lease)) => lease,
                     Some(Err(_)) => return Err(Failure::Connect),
                     None => return Err(Failure::ConnectTimeout),
                 }
             }
         };
-        client.timer.set(waits.answer);
+        in_hand.timer.set(waits.answer);
         let Some(request_now) = request.take() else {
             return Err(Failure::Broken);
         };
         // Pinned where it is made: it has room for a request.
         let sending = pin!(lease.sender.try_send_request(request_now));
-        let mut error = match client.timer.limit(sending).await {
+        let mut error = match in_hand.timer.limit(sending).await {
             Some(Ok(response)) => {
                 let status = response.status();
                 // A connection that changes over is none for requests any more.
@@ -238,7 +238,7 @@ impl Exchange for Pool {
                 return Ok(status);
             }
             Some(Err(error)) => error,
-            None if client.is_awaited() => return Err(Failure::BodyTimeout),
+            None if in_hand.is_awaited() => return Err(Failure::BodyTimeout),
             None => return Err(Failure::AnswerTimeout),
         };
         *request = error.take_message();

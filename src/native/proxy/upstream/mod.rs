@@ -11,7 +11,7 @@ use std::rc::Rc;
 
 use http::{Request, Response, StatusCode};
 
-use super::conn::Client;
+use super::in_hand::InHand;
 use super::retry::Failure;
 use super::timer::Wait;
 use super::upload::RequestBody;
@@ -48,7 +48,7 @@ pub(super) trait Exchange {
     /// Sends `request` and waits for the head of the answer to it, which it puts
     /// into `answer`, and whose status it returns: answers are large, and each
     /// step that one is returned through moves it. Dropping the future gives the
-    /// attempt up. Deadlines are kept on the client's timer.
+    /// attempt up. Deadlines are kept on the timer of what is `in_hand`.
     ///
     /// # Errors
     /// When there is no answer. A request of which nothing was sent is back in
@@ -58,7 +58,7 @@ pub(super) trait Exchange {
         request: &mut Option<Request<RequestBody>>,
         answer: &mut Option<Response<Self::Body>>,
         connection: Connection,
-        client: &Client,
+        in_hand: &InHand,
         waits: AttemptWaits,
     ) -> Result<StatusCode, Failure>;
 }
