@@ -559,7 +559,7 @@ mod tests {
         let written = crate::wire::AccessLogLine {
             time: crate::wire::rfc3339(0),
             client_ip: "2001:db8::1",
-            issued: None,
+            proxy_ip: None,
             method: "GET",
             path: "/a\"?b",
             status: 200,

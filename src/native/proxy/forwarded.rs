@@ -8,6 +8,9 @@ use core::fmt::Write as _;
 use core::net::IpAddr;
 use std::borrow::Cow;
 
+use http::HeaderMap;
+use http::header::FORWARDED;
+
 /// What one proxy says of who has asked it: an element of the list.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Element<'a> {
@@ -112,9 +115,18 @@ fn value(text: &[u8]) -> Option<(Cow<'_, [u8]>, &[u8])> {
     Some((value, &quoted[at + 1..]))
 }
 
+/// All values of the field together, if they can be appended to.
+pub(super) fn joined(headers: &HeaderMap) -> Option<String> {
+    let values = headers.get_all(FORWARDED).iter();
+    let texts: Option<Vec<&str>> = values.map(|value| value.to_str().ok()).collect();
+    texts
+        .map(|texts| texts.join(", "))
+        .filter(|text| is_well_formed(text.as_bytes()))
+}
+
 /// Whether a whole value can be appended to: who reads it from its left end
 /// reads what is appended as it is meant.
-pub(super) fn is_well_formed(value: &[u8]) -> bool {
+fn is_well_formed(value: &[u8]) -> bool {
     let mut rest = value;
     loop {
         let mut is_quoted = false;

@@ -95,6 +95,11 @@ impl HashKey {
         sources.find_map(|(i, source)| Some((i, source.find(parts)?)))
     }
 
+    /// How the cookie is issued that clients without it are given.
+    pub(super) fn issue(&self) -> Option<&Issue> {
+        self.issue.as_ref()
+    }
+
     /// The cookie that must be issued before a request has a key.
     pub(crate) fn to_issue(&self, parts: KeyParts<'_>) -> Option<&Issue> {
         let issue = self.issue.as_ref()?;
@@ -369,8 +374,7 @@ mod tests {
 
     #[test]
     fn a_cookie_is_issued_where_the_chain_comes_to_it_and_it_is_not_there() {
-        const CHAIN: &str =
-            r#"[{"header": "x-user"}, {"cookie": "s", "issue": {}}, "client_ip"]"#;
+        const CHAIN: &str = r#"[{"header": "x-user"}, {"cookie": "s", "issue": {}}, "client_ip"]"#;
         let found = |issued, fields: &[_]| key_with(issued, CHAIN, "/", fields);
         let of = |text: &str| Some(text.as_bytes().to_vec());
         assert_eq!(found(None, &[]), (None, true));

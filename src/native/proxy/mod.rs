@@ -29,6 +29,7 @@
 //! Limits on load will stand beside `handler`; HTTP/2 is another way into
 //! `handler` and another implementation of the trait in `upstream`.
 
+mod asker;
 mod attempts;
 mod backoff;
 mod body;
