@@ -208,7 +208,7 @@ fn survey(headers: &HeaderMap) -> Findings {
             UPGRADE => found.has_upgrade = true,
             VIA => found.has_via = true,
             FORWARDED | PROXY_AUTHENTICATE | PROXY_AUTHORIZATION => found.has_rare = true,
-            _ => found.has_rare |= CONNECTION_FIELDS.contains(name),
+            _ => found.has_rare |= CONNECTION_FIELDS.contains(name) || may_be_x_forwarded(name),
         }
     }
     // `keys` names each field once, however often it stands there.
@@ -309,6 +309,30 @@ fn drop_connection_fields(headers: &mut HeaderMap, found: &Findings) {
         for name in &CONNECTION_FIELDS {
             headers.remove(name);
         }
+        drop_look_alikes(headers);
+    }
+}
+
+/// Whether a name is as long as one of the fields `X-Forwarded-…` and begins as
+/// they do: looked at more closely only then.
+fn may_be_x_forwarded(name: &HeaderName) -> bool {
+    let name = name.as_str().as_bytes();
+    (15..=17).contains(&name.len()) && name[0] == b'x' && name.contains(&b'_')
+}
+
+/// Drops names that differ from the proxy's own only by an underscore for a
+/// hyphen, as `x_forwarded-for`: programs that take names for variables (CGI,
+/// WSGI) cannot tell the two apart.
+fn drop_look_alikes(headers: &mut HeaderMap) {
+    let is_look_alike = |name: &&HeaderName| {
+        may_be_x_forwarded(name)
+            && [&X_FORWARDED_FOR, &X_FORWARDED_PROTO, &X_FORWARDED_HOST]
+                .iter()
+                .any(|own| name.as_str().replace('_', "-") == own.as_str())
+    };
+    let found: Vec<HeaderName> = headers.keys().filter(is_look_alike).cloned().collect();
+    for name in found {
+        headers.remove(name);
     }
 }
 
@@ -542,6 +566,16 @@ mod tests {
                     ("x-forwarded-host", "evil"),
                 ],
                 &[],
+            ),
+            (
+                &[
+                    ("x_forwarded_for", "1.2.3.4"),
+                    ("x-forwarded_proto", "https"),
+                    ("x_forwarded-host", "evil"),
+                    ("x_forwarded_fox", "1"),
+                    ("x_forwarded_for_", "1"),
+                ],
+                &["x_forwarded_for_: 1", "x_forwarded_fox: 1"],
             ),
             (&[("x-request-id", "mine")], &["x-request-id: mine"]),
             (&[("via", "1.0 a")], &["via: 1.0 a"]),
