@@ -7,8 +7,8 @@ use std::path::Path;
 use ts_rs::{Config as Style, TS, TypeVisitor};
 
 use super::{
-    AccessLogFormat, AlgorithmName, Config, PlanSpec, ProbeKind, ProbeTls, RateLimitRule,
-    ServerKey, SnapshotView,
+    AccessLogFormat, AlgorithmName, CertificateFiles, ClientCertificates, Config, ListenTls,
+    PlanSpec, ProbeKind, ProbeTls, RateLimitRule, ServerKey, SnapshotView, TlsVersion,
 };
 use crate::wire::{
     ChangeView, EventView, ExplainView, FaultView, HealthView, HotKeysView, MetricsView, PlanView,
@@ -110,6 +110,10 @@ fn typescript_is_that_of_the_shapes() {
     all.visit::<ServerKey>();
     all.visit::<ProbeKind>();
     all.visit::<ProbeTls>();
+    all.visit::<ListenTls>();
+    all.visit::<CertificateFiles>();
+    all.visit::<ClientCertificates>();
+    all.visit::<TlsVersion>();
     all.visit::<AlgorithmName>();
     all.visit::<RateLimitRule>();
     all.visit::<AccessLogFormat>();

@@ -53,6 +53,8 @@ mod state_file;
 mod survive;
 /// The program under systemd: sockets passed, word sent; and how it ends.
 mod systemd;
+/// TLS towards clients: names, proofs, reloads, with real clients.
+mod tls;
 /// What a server gets when its ejection is over.
 mod trials;
 /// Connections that change over to another protocol: WebSocket and raw bytes.

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use http::{HeaderValue, request};
 
 use super::hash_key::KeyParts;
-use super::headers::ClientFields;
+use super::headers::{ClientCert, ClientFields};
 use super::worker::{Worker, WorkerFleet};
 use crate::engine::{Position, Spread};
 
@@ -20,24 +20,34 @@ pub(super) struct Client {
     pub(super) address: IpAddr,
     /// The same in the canonical text form.
     pub(super) ip: Box<str>,
+    /// `https` over TLS, else `http`.
+    pub(super) scheme: &'static str,
     /// What every request of it is given.
     pub(super) fields: ClientFields,
 }
 
 impl Client {
-    /// A client that has connected from `ip`.
-    pub(super) fn new(ip: IpAddr, worker: Rc<Worker>) -> Self {
+    /// A client that has connected from `ip`, over TLS if `certificate` says what
+    /// servers are told of its certificate.
+    pub(super) fn new(ip: IpAddr, certificate: Option<ClientCert>, worker: Rc<Worker>) -> Self {
         let address = ip.to_canonical();
         let ip = address.to_string().into_boxed_str();
+        let scheme = if certificate.is_some() {
+            "https"
+        } else {
+            "http"
+        };
         Self {
             fields: ClientFields {
                 // An address has only characters that a header may have.
                 forwarded_for: HeaderValue::from_str(&ip)
                     .unwrap_or(HeaderValue::from_static("unknown")),
-                forwarded_proto: HeaderValue::from_static("http"),
+                forwarded_proto: HeaderValue::from_static(scheme),
+                certificate: certificate.unwrap_or(ClientCert::AsItCame),
             },
             address,
             ip,
+            scheme,
             worker,
         }
     }

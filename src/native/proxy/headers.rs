@@ -20,6 +20,9 @@ static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 /// Which host it asked for.
 static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+/// The client's certificate, and those that vouch for it.
+static CLIENT_CERT: HeaderName = HeaderName::from_static("client-cert");
+static CLIENT_CERT_CHAIN: HeaderName = HeaderName::from_static("client-cert-chain");
 /// By which id it is found in logs.
 pub(super) static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -44,6 +47,33 @@ struct Findings {
     has_repeated: bool,
 }
 
+/// What servers are told of a client's certificate (RFC 9440).
+#[derive(Clone, Debug)]
+pub(super) enum ClientCert {
+    /// Nothing by the proxy; what the client says is none of its business.
+    AsItCame,
+    /// This, or that there is none.
+    Known(Option<HeaderValue>),
+}
+
+impl ClientCert {
+    /// Has `headers` say it, and not what the client says.
+    fn tell(&self, headers: &mut HeaderMap) {
+        let Self::Known(certificate) = self else {
+            return;
+        };
+        headers.remove(&CLIENT_CERT_CHAIN);
+        match certificate {
+            Some(certificate) => {
+                headers.insert(&CLIENT_CERT, certificate.clone());
+            }
+            None => {
+                headers.remove(&CLIENT_CERT);
+            }
+        }
+    }
+}
+
 /// What the proxy adds to every request of one client.
 #[derive(Clone, Debug)]
 pub(super) struct ClientFields {
@@ -51,6 +81,8 @@ pub(super) struct ClientFields {
     pub(super) forwarded_for: HeaderValue,
     /// The scheme it uses.
     pub(super) forwarded_proto: HeaderValue,
+    /// The certificate that it has proven to have.
+    pub(super) certificate: ClientCert,
 }
 
 /// Checks the head of a client's request and makes it the head that a server
@@ -113,6 +145,7 @@ pub(super) fn prepare_request(
     };
     headers.insert(&X_FORWARDED_FOR, client.forwarded_for.clone());
     headers.insert(&X_FORWARDED_PROTO, client.forwarded_proto.clone());
+    client.certificate.tell(headers);
     let via = if version < Version::HTTP_11 {
         HeaderValue::from_static("1.0 ringway")
     } else {

@@ -246,7 +246,7 @@ fn state_of(headers: &HeaderMap) -> String {
 fn attributes_of(client: &Client, request: &request::Parts) -> Vec<(&'static str, AttributeValue)> {
     let (uri, headers) = (&request.uri, &request.headers);
     let mut attributes = method_of(&request.method);
-    attributes.push(("url.scheme", "http".into()));
+    attributes.push(("url.scheme", client.scheme.into()));
     attributes.push(("url.path", uri.path().into()));
     attributes.extend(uri.query().map(|query| ("url.query", query.into())));
     if let Some(authority) = authority_of(uri, headers) {
