@@ -366,6 +366,7 @@ mod tests {
     const CLIENT: ClientFields = ClientFields {
         forwarded_for: HeaderValue::from_static("192.0.2.7"),
         forwarded_proto: HeaderValue::from_static("http"),
+        certificate: ClientCert::AsItCame,
     };
 
     fn prepared(
