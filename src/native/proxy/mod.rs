@@ -30,13 +30,16 @@
 //! Limits on load will stand beside `handler`; HTTP/2 is another way into
 //! `handler` and another implementation of the trait in `upstream`.
 
+mod asker;
 mod attempts;
 mod backoff;
 mod body;
 mod client;
 mod conn;
+mod cookie;
 mod error;
 mod explanation;
+mod forwarded;
 mod handler;
 pub(crate) mod hash_key;
 mod head_bytes;
@@ -52,6 +55,8 @@ mod silence;
 mod timer;
 pub mod tls;
 mod trace;
+mod trailers;
+mod trust;
 mod upgrade;
 mod upload;
 mod upstream;

@@ -7,17 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
-use http::HeaderValue;
-use rustls::{HandshakeKind, ServerConnection};
+use rustls::HandshakeKind;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tracing::debug;
 
-use super::Tls;
-use crate::native::proxy::headers::ClientCert;
+use super::{ClientCert, Tls};
 use crate::native::proxy::timer::Timer;
 use crate::native::proxy::worker::Worker;
 
@@ -68,22 +64,12 @@ pub(in crate::native::proxy) async fn secure(
         _ => &counts.full,
     };
     count.fetch_add(1, Relaxed);
+    let certificate = agreed.peer_certificates().and_then(<[_]>::first);
     Some(Secured {
-        certificate: certificate(agreed, tls.tells_servers),
+        certificate: match tls.tells_servers {
+            true => ClientCert::known(certificate.map(|certificate| &**certificate)),
+            false => ClientCert::AsItCame,
+        },
         stream,
     })
-}
-
-/// What servers are told, by RFC 9440.
-fn certificate(agreed: &ServerConnection, tells_servers: bool) -> ClientCert {
-    if !tells_servers {
-        return ClientCert::AsItCame;
-    }
-    let certificate = agreed.peer_certificates().and_then(<[_]>::first);
-    let field = certificate.and_then(|certificate| {
-        let text = format!(":{}:", BASE64_STANDARD.encode(certificate));
-        // Letters of base64 are all that is in it.
-        HeaderValue::try_from(text).ok()
-    });
-    ClientCert::Known(field)
 }

@@ -5,6 +5,7 @@
 //! they began with.
 
 mod certificate;
+mod client_cert;
 mod handshake;
 
 use std::fmt;
@@ -28,6 +29,7 @@ use crate::wire::{Fault, Faults};
 
 use certificate::ByName;
 pub use certificate::Certificate;
+pub(super) use client_cert::ClientCert;
 pub(super) use handshake::secure;
 
 /// HTTP/1.1, as ALPN has it.
