@@ -49,6 +49,7 @@ pub mod asked;
 
 pub mod offline;
 
+mod pem;
 pub mod plan;
 
 use std::ffi::OsString;

@@ -21,6 +21,7 @@ use super::fleet::Queue;
 pub use super::fleet::{Fleet, ServerRuntime};
 use super::in_flight::InFlightCount;
 use super::operations::Operations;
+use super::proxy::tls;
 use super::queue::{Queued, Waiting};
 use super::rate_limit::{RateLimitCounters, RateLimits};
 use super::retries::Retries;
@@ -62,6 +63,8 @@ pub struct Shared {
     bounded: Box<[BoundedShard]>,
     /// For each worker, a copy of its sketch that is about a second old.
     hot_keys: Box<[ArcSwap<KeySketch>]>,
+    /// TLS towards clients.
+    pub tls: tls::InUse,
     /// Connections that have changed over to another protocol, of all workers.
     pub(super) tunnels: InFlightCount,
     /// For requests of the API, by rules without keys.
@@ -189,6 +192,7 @@ impl Shared {
             hot_keys: (0..n_workers)
                 .map(|_| ArcSwap::from_pointee(sketch.clone()))
                 .collect(),
+            tls: tls::InUse::default(),
             tunnels: InFlightCount::default(),
             picker: Mutex::new(Picker::new(random())),
             queue: waiting,

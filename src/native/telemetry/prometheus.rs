@@ -27,6 +27,9 @@ pub use queue::QueueFigures;
 mod operations;
 pub use operations::Done;
 
+mod tls;
+pub use tls::TlsFigures;
+
 /// What the text is.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -73,6 +76,8 @@ pub struct Figures {
     pub queue: QueueFigures,
     /// Connections that have changed over to another protocol.
     pub n_tunnels: u32,
+    /// TLS towards clients.
+    pub tls: TlsFigures,
 }
 
 impl Collector for Figures {
@@ -86,6 +91,7 @@ impl Collector for Figures {
         self.retries(&mut out)?;
         self.rate_limits(&mut out)?;
         self.queue.encode(&mut out)?;
+        self.tls.encode(&mut out)?;
         self.traffic(&mut out)
     }
 }
@@ -366,7 +372,7 @@ impl Writer<'_> {
         self.gauges(name, help, [(Vec::new(), value)])
     }
 
-    fn gauges<'l>(
+    pub(super) fn gauges<'l>(
         &mut self,
         name: &str,
         help: &str,
