@@ -33,7 +33,7 @@ const V1: &[u8] = b"PROXY TCP4 192.0.2.1 198.51.100.1 56324 443\r\n";
 fn v2(command: u8, family: u8, rest: &[&[u8]]) -> Vec<u8> {
     let rest = rest.concat();
     let length = u16::try_from(rest.len()).expect("short").to_be_bytes();
-    let fixed = [b"\r\n\r\n\0\r\nQUIT\n", &[command, family], &length[..]].concat();
+    let fixed = [&b"\r\n\r\n\0\r\nQUIT\n"[..], &[command, family], &length].concat();
     [fixed, rest].concat()
 }
 
