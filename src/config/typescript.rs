@@ -7,8 +7,8 @@ use std::path::Path;
 use ts_rs::{Config as Style, TS, TypeVisitor};
 
 use super::{
-    AccessLogFormat, AfterQueue, AlgorithmName, CertificateFiles, ClientCertificates, Config,
-    CookieIssue, ListenTls, PlanSpec, ProbeKind, ProbeTls, RateLimitRule, SameSite, ServerKey,
+    AccessLogFormat, AlgorithmName, CertificateFiles, ClientCertificates, Config, CookieIssue,
+    ExpectedHeader, ListenTls, PlanSpec, ProbeKind, ProbeTls, RateLimitRule, SameSite, ServerKey,
     SnapshotView, TlsVersion, TrustedField, Via,
 };
 use crate::wire::{
@@ -111,6 +111,7 @@ fn typescript_is_that_of_the_shapes() {
     all.visit::<ServerKey>();
     all.visit::<ProbeKind>();
     all.visit::<ProbeTls>();
+    all.visit::<ExpectedHeader>();
     all.visit::<ListenTls>();
     all.visit::<CertificateFiles>();
     all.visit::<ClientCertificates>();
@@ -118,7 +119,7 @@ fn typescript_is_that_of_the_shapes() {
     all.visit::<AlgorithmName>();
     all.visit::<RateLimitRule>();
     all.visit::<AccessLogFormat>();
-    all.visit::<AfterQueue>();
+    all.visit::<super::AfterQueue>();
     all.visit::<CookieIssue>();
     all.visit::<SameSite>();
     all.visit::<TrustedField>();

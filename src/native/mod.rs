@@ -28,6 +28,7 @@ pub mod driver;
 pub mod health;
 
 pub mod proxy;
+mod proxy_protocol;
 
 pub mod telemetry;
 
