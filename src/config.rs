@@ -243,9 +243,19 @@ section! {
         header_bytes: Whole<1024, 1_048_576> ["number"] = Whole::new(16_384),
         /// Header fields of a request; 1 to 1000, default 100.
         headers: Whole<1, 1000> ["number"] = Whole::new(100),
-        /// Connections of clients at a time, all workers together; further ones
-        /// wait to be accepted. 1 to 1000000, default 10000.
+        /// Connections of clients at a time, all workers together; for a further
+        /// one another that rests is ended, or it is refused with 503. 1 to
+        /// 1000000, default 10000.
         connections: Whole<1, 1_000_000> ["number"] = Whole::new(10_000),
+        /// Bytes of a request's body; 0 to 2^50. Default null: any number.
+        request_body: Option<Whole<0, 1_125_899_906_842_624>> ["number | null"] = None,
+        /// Bytes a second that a client must move while it is waited for: of a
+        /// body that it sends, or of an answer that it reads; 1 to 1000000,
+        /// default 50. Null: no matter how few.
+        min_rate: Option<Whole<1, 1_000_000>> ["number | null"] = Some(Whole::new(50)),
+        /// Seconds of such waiting in which it must have moved as much on
+        /// average; default 60.
+        min_rate_window: Seconds ["number"] = Seconds::whole(60),
     }
 }
 

@@ -8,6 +8,8 @@ pub mod clock;
 
 pub mod counters;
 
+pub mod descriptors;
+
 pub mod in_flight;
 pub mod queue;
 pub mod retries;

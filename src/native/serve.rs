@@ -11,6 +11,7 @@ use tracing::{error, info, warn};
 
 use super::admin::{self, Admin};
 use super::cli::RecordArgs;
+use super::descriptors;
 use super::driver;
 use super::proxy;
 use super::proxy::tls::Tls;
@@ -39,6 +40,7 @@ pub fn serve(
     when_ready: impl FnOnce() -> io::Result<()>,
 ) -> io::Result<()> {
     let n_workers = n_workers(&config);
+    descriptors::raise_limit(&config);
     let keeper = Keeper::default();
     // Without a file it is the demo, which nobody passes sockets to.
     let (mut predecessor, mut passed) = (None, Sockets::default());

@@ -11,6 +11,8 @@ mod access_log;
 mod algorithms;
 /// The REST API over real sockets: every call, every refusal, every example.
 mod api;
+/// Slow, large, many and endless: what is cut, and what goes on beside it.
+mod attacks;
 /// Bounded loads: the engine's answers, the counts that workers share, a proxy.
 mod bounds;
 /// Load held while servers break, come back and change.

@@ -82,10 +82,12 @@ impl Prober {
         }
     }
 
-    /// Probes `server` once; ends within the configured timeout.
+    /// Probes `server` once; ends within the configured timeout, unless this
+    /// process has no descriptor left for a connection: that says nothing of the
+    /// server, so it is waited for.
     pub async fn probe(&self, server: &Server) -> ProbeOutcome {
         let target = Target::new(server, &self.check);
-        let probing = async {
+        let probing = || async {
             match &self.kind {
                 Kind::Http(ask) => ask.probe(target.connect().await?, &target).await,
                 Kind::Https(ask, tls) => https::probe(&target, ask, tls).await,
@@ -94,7 +96,11 @@ impl Prober {
                 Kind::Unready(why) => Err(why.clone()),
             }
         };
-        match tokio::time::timeout(self.timeout, probing).await {
+        let mut probed = tokio::time::timeout(self.timeout, probing()).await;
+        while probed.is_err() && target.is_exhausted() {
+            probed = tokio::time::timeout(self.timeout, probing()).await;
+        }
+        match probed {
             Ok(Ok(())) => ProbeOutcome::Good,
             Ok(Err(why)) => ProbeOutcome::Failed(why),
             Err(_) => {

@@ -1,16 +1,25 @@
 //! Where one probe goes: the server's address, and what the configuration says
 //! instead of its port and name.
 
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+
 use http::HeaderValue;
 use tokio::net::TcpStream;
 
 use crate::config::HealthCheck;
 use crate::engine::Server;
+use crate::native::descriptors;
+
+/// How long a probe rests when there is nothing left for a connection.
+const REST: Duration = Duration::from_millis(100);
 
 /// Where one probe goes.
 pub(super) struct Target<'a> {
     address: &'a str,
     port: u16,
+    /// Whether this process had nothing left for a connection.
+    is_exhausted: AtomicBool,
     /// What `Host` says, or `:authority`.
     pub(super) authority: String,
     /// Whose certificate it must be.
@@ -30,15 +39,33 @@ impl<'a> Target<'a> {
         Self {
             address: server.address.as_str(),
             port,
+            is_exhausted: AtomicBool::new(false),
             authority,
             name,
         }
     }
 
     /// A new connection, so that a server that takes none is found out.
+    /// Waits while this process has nothing left for one.
     pub(super) async fn connect(&self) -> Result<TcpStream, String> {
-        let connected = TcpStream::connect((self.address, self.port)).await;
-        connected.map_err(|error| format!("cannot connect: {error}"))
+        loop {
+            match TcpStream::connect((self.address, self.port)).await {
+                Err(error) if descriptors::are_used_up(&error) => {
+                    self.is_exhausted.store(true, Relaxed);
+                    tokio::time::sleep(REST).await;
+                }
+                connected => {
+                    self.is_exhausted.store(false, Relaxed);
+                    return connected.map_err(|error| format!("cannot connect: {error}"));
+                }
+            }
+        }
+    }
+
+    /// Whether the last try for a connection failed since this process has
+    /// nothing left for one: the server is not to be judged by that.
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.is_exhausted.load(Relaxed)
     }
 
     /// `Host`. Addresses have only characters that a header may have.

@@ -199,6 +199,10 @@ impl<'a> Attempts<'a> {
                     }
                 }
                 (Err(Failure::AnswerTimeout), _) => result = Err(self.timeout()),
+                (Err(Failure::BadBody), _) if self.in_hand.was_over_limit() => {
+                    result = Err(Failure::LargeBody);
+                }
+                (Err(Failure::Exhausted), _) => worker.free_descriptors(),
                 _ => {}
             }
             if let Some(trace) = &self.sent.trace {

@@ -14,6 +14,15 @@ use super::rate_limit;
 use crate::engine::NoServer;
 use crate::native::rate_limit::Allowance;
 
+/// What a client gets whose connection there is no room for, as bytes.
+pub(super) const OVERLOADED: &str = "HTTP/1.1 503 Service Unavailable\r\n\
+    content-type: text/plain; charset=utf-8\r\n\
+    content-length: 42\r\n\
+    retry-after: 1\r\n\
+    connection: close\r\n\
+    \r\n\
+    service unavailable: too many connections\n";
+
 /// Why a request gets an answer from the proxy itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ProxyError {
@@ -21,6 +30,10 @@ pub(super) enum ProxyError {
     BadRequest(&'static str),
     /// The request's body stopped coming.
     BodyTimeout,
+    /// The request's body is more than it may be.
+    LargeBody,
+    /// This process has nothing left for a connection to a server.
+    Exhausted,
     /// Who asks has asked too often.
     RateLimited(Allowance),
     /// `CONNECT`: this is no forward proxy.
@@ -53,6 +66,8 @@ impl ProxyError {
         match self {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::LargeBody => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Exhausted => StatusCode::SERVICE_UNAVAILABLE,
             Self::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Connect | Self::Trace => StatusCode::METHOD_NOT_ALLOWED,
             Self::Loop => StatusCode::LOOP_DETECTED,
@@ -68,6 +83,8 @@ impl ProxyError {
         match self {
             Self::BadRequest(_) => "bad_request",
             Self::BodyTimeout => "body_timeout",
+            Self::LargeBody => "large_body",
+            Self::Exhausted => "exhausted",
             Self::Connect => "connect_method",
             Self::NoServer(_) => "no_server",
             Self::ConnectFailed => "connect_failed",
@@ -94,7 +111,7 @@ impl ProxyError {
         match self {
             // A server may be back, or be added, at any moment; one second
             // keeps the clients of a dead fleet from asking in a loop.
-            Self::NoServer(_) => {
+            Self::NoServer(_) | Self::Exhausted => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             }
             Self::RateLimited(allowance) => {
@@ -109,7 +126,7 @@ impl ProxyError {
             }
             // Where such a request ends, programs may differ: what comes behind
             // it is not read (RFC 9112, section 11.2).
-            Self::BadRequest(_) => {
+            Self::BadRequest(_) | Self::LargeBody => {
                 headers.insert(CONNECTION, HeaderValue::from_static("close"));
             }
             _ => {}
@@ -123,6 +140,8 @@ impl fmt::Display for ProxyError {
         f.write_str(match self {
             Self::BadRequest(why) => return write!(f, "bad request: {why}"),
             Self::BodyTimeout => "request timeout: the body stopped coming",
+            Self::LargeBody => "content too large: the body is more than is taken here",
+            Self::Exhausted => "service unavailable: no connection to a server can be made now",
             Self::RateLimited(allowance) => {
                 let wait = allowance.wait();
                 return write!(f, "too many requests: try again in {wait} s");
@@ -150,6 +169,8 @@ mod tests {
         for (error, status) in [
             (ProxyError::BadRequest("x"), 400),
             (ProxyError::BodyTimeout, 408),
+            (ProxyError::LargeBody, 413),
+            (ProxyError::Exhausted, 503),
             (ProxyError::Connect, 405),
             (ProxyError::LastStep, 200),
             (ProxyError::Trace, 405),

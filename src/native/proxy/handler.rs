@@ -108,7 +108,12 @@ fn forward<'a>(
         upgrade::ask(upgrade.as_ref(), &mut head.headers);
         let has_body = !body.is_end_stream();
         let (body, kept) = if has_body {
-            sendable(&head, body, in_hand, &rules.config.retries)
+            let max = rules.config.limits.request_body;
+            let max = max.map_or(u64::MAX, |max| max.number());
+            if body.size_hint().lower() > max {
+                return Err(ProxyError::LargeBody);
+            }
+            sendable(&head, body, in_hand, max, &rules.config.retries)
         } else {
             (RequestBody::Empty, None)
         };
@@ -177,14 +182,15 @@ fn sendable(
     head: &request::Parts,
     body: Incoming,
     in_hand: &Rc<InHand>,
+    max: u64,
     retries: &Retries,
 ) -> (RequestBody, Option<Box<Kept>>) {
     let limit = retries.replay_buffer.number();
     if !head.method.is_idempotent() || limit == 0 || retries.attempts.number() == 0 {
-        return (RequestBody::once(body, in_hand), None);
+        return (RequestBody::once(body, in_hand, max), None);
     }
     // At most 16 MiB.
-    let upload = Upload::new(body, in_hand, limit as usize);
+    let upload = Upload::new(body, in_hand, max, limit as usize);
     let kept = Kept {
         head: head.clone(),
         upload: Rc::clone(&upload),

@@ -12,14 +12,20 @@ use std::time::Duration;
 use super::client::Client;
 use super::conn::Stream;
 use super::head_bytes::HeadBytes;
+use super::pace::Pace;
 use super::timer::{Timer, Wait};
 use super::upgrade::Tunnel;
 use super::worker::{Rules, Waits};
+use crate::engine::Timestamp;
 
 /// How long a connection without a request may still bring one when the worker
 /// stops: a client that sends one after the other has sent its next within a
 /// round trip, and those that take longer are rare.
 const LAST_CALL: Duration = Duration::from_millis(500);
+
+/// How long a connection that has brought nothing yet does not count as at rest:
+/// longer than a first request is mostly under way.
+const NEW: Duration = Duration::from_secs(1);
 
 /// One request in hand, or what is awaited instead of it.
 pub(super) struct InHand {
@@ -34,10 +40,16 @@ pub(super) struct InHand {
     /// The timeouts of the configuration that the last request met.
     waits: Cell<Waits>,
     turn: Cell<Turn>,
+    /// When the client connected.
+    came: Timestamp,
     /// Whether the last thing the upload waited for was the client.
     awaits_body: Cell<bool>,
     /// Whether the client has sent more than this request.
     has_sent_more: Cell<bool>,
+    /// How fast the client sends a body, or takes an answer.
+    pace: Pace,
+    /// Whether its body was more than it may be.
+    is_too_large: Cell<bool>,
 }
 
 /// What is being waited for, and so which limit holds.
@@ -63,6 +75,7 @@ impl InHand {
         let timer = Timer::new(&client.worker.timers);
         let waits = client.worker.fleet().rules().waits;
         timer.set(waits.client_header);
+        let client_came = client.worker.timers.now();
         Self {
             client,
             timer,
@@ -70,8 +83,11 @@ impl InHand {
             head_bytes: HeadBytes::default(),
             waits: Cell::new(waits),
             turn: Cell::new(Turn::New),
+            came: client_came,
             awaits_body: Cell::new(false),
             has_sent_more: Cell::new(false),
+            pace: Pace::default(),
+            is_too_large: Cell::new(false),
         }
     }
 
@@ -83,8 +99,13 @@ impl InHand {
     /// A server is to be asked; the client's body, if it has one, is still to
     /// come. The time for that is the attempt's to set.
     pub(super) fn asks_server(&self, has_body: bool) {
-        self.turn
-            .set(if has_body { Turn::Upload } else { Turn::Server });
+        if has_body {
+            self.turn.set(Turn::Upload);
+            self.pace.begin(self.waits.get().min_rate);
+            self.awaits_body.set(false);
+        } else {
+            self.turn.set(Turn::Server);
+        }
         self.timer.set_attentive(true);
     }
 
@@ -98,7 +119,47 @@ impl InHand {
 
     /// Whether the upload now waits for the client, or for the server.
     pub(super) fn upload_awaits_client(&self, awaits_client: bool) {
-        self.awaits_body.set(awaits_client);
+        let before = self.awaits_body.replace(awaits_client);
+        if before == awaits_client || self.turn.get() != Turn::Upload {
+            return;
+        }
+        let waits = self.waits.get();
+        if waits.min_rate.is_none() {
+            return;
+        }
+        let now = self.client.worker.timers.now();
+        if awaits_client {
+            self.timer.set(waits.stream_idle.min(self.pace.waits(now)));
+        } else {
+            self.pace.goes_on(now);
+            self.timer.set(waits.stream_idle);
+        }
+    }
+
+    /// Its body is more than it may be.
+    pub(super) fn is_over_limit(&self) {
+        self.is_too_large.set(true);
+    }
+
+    /// Whether its body was more than it may be; once.
+    pub(super) fn was_over_limit(&self) -> bool {
+        self.is_too_large.replace(false)
+    }
+
+    /// Since when the connection rests, if it does: one that has brought nothing
+    /// yet, only after a while, and behind those that wait for another request.
+    pub(super) fn rest(&self, now: Timestamp) -> Option<(bool, Timestamp)> {
+        let ends = self.timer.deadline();
+        match self.turn.get() {
+            Turn::Idle if !self.pace.is_awaited() => Some((false, ends)),
+            Turn::New if now.since(self.came) >= NEW => Some((true, ends)),
+            _ => None,
+        }
+    }
+
+    /// Ends the connection, unless a request comes before that.
+    pub(super) fn end_rest(&self) {
+        self.timer.set(Duration::ZERO.into());
     }
 
     /// Whether its body is still on its way to a server.
@@ -115,7 +176,9 @@ impl InHand {
     pub(super) fn answer_began(&self) {
         self.turn.set(Turn::Answer);
         self.timer.set_attentive(false);
-        self.timer.set(self.waits.get().stream_idle);
+        let waits = self.waits.get();
+        self.pace.begin(waits.min_rate);
+        self.timer.set(waits.stream_idle);
     }
 
     /// The answer has ended, or was given up; some of it may still have to be
@@ -204,17 +267,53 @@ impl InHand {
                 self.head_bytes.push(bytes);
             }
             Turn::Head | Turn::Server => self.head_bytes.push(bytes),
-            Turn::Upload | Turn::Answer => self.timer.set(waits.stream_idle),
+            Turn::Upload => {
+                let mut wait = waits.stream_idle;
+                if let Some(rate) = waits.min_rate {
+                    let now = self.client.worker.timers.now();
+                    self.pace.moved(bytes.len(), rate, now);
+                    if self.pace.is_awaited() {
+                        wait = wait.min(self.pace.waits(now));
+                    }
+                }
+                self.timer.set(wait);
+            }
+            // Who is waited for to take an answer does not put it off so.
+            Turn::Answer if self.pace.is_awaited() => {}
+            Turn::Answer => self.timer.set(waits.stream_idle),
         }
     }
 
-    /// Bytes have gone to the client.
-    pub(super) fn has_written(&self) {
+    /// So many bytes have gone to the client.
+    pub(super) fn has_written(&self, n: usize) {
         let waits = self.waits.get();
-        match self.turn.get() {
-            Turn::Answer => self.timer.set(waits.stream_idle),
-            Turn::Idle => self.timer.set(self.idle_wait()),
-            Turn::New | Turn::Head | Turn::Upload | Turn::Server => {}
+        let wait = match self.turn.get() {
+            Turn::Answer => waits.stream_idle,
+            // The end of an answer.
+            Turn::Idle => self.idle_wait(),
+            Turn::New | Turn::Head | Turn::Upload | Turn::Server => return,
+        };
+        if let Some(rate) = waits.min_rate
+            && self.pace.is_awaited()
+        {
+            let now = self.client.worker.timers.now();
+            self.pace.goes_on(now);
+            self.pace.moved(n, rate, now);
+        }
+        self.timer.set(wait);
+    }
+
+    /// The client does not take what is there for it.
+    pub(super) fn cannot_write(&self) {
+        let waits = self.waits.get();
+        let wait = match self.turn.get() {
+            Turn::Answer => waits.stream_idle,
+            Turn::Idle => self.idle_wait(),
+            Turn::New | Turn::Head | Turn::Upload | Turn::Server => return,
+        };
+        if waits.min_rate.is_some() && !self.pace.is_awaited() {
+            let now = self.client.worker.timers.now();
+            self.timer.set(wait.min(self.pace.waits(now)));
         }
     }
 }

@@ -6,6 +6,7 @@
 //! through them:
 //!
 //! - `listen`, `places`: bound sockets, the accept loop, the limit on connections;
+//! - `door`, `crowd`: what becomes of a connection that there is no room for;
 //! - `worker`: what a thread has; its view of the fleet; start and stop;
 //! - `timer`: the thread's deadlines;
 //! - `tls`: how the proxy proves to clients who it is, and whom it lets in;
@@ -13,6 +14,7 @@
 //!   it goes, and what is spoken on it;
 //! - `client`, `in_hand`: what all its requests have in common; what each of those
 //!   that may come side by side has, such as how long it may do nothing;
+//! - `pace`: how fast its client has to be;
 //! - `rate_limit`: whether it comes in at all;
 //! - `handler`: one request, from its key to its answer;
 //! - `line`: who waits for a place at a full server;
@@ -38,6 +40,8 @@ mod body;
 mod client;
 mod conn;
 mod cookie;
+mod crowd;
+mod door;
 mod error;
 mod explanation;
 mod forwarded;
@@ -49,6 +53,7 @@ mod hold;
 mod in_hand;
 mod line;
 pub mod listen;
+mod pace;
 mod places;
 mod rate_limit;
 mod request_id;

@@ -4,10 +4,13 @@
 //! server may have acted on is never sent twice unless its method says that
 //! twice is as once (RFC 9110, section 9.2.2).
 
+use std::io;
+
 use http::Method;
 
 use super::error::ProxyError;
 use crate::engine::Outcome;
+use crate::native::descriptors;
 use crate::native::retries::Reason;
 
 /// How an attempt ended that brought no answer.
@@ -15,6 +18,9 @@ use crate::native::retries::Reason;
 pub(super) enum Failure {
     /// No connection: the server saw nothing of the request.
     Connect,
+    /// No connection, since this process or machine has nothing left for one: it
+    /// says nothing of the server.
+    Exhausted,
     /// No connection in time: the server saw nothing of the request.
     ConnectTimeout,
     /// A kept connection turned out to be broken before anything was sent:
@@ -36,11 +42,22 @@ pub(super) enum Failure {
     TakenOut,
     /// The client's body was malformed, or broke off.
     BadBody,
+    /// The client's body is more than it may be.
+    LargeBody,
     /// The client's body stopped coming.
     BodyTimeout,
 }
 
 impl Failure {
+    /// How it is when no connection came about.
+    pub(super) fn of_connect(error: &io::Error) -> Self {
+        if descriptors::are_used_up(error) {
+            Self::Exhausted
+        } else {
+            Self::Connect
+        }
+    }
+
     /// How it is counted and what it says of the server; `None` when it says
     /// nothing, because another attempt at the same server follows or because
     /// the client is at fault.
@@ -50,7 +67,12 @@ impl Failure {
             Self::Broken | Self::AnswerTimeout | Self::TryTimeout | Self::TakenOut => {
                 Some(Outcome::NoAnswer)
             }
-            Self::Unsent | Self::Stale | Self::BadBody | Self::BodyTimeout => None,
+            Self::Exhausted
+            | Self::Unsent
+            | Self::Stale
+            | Self::BadBody
+            | Self::LargeBody
+            | Self::BodyTimeout => None,
         }
     }
 
@@ -65,6 +87,8 @@ impl Failure {
         match self {
             Self::Connect => ProxyError::ConnectFailed,
             Self::ConnectTimeout => ProxyError::ConnectTimeout,
+            Self::Exhausted => ProxyError::Exhausted,
+            Self::LargeBody => ProxyError::LargeBody,
             Self::Unsent | Self::Stale | Self::Broken => ProxyError::Broken,
             Self::AnswerTimeout | Self::TryTimeout | Self::TakenOut => ProxyError::AnswerTimeout,
             Self::BadBody => ProxyError::BadRequest("bad body"),
@@ -83,7 +107,7 @@ impl Failure {
     /// Why the next attempt is made, if it is made at another server.
     pub(super) const fn reason(self) -> Reason {
         match self {
-            Self::Connect | Self::ConnectTimeout => Reason::Connect,
+            Self::Connect | Self::ConnectTimeout | Self::Exhausted => Reason::Connect,
             Self::TryTimeout => Reason::Timeout,
             Self::TakenOut => Reason::TakenOut,
             _ => Reason::Broken,
@@ -94,12 +118,12 @@ impl Failure {
     /// again as it was.
     pub(super) fn may_try_again(self, method: &Method) -> bool {
         match self {
-            Self::Connect | Self::ConnectTimeout | Self::Unsent => true,
+            Self::Connect | Self::ConnectTimeout | Self::Exhausted | Self::Unsent => true,
             Self::Stale | Self::Broken | Self::TryTimeout | Self::TakenOut => {
                 method.is_idempotent()
             }
             // The client has waited for as long as it was allowed to.
-            Self::AnswerTimeout | Self::BadBody | Self::BodyTimeout => false,
+            Self::AnswerTimeout | Self::BadBody | Self::LargeBody | Self::BodyTimeout => false,
         }
     }
 }
@@ -138,6 +162,8 @@ mod tests {
         };
         for (failure, get, post) in [
             (Connect, true, true),
+            (Failure::Exhausted, true, true),
+            (Failure::LargeBody, false, false),
             (ConnectTimeout, true, true),
             (Unsent, true, true),
             (Stale, true, false),

@@ -175,6 +175,11 @@ impl Timer {
         }
     }
 
+    /// When the deadline is.
+    pub(super) fn deadline(&self) -> Timestamp {
+        self.entry.deadline.get()
+    }
+
     /// Whether the deadline has come.
     pub(super) fn is_due(&self) -> bool {
         self.entry.deadline.get() <= self.timers.now.get()

@@ -35,6 +35,8 @@ pub(super) enum RequestBody {
 /// A body that comes from a client once and is sent once.
 pub(super) struct Once {
     incoming: Incoming,
+    /// How many bytes may still come.
+    left: u64,
     in_hand: Rc<InHand>,
 }
 
@@ -55,6 +57,8 @@ pub(super) struct Upload {
 
 struct State {
     incoming: Incoming,
+    /// How many bytes may still come.
+    left: u64,
     kept: Vec<Piece>,
     /// What may still be kept.
     room: usize,
@@ -72,21 +76,30 @@ enum Piece {
 }
 
 impl RequestBody {
-    /// The body of the request `in_hand`, none of which is kept.
-    pub(super) fn once(incoming: Incoming, in_hand: &Rc<InHand>) -> Self {
+    /// The body of the request `in_hand`, of at most `max` bytes, none of which is
+    /// kept.
+    pub(super) fn once(incoming: Incoming, in_hand: &Rc<InHand>, max: u64) -> Self {
         Self::Once(Box::new(Once {
             incoming,
+            left: max,
             in_hand: Rc::clone(in_hand),
         }))
     }
 }
 
 impl Upload {
-    /// The body of the request `in_hand`, of which `limit` bytes may be kept.
-    pub(super) fn new(incoming: Incoming, in_hand: &Rc<InHand>, limit: usize) -> Rc<Self> {
+    /// The body of the request `in_hand`, of at most `max` bytes, of which `limit`
+    /// may be kept.
+    pub(super) fn new(
+        incoming: Incoming,
+        in_hand: &Rc<InHand>,
+        max: u64,
+        limit: usize,
+    ) -> Rc<Self> {
         Rc::new(Self {
             state: RefCell::new(State {
                 incoming,
+                left: max,
                 kept: Vec::new(),
                 room: limit,
                 is_lost: false,
@@ -114,10 +127,34 @@ impl Upload {
     }
 }
 
+/// What comes of a body.
+type Frames = Poll<Option<Result<Frame<Bytes>, BoxError>>>;
+
+/// The next frame, unless it is more than is `left` of what the body may have.
+fn within(
+    left: &mut u64,
+    in_hand: &InHand,
+    frame: Poll<Option<Result<Frame<Bytes>, hyper::Error>>>,
+) -> Frames {
+    if let Poll::Ready(Some(Ok(frame))) = &frame
+        && let Some(data) = frame.data_ref()
+    {
+        match left.checked_sub(data.len() as u64) {
+            Some(rest) => *left = rest,
+            None => {
+                in_hand.is_over_limit();
+                return Poll::Ready(Some(Err("the body is more than is taken".into())));
+            }
+        }
+    }
+    frame.map_err(Into::into)
+}
+
 impl State {
     /// Takes in the client's next frame.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll(&mut self, cx: &mut Context<'_>, in_hand: &InHand) -> Frames {
         let frame = filtered(Pin::new(&mut self.incoming).poll_frame(cx));
+        let frame = within(&mut self.left, in_hand, frame);
         match &frame {
             Poll::Ready(Some(Ok(frame))) if !self.is_lost => self.keep(frame),
             Poll::Ready(Some(Err(_))) => self.is_lost = true,
@@ -174,7 +211,7 @@ impl Copy {
                 Piece::Trailers(trailers) => Frame::trailers(trailers),
             })));
         }
-        let frame = state.poll(cx);
+        let frame = state.poll(cx, &self.upload.in_hand);
         self.n_sent = state.kept.len();
         self.upload.in_hand.upload_awaits_client(frame.is_pending());
         frame.map_err(Into::into)
@@ -216,9 +253,10 @@ impl Body for RequestBody {
         match &mut *self {
             Self::Empty => Poll::Ready(None),
             Self::Once(once) => {
+                let once = &mut **once;
                 let frame = filtered(Pin::new(&mut once.incoming).poll_frame(cx));
                 once.in_hand.upload_awaits_client(frame.is_pending());
-                frame.map_err(Into::into)
+                within(&mut once.left, &once.in_hand, frame)
             }
             Self::Kept(copy) => copy.poll_frame(cx),
         }

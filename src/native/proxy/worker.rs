@@ -24,9 +24,12 @@ use tokio_util::task::TaskTracker;
 use tracing::{error, warn};
 
 use super::backoff::{Backoff, Jitter};
+use super::crowd::Crowd;
+use super::door::WorkerDoor;
 use super::hash_key::HashKey;
 use super::headers::HeadRules;
 use super::line::{At, Lines};
+use super::pace::MinRate;
 use super::places::Places;
 use super::request_id::RequestIds;
 use super::silence::Silence;
@@ -124,6 +127,8 @@ pub(super) struct Worker {
     pub(super) access_log: Option<AccessLog>,
     /// Requests that wait for a place at a server.
     pub(super) lines: Lines,
+    /// Connections of clients.
+    pub(super) crowd: Crowd,
     fleet: RefCell<LastSeen>,
     is_stopping: Cell<bool>,
 }
@@ -189,6 +194,8 @@ pub(super) struct Waits {
     pub(super) client_header: Wait,
     pub(super) client_idle: Wait,
     pub(super) tunnel_idle: Wait,
+    /// How fast clients have to be.
+    pub(super) min_rate: Option<MinRate>,
 }
 
 impl Waits {
@@ -204,6 +211,7 @@ impl Waits {
             client_header: timeouts.client_header.duration().into(),
             client_idle: timeouts.client_idle.duration().into(),
             tunnel_idle: timeouts.tunnel_idle.duration().into(),
+            min_rate: MinRate::new(&config.limits),
         }
     }
 }
@@ -260,6 +268,7 @@ impl Worker {
             jitter: Jitter::new(),
             hot_keys: RefCell::new(sketch(&view.rules.config)),
             access_log,
+            crowd: Crowd::default(),
             lines: Lines::new(number, Arc::clone(shared.waiting_anywhere())),
             fleet: RefCell::new(LastSeen { published, view }),
             is_stopping: Cell::new(false),
@@ -287,24 +296,9 @@ impl Worker {
         let connections = TaskTracker::new();
         let mut accepting = JoinSet::new();
         for listener in listeners {
-            let (worker, connections) = (Rc::clone(&self), connections.clone());
-            let serve = move |stream, address, place| {
-                let worker = Rc::clone(&worker);
-                connections.spawn_local(async move {
-                    let counts = Arc::clone(&worker.shared.counts);
-                    counts.connections_accepted.fetch_add(1, Relaxed);
-                    counts.connections.fetch_add(1, Relaxed);
-                    conn::serve(stream, address, worker).await;
-                    counts.connections.fetch_sub(1, Relaxed);
-                    drop(place);
-                });
-            };
-            accepting.spawn_local(listen::accept(
-                listener,
-                Arc::clone(&places),
-                stop.clone(),
-                serve,
-            ));
+            let worker = Rc::clone(&self);
+            let door = WorkerDoor::new(worker, Arc::clone(&places), connections.clone());
+            accepting.spawn_local(listen::accept(listener, stop.clone(), door));
         }
         while let Some(ended) = accepting.join_next().await {
             if let Ok(Err(error)) = ended {
@@ -363,6 +357,25 @@ impl Worker {
         loop {
             self.shared.called(self.number).await;
             self.lines.call();
+        }
+    }
+
+    /// Ends connections of clients that rest.
+    #[cold]
+    pub(super) fn make_room(&self) {
+        let now = clock::now();
+        let n_ended = self.crowd.make_room(now);
+        let ended = &self.shared.counts.connections_ended;
+        ended.fetch_add(n_ended as u64, Relaxed);
+    }
+
+    /// There are no descriptors left: ends all connections that rest, to servers
+    /// too.
+    #[cold]
+    pub(super) fn free_descriptors(&self) {
+        self.make_room();
+        for server in &self.fleet().servers {
+            server.upstream.close_idle();
         }
     }
 

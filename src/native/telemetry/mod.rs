@@ -32,6 +32,12 @@ pub struct Counts {
     pub connections_accepted: AtomicU64,
     /// Those without a good PROXY header where one was expected.
     pub proxy_headers_refused: AtomicU64,
+    /// Those that were ended since they rested and there was no room.
+    pub connections_ended: AtomicU64,
+    /// Those that there was no room for.
+    pub connections_refused: AtomicU64,
+    /// How often the system let none come.
+    pub accepts_failed: AtomicU64,
     /// Lines of the access log that were dropped because writing could not
     /// keep up.
     pub log_dropped: AtomicU64,

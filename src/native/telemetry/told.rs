@@ -52,6 +52,21 @@ impl Collector for Told {
                 &counts.proxy_headers_refused,
             ),
             (
+                "client_connections_ended",
+                "Connections that were ended since they rested and there was no room for others.",
+                &counts.connections_ended,
+            ),
+            (
+                "client_connections_refused",
+                "Connections that there was no room for.",
+                &counts.connections_refused,
+            ),
+            (
+                "accept_failed",
+                "How often no connection could be accepted, as without descriptors.",
+                &counts.accepts_failed,
+            ),
+            (
                 "event_streams_cut",
                 "Live streams that were cut off because their readers could not keep up.",
                 &counts.streams_cut,

@@ -24,6 +24,7 @@ use crate::native::proxy::in_hand::InHand;
 pub(super) async fn serve(stream: Stream, client: Rc<Client>) {
     let worker = Rc::clone(&client.worker);
     let in_hand = Rc::new(InHand::new(client));
+    let _present = worker.crowd.join(&in_hand);
     let stream = Rc::new(RefCell::new(stream));
     let io = TokioIo::new(Watched {
         io: Rc::clone(&stream),
@@ -104,6 +105,16 @@ struct Watched {
     in_hand: Rc<InHand>,
 }
 
+impl Watched {
+    #[inline]
+    fn wrote(&self, result: &Poll<io::Result<usize>>) {
+        match result {
+            Poll::Ready(written) => self.in_hand.has_written(*written.as_ref().unwrap_or(&0)),
+            Poll::Pending => self.in_hand.cannot_write(),
+        }
+    }
+}
+
 impl AsyncRead for Watched {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -127,9 +138,7 @@ impl AsyncWrite for Watched {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut *self.io.borrow_mut()).poll_write(cx, buf);
-        if result.is_ready() {
-            self.in_hand.has_written();
-        }
+        self.wrote(&result);
         result
     }
 
@@ -139,9 +148,7 @@ impl AsyncWrite for Watched {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut *self.io.borrow_mut()).poll_write_vectored(cx, bufs);
-        if result.is_ready() {
-            self.in_hand.has_written();
-        }
+        self.wrote(&result);
         result
     }
 

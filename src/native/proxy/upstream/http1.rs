@@ -98,7 +98,7 @@ impl Exchange for Http1 {
                 in_hand.timer.set(waits.connect);
                 match in_hand.timer.limit(self.connect()).await {
                     Some(Ok(lease)) => lease,
-                    Some(Err(_)) => return Err(Failure::Connect),
+                    Some(Err(error)) => return Err(Failure::of_connect(&error)),
                     None => return Err(Failure::ConnectTimeout),
                 }
             }

@@ -101,6 +101,13 @@ impl Upstream {
         }
     }
 
+    /// Closes all connections without a request.
+    pub(super) fn close_idle(&self) {
+        match &self.speaks {
+            Speaks::Http1(http1) => http1.pool().close_idle(),
+        }
+    }
+
     /// Closes connections that need not be kept any longer.
     pub(super) fn sweep(&self, now: Timestamp) {
         match &self.speaks {

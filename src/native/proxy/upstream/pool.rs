@@ -91,6 +91,11 @@ impl<C: Kept> Pool<C> {
         idle.drain(..n_over);
     }
 
+    /// Closes all of them.
+    pub(super) fn close_idle(&self) {
+        self.idle.borrow_mut().clear();
+    }
+
     /// A kept connection that is fit for a request.
     pub(super) fn take(self: &Rc<Self>) -> Option<Lease<C>> {
         let mut idle = self.idle.borrow_mut();
