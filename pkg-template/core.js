@@ -20,6 +20,10 @@ const REASON_CHARS_MAX = 1000;
 const SNAPSHOT_VERSION = 1;
 // A ring has no more points than this.
 const POINTS_MAX = 1_048_576;
+// Of a picture there are no more than this.
+const CELLS_MAX = 65_536;
+// The whole ring in units of its positions.
+const RING_UNITS = 2 ** 64;
 // UTF-8 needs at most three bytes for each UTF-16 unit.
 const BYTES_PER_CHAR_MAX = 3;
 // Room for the keys there usually are; more is made when a longer one comes.
@@ -162,6 +166,36 @@ export class LoadBalancer {
     const engine = this.#alive();
     const { after, limit } = toPage(page);
     return fromBytes(refusing(() => engine.ring(after, limit)));
+  }
+
+  points() {
+    const numbers = this.#alive().points();
+    const positions = new Uint32Array((numbers.length / 3) * 2);
+    const servers = new Uint32Array(numbers.length / 3);
+    for (let i = 0; i < servers.length; i += 1) {
+      positions[2 * i] = numbers[3 * i];
+      positions[2 * i + 1] = numbers[3 * i + 1];
+      servers[i] = numbers[3 * i + 2];
+    }
+    return { positions, servers };
+  }
+
+  point(index) {
+    const engine = this.#alive();
+    if (!isWhole(index, 0, POINTS_MAX)) throw fault('invalid-argument', `a point's index must be a whole number from 0, not ${show(index)}`);
+    const answer = engine.point(index);
+    return answer && { ...fromBytes(answer), virtual_node: engine.virtual_node(index) ?? null };
+  }
+
+  cells(n, window = {}) {
+    const engine = this.#alive();
+    const { from = [0, 0], length = RING_UNITS, server } = fields(window, 'a window');
+    if (!Array.isArray(from) || !from.every((half) => isWhole(half, 0, ALL))) throw fault('invalid-argument', 'from must be the two halves of a position, each a whole number below 2^32');
+    const [upper, lower] = from;
+    if (!isWhole(n, 1, CELLS_MAX)) throw fault('invalid-argument', `n must be a whole number from 1 to ${CELLS_MAX}, not ${show(n)}`);
+    if (!(length >= 1 && length <= RING_UNITS)) throw fault('invalid-argument', `length must be a number of units from 1 to 2^64, not ${show(length)}`);
+    if (server !== undefined && !isWhole(server, 0, POINTS_MAX)) throw fault('invalid-argument', `server must be its place in points().servers, not ${show(server)}`);
+    return engine.cells(upper, lower, length, n, server);
   }
 
   snapshot() {
@@ -357,6 +391,10 @@ if (Symbol.dispose) LoadBalancer.prototype[Symbol.dispose] = LoadBalancer.protot
 function isSame(a, b) {
   for (const name in b) if (a[name] !== b[name]) return false;
   return true;
+}
+
+function isWhole(value, from, upto) {
+  return Number.isInteger(value) && value >= from && value <= upto;
 }
 
 function tooLong(size) {

@@ -33,6 +33,8 @@ use crate::wire::{
 mod answer;
 use answer::answer;
 
+mod drawing;
+
 mod tree;
 use tree::Tree;
 
