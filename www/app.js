@@ -6,4 +6,7 @@ import { explore } from './explore/mode.js';
 import { live } from './live/mode.js';
 import { startShell } from './shell/shell.js';
 
-startShell({ LoadBalancer, modes: [explore, live] });
+// A page opened from disk has no proxy behind it, and a browser complains of being asked for one.
+const isServed = location.protocol !== 'file:';
+
+startShell({ LoadBalancer, modes: isServed ? [explore, live] : [explore] });

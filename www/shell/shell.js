@@ -93,6 +93,7 @@ export function startShell({ LoadBalancer, modes }) {
     shown = mode;
     document.documentElement.dataset.mode = name;
     const root = document.createElement('main');
+    root.id = 'main';
     root.className = `mode-${name}`;
     root.tabIndex = -1;
     document.querySelector('main').replaceWith(root);

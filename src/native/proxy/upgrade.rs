@@ -21,13 +21,13 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, request};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional};
-use tokio::net::TcpStream;
 
 use super::body::{InFlight, InFlightApart, ResponseBody};
 use super::conn::Stream;
 use super::error::ProxyError;
 use super::in_hand::InHand;
 use super::timer::Wait;
+use super::upstream;
 use super::worker::Worker;
 use crate::config;
 use crate::native::clock;
@@ -180,7 +180,7 @@ impl Tunnel {
         let Some(Ok(upgraded)) = in_time(in_hand, upgrade).await else {
             return;
         };
-        let Ok(server) = upgraded.downcast::<TokioIo<TcpStream>>() else {
+        let Ok(server) = upgraded.downcast::<TokioIo<upstream::Stream>>() else {
             return;
         };
         let mut client_end = End {
