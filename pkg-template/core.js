@@ -184,7 +184,10 @@ export class LoadBalancer {
     const engine = this.#alive();
     if (!isWhole(index, 0, POINTS_MAX)) throw fault('invalid-argument', `a point's index must be a whole number from 0, not ${show(index)}`);
     const answer = engine.point(index);
-    return answer && { ...fromBytes(answer), virtual_node: engine.virtual_node(index) ?? null };
+    if (answer === undefined) return answer;
+    const point = fromBytes(answer);
+    point.virtual_node = engine.virtual_node(index) ?? null;
+    return point;
   }
 
   cells(n, window = {}) {

@@ -75,11 +75,6 @@ export class Fleet {
     return this.#rest.plan(changes);
   }
 
-  // The configuration, as the engine gives it back.
-  config() {
-    return this.#engine.toJSON();
-  }
-
   // Everything there is to draw and to read.
   view() {
     this.#view ??= this.#look();

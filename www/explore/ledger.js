@@ -2,20 +2,9 @@
 
 import { html, named, nothing, swatch } from '../shared/dom.js';
 import { count, many, percent, ratio } from '../shared/words.js';
+import { deeds } from './words.js';
 
 const FLOWS_MAX = 10;
-
-const DEEDS = {
-  added: ({ server }) => `Add ${server}`,
-  removed: ({ server }) => `Remove ${server}`,
-  renamed: ({ server, to }) => `Rename ${server} to ${to}`,
-  weighed: ({ server, was, weight }) => `Weight of ${server}: ${was} → ${weight}`,
-  state: ({ server, state }) => ({ active: `${server} up`, draining: `Drain ${server}`, down: `${server} down` })[state],
-  virtualNodes: ({ was, n }) => `Virtual nodes: ${was} → ${n}`,
-  algorithm: ({ was, algorithm }) => `Rule: ${was} → ${algorithm}`,
-};
-const deed = (edit) => DEEDS[edit.kind](edit);
-export const deeds = (edits) => (edits.length <= 2 ? edits.map(deed).join(', ') : `${deed(edits[0])} and ${many(edits.length - 1, 'more edit')}`);
 
 // How a plan knows what it says.
 const BASIS = { exact: 'exactly', expected: 'as expected over the draws', sampled: 'by a sample' };
@@ -37,13 +26,6 @@ function nowView({ servers, nPoints, balance, isKeyless }) {
   if (isKeyless || servers.length === 0) return nothing;
   return html`<p class="now"><span><b>${count(servers.length)}</b> ${servers.length === 1 ? 'server' : 'servers'}</span>${nPoints > 0 ? html`<span><b>${count(nPoints)}</b> points</span>` : nothing}
     <span>peak <b>${ratio(balance.peak_to_mean)}</b> × mean</span><span>spread <b>${percent(balance.cv)}</b></span></p>`;
-}
-
-// The same aloud.
-export function summary({ edits, plan, problem }) {
-  if (problem) return problem.message;
-  if (edits.length === 0) return '';
-  return plan === null ? `${deeds(edits)}, staged.` : `${deeds(edits)}, staged: ${percent(plan.moved)} of keys would move, at least ${percent(plan.minimum)}.`;
 }
 
 export function ledgerView({ edits, plan, ledger, slots }) {

@@ -7,16 +7,18 @@ import { RING_KEYS, RingView } from '../shared/ring-view.js';
 import { around, halvesOf, WHOLE } from '../shared/window.js';
 import { count, many, percent } from '../shared/words.js';
 import { FRAME, TABS } from './frame.js';
-import { stagedView, summary } from './ledger.js';
+import { stagedView } from './ledger.js';
 import { ADDRESS_MAX, pack, unpack } from './link.js';
 import { createPanels } from './panels.js';
 import { readoutText, readoutView } from './readout.js';
+import { readFleet, stateOf } from './outside.js';
 import { pngOf, svgOf } from './picture.js';
 import { createServers } from './servers.js';
-import { createShare, readFleet, stateOf } from './share.js';
-import { SCENARIOS } from './spec.js';
+import { createShare } from './share.js';
+import { SCENARIOS, ofFleet } from './spec.js';
 import { createStore } from './store.js';
 import { STRIP_KEYS, Strip, pointsIn } from './strip.js';
+import { summary } from './words.js';
 
 const NOTHING = [];
 // An address follows what is seen when that has been at rest for so long.
@@ -227,17 +229,6 @@ export const explore = {
       }
     }
 
-    return { mount, goTo, receive: (about) => store.receive(specOf(about)) };
+    return { mount, goTo, receive: (about) => store.receive(ofFleet(about)) };
   },
 };
-
-// A fleet of another mode: { servers, virtualNodes, algorithm, failOpen }.
-function specOf({ servers, virtualNodes, algorithm, failOpen }) {
-  return {
-    servers: servers.map(({ name, address, port, weight, backup }) => ({ name, address, port, weight, ...(backup ? { backup } : {}) })),
-    routing: { virtual_nodes: virtualNodes, ...(algorithm === 'ring' ? {} : { algorithm }), ...(failOpen === false ? { fail_open: false } : {}) },
-    rest: {},
-    draining: servers.filter(({ state }) => state === 'draining').map(({ name }) => name),
-    killed: servers.filter(({ killed }) => killed).map(({ name }) => name),
-  };
-}

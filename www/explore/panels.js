@@ -7,7 +7,8 @@ import { KEYS, comparePage, paint } from './compare.js';
 import { countsView, keyHead, keyRow, parseKeys, routed, walkView } from './keys.js';
 import { ledgerView } from './ledger.js';
 
-const KEY_ROW = 30;
+const TOUCH = matchMedia('(max-width: 760px)');
+const keyRowHeight = () => (TOUCH.matches ? 46 : 30);
 
 export function createPanels({ place, signal, store, shell, LoadBalancer }) {
   let [shown, page] = [null, null];
@@ -40,7 +41,7 @@ export function createPanels({ place, signal, store, shell, LoadBalancer }) {
       store.setKey(key);
     };
     const table = new VirtualTable(at('key-rows'), {
-      signal: ending, rowHeight: KEY_ROW, columns: 2, label: 'Where the keys go', head: keyHead, row: (row, i) => keyRow(store.state.slots, pick)(row, i), key: ({ i }) => i,
+      signal: ending, rowHeight: keyRowHeight, columns: 2, label: 'Where the keys go', head: keyHead, row: (row, i) => keyRow(store.state.slots, pick)(row, i), key: ({ i }) => i,
     });
     let last = {};
     return {

@@ -5,7 +5,9 @@ import { VirtualTable } from '../shared/virtual-table.js';
 import { count, many, percent, standing } from '../shared/words.js';
 import { STATES, VIRTUAL_NODES, stateOf } from './spec.js';
 
-const ROW = 34;
+// A finger needs more than a pointer.
+const TOUCH = matchMedia('(max-width: 760px)');
+const rowHeight = () => (TOUCH.matches ? 46 : 34);
 const FIND_FROM = 12;
 const SLIDER_MAX = 20;
 const WEIGHT_MAX = 1000;
@@ -31,7 +33,7 @@ export function createServers({ rules, list, editor, form, tools, signal }, stor
   // jump away from under a hand.
   const table = new VirtualTable(list, {
     signal,
-    rowHeight: ROW,
+    rowHeight,
     columns: 4,
     label: 'Servers',
     head: () => html`<tr><th scope="col">Server</th><th scope="col">Standing</th><th scope="col" class="num">Weight</th><th scope="col" class="num">Keys</th></tr>`,
@@ -128,7 +130,8 @@ export function createServers({ rules, list, editor, form, tools, signal }, stor
   function remove(name) {
     const rows = shown(store.state);
     const at = rows.findIndex((server) => server.name === name);
-    if (store.remove(name) === false) return;
+    if (!store.remove(name)) return;
+    show();
     const left = rows.length - 1;
     if (left > 0) table.reveal(Math.min(at, left - 1), '.pick');
     else form.querySelector('input[name="name"]')?.focus();

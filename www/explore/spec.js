@@ -50,6 +50,17 @@ function bare(object) {
   return Object.fromEntries(Object.entries(object).filter(([, value]) => isSaid(value)));
 }
 
+// A fleet of another mode: { servers, virtualNodes, algorithm, failOpen }.
+export function ofFleet({ servers, virtualNodes, algorithm, failOpen }) {
+  return {
+    servers: servers.map(({ name, address, port, weight, backup }) => ({ name, address, port, weight, ...(backup ? { backup } : {}) })),
+    routing: { virtual_nodes: virtualNodes, ...(algorithm === 'ring' ? {} : { algorithm }), ...(failOpen === false ? { fail_open: false } : {}) },
+    rest: {},
+    draining: servers.filter(({ state }) => state === 'draining').map(({ name }) => name),
+    killed: servers.filter(({ killed }) => killed).map(({ name }) => name),
+  };
+}
+
 // The configuration for a proxy: that a server is drained or killed is not of it.
 export function toConfig({ servers, routing, rest }) {
   return { ...rest, servers, routing };
