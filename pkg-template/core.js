@@ -52,6 +52,10 @@ const SNAPSHOT = 14;
 const RESUME = 15;
 const FINGERPRINT = 16;
 const PROBES_DUE = 17;
+const POINTS = 18;
+const POINT = 19;
+const VIRTUAL_NODE = 20;
+const CELLS = 21;
 const REFUSED = 0;
 const NOTHING = 1;
 const ANSWERED = 2;
@@ -189,36 +193,30 @@ export class LoadBalancer {
   }
 
   points() {
-    const numbers = this.#alive().points();
-    const positions = new Uint32Array((numbers.length / 3) * 2);
-    const servers = new Uint32Array(numbers.length / 3);
-    for (let i = 0; i < servers.length; i += 1) {
-      positions[2 * i] = numbers[3 * i];
-      positions[2 * i + 1] = numbers[3 * i + 1];
-      servers[i] = numbers[3 * i + 2];
-    }
-    return { positions, servers };
+    const numbers = new Uint32Array(this.#bytes(POINTS));
+    const n = numbers.length / 3;
+    return { positions: numbers.subarray(0, 2 * n), servers: numbers.subarray(2 * n) };
   }
 
   point(index) {
-    const engine = this.#alive();
+    this.#alive();
     if (!isWhole(index, 0, POINTS_MAX)) throw fault('invalid-argument', `a point's index must be a whole number from 0, not ${show(index)}`);
-    const answer = engine.point(index);
-    if (answer === undefined) return answer;
-    const point = fromBytes(answer);
-    point.virtual_node = engine.virtual_node(index) ?? null;
+    const point = this.#ask(POINT, index);
+    // Nothing is told as no events.
+    if (Array.isArray(point)) return undefined;
+    point.virtual_node = this.#ask(VIRTUAL_NODE, index);
     return point;
   }
 
   cells(n, window = {}) {
-    const engine = this.#alive();
+    this.#alive();
     const { from = [0, 0], length = RING_UNITS, server } = fields(window, 'a window');
-    if (!Array.isArray(from) || !from.every((half) => isWhole(half, 0, ALL))) throw fault('invalid-argument', 'from must be the two halves of a position, each a whole number below 2^32');
-    const [upper, lower] = from;
     if (!isWhole(n, 1, CELLS_MAX)) throw fault('invalid-argument', `n must be a whole number from 1 to ${CELLS_MAX}, not ${show(n)}`);
+    if (!Array.isArray(from) || from.length !== 2 || !from.every((half) => isWhole(half, 0, ALL))) throw fault('invalid-argument', 'from must be the two halves of a position, each a whole number below 2^32');
     if (!(length >= 1 && length <= RING_UNITS)) throw fault('invalid-argument', `length must be a number of units from 1 to 2^64, not ${show(length)}`);
-    if (server !== undefined && !isWhole(server, 0, POINTS_MAX)) throw fault('invalid-argument', `server must be its place in points().servers, not ${show(server)}`);
-    return engine.cells(upper, lower, length, n, server);
+    if (server !== undefined && !isWhole(server, 0, ALL)) throw fault('invalid-argument', `server must be its place in ring().servers, not ${show(server)}`);
+    const numbers = Uint32Array.from(server === undefined ? from : [...from, server]);
+    return new Float32Array(this.#bytes(CELLS, n, length, new Uint8Array(numbers.buffer)));
   }
 
   snapshot() {
@@ -294,6 +292,15 @@ export class LoadBalancer {
     this.#alive();
     write(...input);
     return answered(wasm.ask(this.#handle, what, n, m));
+  }
+
+  // The same where the answer is bytes as they lie in memory, of which this is a copy.
+  #bytes(what, n = 0, m = 0, ...input) {
+    this.#alive();
+    write(...input);
+    wasm.ask(this.#handle, what, n, m);
+    const at = wasm.answer_at();
+    return wasm.memory.buffer.slice(at, at + wasm.answer_bytes());
   }
 
   #change(what, name, spec) {

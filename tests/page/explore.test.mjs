@@ -415,3 +415,50 @@ test('the rules beside each other: what moves by each is what the engine plans',
   assert.equal(blank, 0);
   await close();
 });
+
+test('bounded loads and failures are played by the engine', async () => {
+  const { page, close } = await open(browser, site.url);
+  await page.getByTestId('scenario').selectOption('usual');
+  await tab(page, 'Overload');
+  const number = async (name) => Number.parseFloat(await page.getByTestId(name).innerText());
+  await page.getByTestId('bounded').waitFor();
+  assert.ok((await number('bounded')) <= 1.26 && (await number('unbounded')) > 1.5);
+  await page.getByTestId('loadFactor').fill('2');
+  await drawn(page);
+  assert.ok((await number('bounded')) <= 2.01);
+  await tab(page, 'Failure');
+  await page.getByTestId('home').waitFor({ timeout: 20_000 });
+  assert.equal(await page.getByTestId('home').getAttribute('data-value'), '1');
+  assert.match(await says(page.locator('#panel')), /Found out after 3 probes .*Largest load .* health changed: unhealthy/);
+  await page.getByTestId('failure-n').fill('3');
+  await page.locator('[aria-busy="false"]').waitFor({ timeout: 20_000 });
+  assert.equal(await page.getByTestId('home').getAttribute('data-value'), '1');
+  await close();
+});
+
+test('a picture is taken along, with a caption', async () => {
+  const { page, close } = await open(browser, site.url);
+  await page.getByLabel('Key', { exact: true }).fill('<b>&');
+  await page.getByTestId('share').click();
+  const saved = async (name) => {
+    const [download] = await Promise.all([page.waitForEvent('download'), page.getByTestId(name).click()]);
+    const chunks = [];
+    for await (const chunk of await download.createReadStream()) chunks.push(chunk);
+    return Buffer.concat(chunks);
+  };
+  const svg = (await saved('svg')).toString();
+  const own = engine();
+  assert.ok(svg.includes(own.fingerprint) && svg.includes(`&#60;b&#62;&#38; goes to ${own.explain('<b>&').server}`));
+  for (const colour of PALETTES.light.servers.slice(0, 3)) assert.ok(svg.includes(colour));
+  const isGood = await page.evaluate((text) => new Promise((done) => {
+    const image = new Image();
+    image.onload = () => done(image.naturalWidth > 0);
+    image.onerror = () => done(false);
+    image.src = `data:image/svg+xml,${encodeURIComponent(text)}`;
+  }), svg);
+  assert.ok(isGood);
+  const png = await saved('png');
+  assert.equal(png.subarray(1, 4).toString(), 'PNG');
+  assert.ok(png.length > 5000);
+  await close();
+});

@@ -3,15 +3,13 @@
 
 import { html, nothing, svg, tagged } from '../shared/dom.js';
 import { count, percent, ratio } from '../shared/words.js';
-import { band, spread } from './theory.js';
 
 const [WIDTH, HEIGHT] = [600, 120];
-const CHART = { width: 340, height: 150, left: 40, right: 8, top: 8, bottom: 26 };
+const CHART = { width: 300, height: 120, left: 6, right: 6, top: 6, bottom: 6 };
 // More bars than this are drawn as one shape.
 const BARS_MAX = 120;
-export const STEPS = [1, 2, 5, 10, 20, 40, 100, 160, 500, 1000];
 
-// `measured` is what createMeasure's answers with, or null while there is nothing yet.
+// `measured` is what `measure` in theory.js answers with.
 export function balanceView({ view, servers, slots }, measured) {
   if (servers.length === 0) return html`<p class="empty">There are no servers.</p>`;
   const { balance, nPoints } = view;
@@ -60,21 +58,6 @@ function outline(sorted, step, y) {
   return svg`<path class="fill" d="${path(({ actual }) => actual)}V${HEIGHT}H0Z"></path><path class="fair" fill="none" d=${path(({ expected }) => expected)}></path>`;
 }
 
-// The spread of this very fleet by so many virtual nodes, as its engine says; null where theory says
-// nothing of it.
-export function measure(LoadBalancer, { servers, routing }, { isRing, virtualNodes }, pointsMax = 120_000) {
-  const weights = servers.filter(({ backup }) => !backup).reduce((sum, { weight }) => sum + (weight ?? 1), 0);
-  if (!isRing || servers.length < 2) return null;
-  const steps = [...new Set([...STEPS, virtualNodes])].sort((a, b) => a - b).filter((n) => n === virtualNodes || n * weights <= pointsMax);
-  const seen = steps.map((n) => {
-    const engine = new LoadBalancer({ servers, routing: { ...routing, virtual_nodes: n } });
-    const { balance, n_points: points, servers: placed } = engine.ring({ limit: 1 });
-    engine.free();
-    return { n, cv: balance.cv, expected: spread(placed.length, points), band: band(placed.length, points) };
-  });
-  return { seen, servers: servers.length };
-}
-
 function theoryView({ seen, servers }, { virtualNodes }) {
   const { width, height, left, right, top, bottom } = CHART;
   const [least, most] = [seen[0].n, seen[seen.length - 1].n];
@@ -88,13 +71,14 @@ function theoryView({ seen, servers }, { virtualNodes }) {
   return html`
     <h3>Spread by virtual nodes</h3>
     <figure class="theory">
+      <p class="up"><span>${percent(highest)}</span><span>0 %</span></p>
       <svg viewBox="0 0 ${width} ${height}" role="img" aria-label="Spread by virtual nodes: ${percent(now.cv)} at ${virtualNodes}, where random ones would have ${percent(now.expected)}">
-        ${[0, 0.5, 1].map((part) => svg`<line class="grid" x1=${left} x2=${width - right} y1=${y(highest * part)} y2=${y(highest * part)}></line><text class="tick end" x=${left - 5} y=${y(highest * part) + 4}>${percent(highest * part)}</text>`)}
+        ${[0, 0.5, 1].map((part) => svg`<line class="grid" x1=${left} x2=${width - right} y1=${y(highest * part)} y2=${y(highest * part)}></line>`)}
         <path class="band" d=${area}></path>
         <path class="expected" d=${path(({ expected }) => expected)}></path>
         ${seen.map(({ n, cv }) => svg`<circle class=${n === virtualNodes ? 'now' : 'then'} cx=${x(n)} cy=${y(cv)} r=${n === virtualNodes ? 5 : 3}><title>${n} virtual nodes: ${percent(cv)}</title></circle>`)}
-        ${seen.filter(({ n }) => [1, 10, 100, 1000].includes(n)).map(({ n }) => svg`<text class="tick middle" x=${x(n)} y=${height - 8}>${count(n)}</text>`)}
       </svg>
+      <p class="along"><span>${count(least)}</span><span>virtual nodes a weight</span><span>${count(most)}</span></p>
       <figcaption>Dots: this fleet of ${count(servers)}. Line and band: random virtual nodes, and 99 of 100 fleets of them. At ${count(virtualNodes)} expected ${percent(now.expected)}, is <b>${percent(now.cv)}</b>${isInside ? '' : ', outside of the band'}.</figcaption>
     </figure>`;
 }

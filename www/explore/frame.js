@@ -8,6 +8,8 @@ export const TABS = {
   balance: 'Balance',
   keys: 'Keys',
   compare: 'Compare',
+  overload: 'Overload',
+  failure: 'Failure',
 };
 
 export const FRAME = html`
@@ -41,18 +43,19 @@ export const FRAME = html`
         <canvas aria-hidden="true"></canvas>
       </div>
     </div>
-    <div class="under">
+    <div class="under" id="under">
       <button type="button" class="step" id="point-before" aria-label="The point before">‹</button>
       <p class="readout" id="readout"></p>
       <button type="button" class="step" id="point-after" aria-label="The next point">›</button>
     </div>
-    <div class="zoom"><ul class="legend" aria-label="What the ring shows" id="legend"></ul>
+    <div class="zoom" id="zoom"><ul class="legend" aria-label="What the ring shows" id="legend"></ul>
       <button type="button" class="step" id="zoom-out" aria-label="Zoom out on the strip">−</button>
       <button type="button" class="step" id="zoom-in" aria-label="Zoom in on the strip">+</button>
     </div>
   </section>
 
-  <section class="card know" aria-label="What there is to know">
+  <section class="card know" aria-labelledby="know-title">
+    <h2 class="hidden" id="know-title">What there is to know</h2>
     <div class="tabs" role="tablist" id="tabs"></div>
     <div class="panel" id="panel" role="tabpanel" tabindex="0"></div>
   </section>

@@ -140,7 +140,7 @@ export const explore = {
           pins: selected === null || pins.includes(selected) ? pins : [...pins, selected],
           walk, theme: shell.theme, isStill: shell.isStill, window,
         };
-        for (const id of ['stage', 'unrolled']) at(id).hidden = !view.isRing;
+        for (const id of ['stage', 'unrolled', 'under', 'zoom']) at(id).hidden = !view.isRing;
         at('carpet').hidden = view.isRing || view.isKeyless;
         if (view.isRing) {
           ring.show(model);

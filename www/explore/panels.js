@@ -2,10 +2,13 @@
 
 import { html, render } from '../shared/dom.js';
 import { VirtualTable } from '../shared/virtual-table.js';
-import { balanceView, measure } from './balance.js';
+import { balanceView } from './balance.js';
 import { KEYS, comparePage, paint } from './compare.js';
 import { countsView, keyHead, keyRow, parseKeys, routed, walkView } from './keys.js';
+import { failurePage } from './failure.js';
 import { ledgerView } from './ledger.js';
+import { overloadPage } from './overload.js';
+import { measure } from './theory.js';
 
 const TOUCH = matchMedia('(max-width: 760px)');
 const keyRowHeight = () => (TOUCH.matches ? 46 : 30);
@@ -26,6 +29,8 @@ export function createPanels({ place, signal, store, shell, LoadBalancer }) {
     }),
     keys: keysPage,
     compare: (body, ending) => comparePage(body, ending, { store, shell, LoadBalancer }),
+    overload: (body, ending) => overloadPage(body, ending, { store, LoadBalancer }),
+    failure: (body, ending) => failurePage(body, ending, { store, LoadBalancer }),
   };
 
   function keysPage(body, ending) {
@@ -80,7 +85,7 @@ export function createPanels({ place, signal, store, shell, LoadBalancer }) {
       const owners = (fleet) => fleet.routeMany(KEYS).map((server) => server?.name ?? null);
       const [before, after] = [owners(store.committed), owners(store.fleet)];
       paint(at.querySelector('canvas'), { owners: after, after: before }, state, shell.theme);
-      at.querySelector('p').textContent = `${state.view.algorithm} is no ring: this is a carpet of ${KEYS.length.toLocaleString('en-US')} keys in the colours of their servers${state.staged === null ? '' : '; framed are those that move'}.`;
+      at.querySelector('p').textContent = `${state.view.algorithm} is no ring. A carpet of ${KEYS.length.toLocaleString('en-US')} keys, in the colours of their servers${state.staged === null ? '' : '; framed are those that move'}.`;
     },
   };
 }

@@ -38,13 +38,13 @@ export function scenario(name) {
   };
 }
 
-// The spec of a configuration, as the engine gave it back: it has been read and found good.
-export function ofConfig({ servers, routing, ...rest }) {
+// The spec of a configuration that the engine has read and found good.
+export function ofConfig({ servers, routing = {}, ...rest }) {
   return { servers: servers.map(slim), routing: bare(routing), rest, draining: [], killed: [] };
 }
 
-// What the engine fills in for what was not said goes again.
-const slim = ({ name, address, port, weight, ...more }) => ({ name, address, port, weight, ...bare(more) });
+// Without what says nothing.
+const slim = ({ name, address, port, weight = 1, ...more }) => ({ name, address, port, weight, ...bare(more) });
 function bare(object) {
   const isSaid = (value) => value !== null && value !== false && value !== undefined;
   return Object.fromEntries(Object.entries(object).filter(([, value]) => isSaid(value)));

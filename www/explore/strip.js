@@ -53,6 +53,8 @@ export class Strip {
   #base;
   #over;
   #model;
+  // What shall be looked at: ahead of the model until that is shown.
+  #window = ALL;
   #width = 0;
   #ratio = 1;
   #cursor = -1;
@@ -84,6 +86,7 @@ export class Strip {
   show(model) {
     const before = this.#model;
     this.#model = model;
+    this.#window = model.window;
     const drawn = ['points', 'keys', 'ghost', 'moved', 'slots', 'servers', 'theme', 'window', 'walk'];
     if (!before || drawn.some((name) => before[name] !== model[name]) || `${before.pins}` !== `${model.pins}`) this.#draw();
   }
@@ -273,7 +276,12 @@ export class Strip {
   }
 
   #zoom(factor, at) {
-    this.#onWindow(zoomed(this.#model.window, factor, at, LEAST));
+    this.#go(zoomed(this.#window, factor, at, LEAST));
+  }
+
+  #go(window) {
+    this.#window = window;
+    this.#onWindow(window);
   }
 
   #wheel(event) {
@@ -296,7 +304,7 @@ export class Strip {
     }
     const other = [...this.#pointers].find(([id]) => id !== event.pointerId)?.[1];
     this.#pointers.set(event.pointerId, at);
-    if (other === undefined) this.#onWindow(moved(this.#model.window, was - at));
+    if (other === undefined) this.#go(moved(this.#window, was - at));
     // Two fingers: what is between them stays between them.
     else if (Math.abs(was - other) > 0.01) this.#zoom(Math.abs(at - other) / Math.abs(was - other), (at + other) / 2);
   }
@@ -321,10 +329,10 @@ export class Strip {
       '+': () => this.#zoom(STEP, 0.5),
       '=': () => this.#zoom(STEP, 0.5),
       '-': () => this.#zoom(1 / STEP, 0.5),
-      ArrowRight: () => this.#onWindow(moved(this.#model.window, 0.2)),
-      ArrowLeft: () => this.#onWindow(moved(this.#model.window, -0.2)),
-      0: () => this.#onWindow(ALL),
-      Escape: () => this.#onWindow(ALL),
+      ArrowRight: () => this.#go(moved(this.#window, 0.2)),
+      ArrowLeft: () => this.#go(moved(this.#window, -0.2)),
+      0: () => this.#go(ALL),
+      Escape: () => this.#go(ALL),
     };
     if (!keys[event.key]) return;
     event.preventDefault();

@@ -14,3 +14,20 @@ export function band(servers, points) {
   // The 0.5 % and the 99.5 % quantile of the normal distribution.
   return [middle * at(-2.5758), middle * at(2.5758)];
 }
+
+const STEPS = [1, 2, 5, 10, 20, 40, 100, 160, 500, 1000];
+
+// The spread of this very fleet by so many virtual nodes, as its engine says; null where theory says
+// nothing of it.
+export function measure(LoadBalancer, { servers, routing }, { isRing, virtualNodes }, pointsMax = 120_000) {
+  const weights = servers.filter(({ backup }) => !backup).reduce((sum, { weight }) => sum + (weight ?? 1), 0);
+  if (!isRing || servers.length < 2) return null;
+  const steps = [...new Set([...STEPS, virtualNodes])].sort((a, b) => a - b).filter((n) => n === virtualNodes || n * weights <= pointsMax);
+  const seen = steps.map((n) => {
+    const engine = new LoadBalancer({ servers, routing: { ...routing, virtual_nodes: n } });
+    const { balance, n_points: points, servers: placed } = engine.ring({ limit: 1 });
+    engine.free();
+    return { n, cv: balance.cv, expected: spread(placed.length, points), band: band(placed.length, points) };
+  });
+  return { seen, servers: servers.length };
+}
