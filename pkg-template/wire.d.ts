@@ -748,10 +748,24 @@ export type Limits = {
   /** Header fields of a request; 1 to 1000, default 100. */
   headers?: number,
   /**
-   * Connections of clients at a time, all workers together; further ones
-   * wait to be accepted. 1 to 1000000, default 10000.
+   * Connections of clients at a time, all workers together; for a further
+   * one another that rests is ended, or it is refused with 503. 1 to
+   * 1000000, default 10000.
    */
   connections?: number,
+  /** Bytes of a request's body; 0 to 2^50. Default null: any number. */
+  request_body?: number | null,
+  /**
+   * Bytes a second that a client must move while it is waited for: of a
+   * body that it sends, or of an answer that it reads; 1 to 1000000,
+   * default 50. Null: no matter how few.
+   */
+  min_rate?: number | null,
+  /**
+   * Seconds of such waiting in which it must have moved as much on
+   * average; default 60.
+   */
+  min_rate_window?: number,
 };
 
 /** Where the proxy listens for clients. */
