@@ -163,8 +163,8 @@ export const explore = {
 
       function legendView(hasGhost) {
         return html`
-          <li><i class="mark band"></i>who gets the keys${hasGhost ? ' after' : ''}</li>
-          ${hasGhost ? html`<li><i class="mark ghost"></i>before</li><li><i class="mark moved"></i>what moves</li>` : nothing}
+          <li><i class="mark band"></i>${hasGhost ? 'keys after' : 'who gets the keys'}</li>
+          ${hasGhost ? html`<li><i class="mark ghost"></i>before</li><li><i class="mark moved"></i>moves</li>` : nothing}
           <li><i class="mark ticks"></i>points</li>`;
       }
 
