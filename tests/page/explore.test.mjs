@@ -175,6 +175,10 @@ test('a key is typed, and its way is the one the engine explains; keys are paste
   assert.ok(shown.length > 5 && shown.length < 40, `${shown.length} rows`);
   for (const [key, server] of shown) assert.equal(server, own.route(key).name);
   assert.match(await says(page.locator('#key-counts')), /^3,000 keys:/);
+  await page.getByRole('button', { name: 'many-3', exact: true }).click();
+  await drawn(page);
+  assert.equal(await page.getByLabel('Key', { exact: true }).inputValue(), 'many-3');
+  assert.equal(await page.locator('#key-answer .name').innerText(), own.route('many-3').name);
   await close();
 });
 
