@@ -324,8 +324,10 @@ fn servers_that_answer_without_end_are_cut_and_cost_one_answer_each() {
         }
         // To the end of the connection, as the proxy sees to.
         while stream.write_all(endless).is_ok() {
-            if path == "/drip" {
-                std::thread::sleep(Duration::from_millis(30));
+            match path {
+                "/drip" => std::thread::sleep(Duration::from_millis(30)),
+                "/interim" => std::thread::sleep(Duration::from_millis(2)),
+                _ => {}
             }
         }
         After::Close
@@ -336,8 +338,8 @@ fn servers_that_answer_without_end_are_cut_and_cost_one_answer_each() {
         let mut asking = Client::connect(proxy.address);
         asking.send(format!("GET {path} HTTP/1.1\r\nhost: test\r\n\r\n"));
         honest(&proxy);
-        let status = asking.answer().status;
-        assert!(matches!(status, 502 | 504), "{path}: {status}");
+        let status = asking.head().map(|answer| answer.status);
+        assert!(matches!(status, Some(502 | 504)), "{path}: {status:?}");
     }
     honest(&proxy);
     all_gone(&proxy);

@@ -888,10 +888,11 @@ fn the_limit_on_connections_follows_a_reload() {
         assert!(done.expect("a good fleet").is_ok());
     };
     let are_both_kept = || {
-        let mut both = [(); 2].map(|()| Client::connect(proxy.address));
-        both.iter_mut().for_each(|client| {
+        let mut both = [(); 2].map(|()| {
+            let mut client = Client::connect(proxy.address);
             client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
-            let _ = client.head();
+            let _ = client.answer();
+            client
         });
         let first = &mut both[0];
         first.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n");

@@ -21,6 +21,9 @@ use super::{conn, error};
 /// within two ticks of the timers.
 const PATIENCE: Duration = Duration::from_millis(250);
 
+/// How often room is made for it in that time.
+const TRIES: u32 = 5;
+
 /// Connections that wait so, or are being refused, for each worker. Beyond that
 /// they are refused without ceremony.
 const AT_DOOR_MAX: usize = 64;
@@ -68,10 +71,14 @@ impl Door for WorkerDoor {
         let (worker, places) = (Rc::clone(&self.worker), Arc::clone(&self.places));
         let at_door = AtDoor::new(&self.at_door);
         self.connections.spawn_local(async move {
-            let place = tokio::time::timeout(PATIENCE, places.take()).await;
-            if let Ok(Some(place)) = place {
-                drop(at_door);
-                return serve(worker, stream, peer, place).await;
+            for _ in 0..TRIES {
+                let place = tokio::time::timeout(PATIENCE / TRIES, places.take()).await;
+                if let Ok(Some(place)) = place {
+                    drop(at_door);
+                    return serve(worker, stream, peer, place).await;
+                }
+                // Another may have come to rest meanwhile.
+                worker.make_room();
             }
             worker
                 .shared
