@@ -22,7 +22,7 @@ use super::retry::{self, Failure};
 use super::trace::Trace;
 use super::upgrade;
 use super::upload::{RequestBody, Upload};
-use super::upstream::{self, AttemptWaits, Connection, Exchange};
+use super::upstream::{self, AttemptWaits, Connection};
 use super::worker::{WorkerFleet, WorkerServer};
 use crate::config::Retries;
 use crate::engine::{NoServer, Outcome, Position, ServerIndex, Spread};
@@ -160,9 +160,9 @@ impl<'a> Attempts<'a> {
             let began = clock::now();
             let mut result = {
                 // Pinned where it is made: it is large.
-                let pool = &server.pool;
+                let upstream = &server.upstream;
                 let exchange =
-                    pin!(pool.exchange(request, response, connection, client, self.waits));
+                    pin!(upstream.exchange(request, response, connection, client, self.waits));
                 self.unless_taken_out(server, exchange).await
             };
             let took = clock::now().since(began);

@@ -14,7 +14,7 @@ use super::conn::Client;
 use super::hold::Ahead;
 use super::trace::Trace;
 use super::upgrade::Tunnel;
-use super::upstream;
+use super::upstream::{self, BodyError};
 use super::worker::WorkerServer;
 use crate::engine::{Route, Term};
 use crate::native::clock;
@@ -167,12 +167,12 @@ impl ResponseBody {
 
 impl Body for ResponseBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
         let frame = match &mut this.source {
             Source::Server(ahead, rest, in_flight) => {

@@ -20,7 +20,7 @@
 //! - `upload`, `hold`, `body`: bodies on their way there and back, what of them
 //!   is kept or awaited, and what ends with them;
 //! - `silence`: whether a server answers anybody;
-//! - `upstream`: the leg to the servers, behind one trait;
+//! - `upstream`: the leg to the servers, behind one type;
 //! - `upgrade`: connections that change over to another protocol.
 //!
 //! TLS will stand between `listen` and `conn`, limits on load beside `handler`;

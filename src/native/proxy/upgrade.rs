@@ -27,6 +27,7 @@ use super::body::{InFlight, InFlightApart, ResponseBody};
 use super::conn::Client;
 use super::error::ProxyError;
 use super::timer::Wait;
+use super::upstream::Stream;
 use super::worker::Worker;
 use crate::config;
 use crate::native::clock;
@@ -179,7 +180,7 @@ impl Tunnel {
         let Some(Ok(upgraded)) = in_time(client, upgrade).await else {
             return;
         };
-        let Ok(server) = upgraded.downcast::<TokioIo<TcpStream>>() else {
+        let Ok(server) = upgraded.downcast::<TokioIo<Stream>>() else {
             return;
         };
         let mut client_end = End {
@@ -227,8 +228,8 @@ async fn in_time<F: Future>(client: &Client, future: F) -> Option<F::Output> {
 }
 
 /// One end of a tunnel; moves the deadline on when bytes have moved.
-struct End<'a> {
-    io: TcpStream,
+struct End<'a, S> {
+    io: S,
     /// What was read from it already.
     early: Bytes,
     client: &'a Client,
@@ -238,7 +239,7 @@ struct End<'a> {
     n_written: &'a Cell<u64>,
 }
 
-impl AsyncRead for End<'_> {
+impl<S: AsyncRead + Unpin> AsyncRead for End<'_, S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -261,7 +262,7 @@ impl AsyncRead for End<'_> {
     }
 }
 
-impl AsyncWrite for End<'_> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for End<'_, S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -28,7 +28,7 @@ use super::request_id::RequestIds;
 use super::silence::Silence;
 use super::timer::{Timers, Wait};
 use super::upgrade::Upgrades;
-use super::upstream::Pool;
+use super::upstream::Upstream;
 use super::{conn, listen};
 use crate::config::Config;
 use crate::engine::{
@@ -219,7 +219,7 @@ pub(super) struct WorkerFleet {
 /// A server, as this thread sees it; lives as long as the server stays.
 pub(super) struct WorkerServer {
     pub(super) runtime: Arc<ServerRuntime>,
-    pub(super) pool: Rc<Pool>,
+    pub(super) upstream: Upstream,
     /// What `Host` says when the client does not.
     pub(super) authority: HeaderValue,
     /// Its name, for the debug header.
@@ -344,7 +344,7 @@ impl Worker {
             let now = self.timers.now();
             let suspect_after = fleet.rules.suspect_after;
             for server in &fleet.servers {
-                server.pool.sweep(now);
+                server.upstream.sweep(now);
                 if suspect_after.is_some_and(|limit| server.silence.has_lasted(limit)) {
                     self.shared.suspect(&server.runtime);
                 }
@@ -429,7 +429,7 @@ impl WorkerFleet {
             // Kept connections stay; what is over goes with the next sweep.
             servers_before
                 .iter()
-                .for_each(|server| server.pool.set_limits(&config.pool));
+                .for_each(|server| server.upstream.set_limits(&config.pool));
         }
         let before: BTreeMap<_, _> = servers_before
             .iter()
@@ -610,7 +610,7 @@ impl WorkerServer {
             // Addresses have only characters that a header may have.
             authority: HeaderValue::from_str(&format!("{address}:{port}"))
                 .unwrap_or(HeaderValue::from_static("")),
-            pool: Pool::new(server, &config.pool, timers),
+            upstream: Upstream::new(server, &config.pool, timers),
             silence: Silence::new(timers),
             // Names have no control characters, which is all a header forbids.
             name: HeaderValue::from_str(server.name.as_str())

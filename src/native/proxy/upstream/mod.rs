@@ -1,25 +1,40 @@
 //! The leg to the servers.
 //!
-//! One trait, [`Exchange`], is all that the rest of the proxy knows of it: a
-//! request goes in and an answer comes out. How connections are made, kept and
-//! spoken over is the business of its implementations.
+//! One type, [`Upstream`], is all that the rest of the proxy knows of it: a
+//! request goes in and an answer comes out. Behind it three things are kept
+//! apart: how a connection is made (`connect`), which are kept for the next
+//! request (`pool`), and what is spoken over them, which each implementation of
+//! [`Exchange`] knows for one protocol:
+//!
+//! - `http1`, with `gate`: HTTP/1.1 over hyper.
 
+mod connect;
 mod gate;
 mod http1;
+mod pool;
 
+use std::error::Error;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use http::{Request, Response, StatusCode};
+use http_body::{Frame, SizeHint};
 
 use super::conn::Client;
 use super::retry::Failure;
-use super::timer::Wait;
+use super::timer::{Timers, Wait};
 use super::upload::RequestBody;
+use crate::config;
+use crate::engine::{Server, Timestamp};
+use connect::Connector;
+use pool::Pool;
 
-pub(super) use http1::Pool;
+pub(super) use connect::Stream;
 
-/// The body of a server's answer.
-pub(super) type Body = <Pool as Exchange>::Body;
+/// Why an answer's body broke off.
+pub(super) type BodyError = Box<dyn Error + Send + Sync>;
 
 /// How long an attempt may take.
 #[derive(Clone, Copy, Debug)]
@@ -40,11 +55,8 @@ pub(super) enum Connection {
     New,
 }
 
-/// Speaks to one server.
-pub(super) trait Exchange {
-    /// The body of an answer. Dropping it early gives up the rest.
-    type Body: http_body::Body<Data = bytes::Bytes, Error = hyper::Error> + Unpin + 'static;
-
+/// Speaks one protocol to one server.
+trait Exchange {
     /// Sends `request` and waits for the head of the answer to it, which it puts
     /// into `answer`, and whose status it returns: answers are large, and each
     /// step that one is returned through moves it. Dropping the future gives the
@@ -54,11 +66,98 @@ pub(super) trait Exchange {
     /// When there is no answer. A request of which nothing was sent is back in
     /// its place.
     async fn exchange(
-        self: &Rc<Self>,
+        &self,
         request: &mut Option<Request<RequestBody>>,
-        answer: &mut Option<Response<Self::Body>>,
+        answer: &mut Option<Response<Body>>,
         connection: Connection,
         client: &Client,
         waits: AttemptWaits,
     ) -> Result<StatusCode, Failure>;
+}
+
+/// One server, as this thread speaks to it.
+pub(super) struct Upstream {
+    speaks: Speaks,
+}
+
+/// What is spoken to a server.
+enum Speaks {
+    Http1(http1::Http1),
+}
+
+impl Upstream {
+    /// No connections yet.
+    pub(super) fn new(server: &Server, limits: &config::Pool, timers: &Rc<Timers>) -> Self {
+        let connector = Connector::new(server);
+        Self {
+            speaks: Speaks::Http1(http1::Http1::new(connector, Pool::new(limits, timers))),
+        }
+    }
+
+    /// Keeps connections by other limits from now on.
+    pub(super) fn set_limits(&self, limits: &config::Pool) {
+        match &self.speaks {
+            Speaks::Http1(http1) => http1.pool().set_limits(limits),
+        }
+    }
+
+    /// Closes connections that need not be kept any longer.
+    pub(super) fn sweep(&self, now: Timestamp) {
+        match &self.speaks {
+            Speaks::Http1(http1) => http1.pool().sweep(now),
+        }
+    }
+
+    /// As [`Exchange::exchange`], whatever is spoken.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub(super) async fn exchange(
+        &self,
+        request: &mut Option<Request<RequestBody>>,
+        answer: &mut Option<Response<Body>>,
+        connection: Connection,
+        client: &Client,
+        waits: AttemptWaits,
+    ) -> Result<StatusCode, Failure> {
+        // Pinned where they are made: they are large.
+        match &self.speaks {
+            Speaks::Http1(http1) => {
+                let exchange = http1.exchange(request, answer, connection, client, waits);
+                pin!(exchange).await
+            }
+        }
+    }
+}
+
+/// The body of a server's answer. Dropping it early gives up the rest.
+pub(super) enum Body {
+    /// One over HTTP/1.1.
+    Http1(http1::Body),
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self.get_mut() {
+            Self::Http1(body) => Pin::new(body).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Http1(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Http1(body) => body.size_hint(),
+        }
+    }
 }
