@@ -8,9 +8,11 @@
 //!
 //! - `http1`, with `gate`: HTTP/1.1 over hyper.
 
+mod codec;
 mod connect;
 mod gate;
 mod http1;
+mod own;
 mod pool;
 
 use std::error::Error;
@@ -19,8 +21,10 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response, StatusCode, response};
 use http_body::{Frame, SizeHint};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
 
 use super::conn::Client;
 use super::retry::Failure;
@@ -83,21 +87,25 @@ pub(super) struct Upstream {
 /// What is spoken to a server.
 enum Speaks {
     Http1(http1::Http1),
+    Own(own::Own),
 }
 
 impl Upstream {
     /// No connections yet.
     pub(super) fn new(server: &Server, limits: &config::Pool, timers: &Rc<Timers>) -> Self {
         let connector = Connector::new(server);
-        Self {
-            speaks: Speaks::Http1(http1::Http1::new(connector, Pool::new(limits, timers))),
-        }
+        let speaks = match std::env::var_os("X_HYPER") {
+            Some(_) => Speaks::Http1(http1::Http1::new(connector, Pool::new(limits, timers))),
+            None => Speaks::Own(own::Own::new(connector, Pool::new(limits, timers))),
+        };
+        Self { speaks }
     }
 
     /// Keeps connections by other limits from now on.
     pub(super) fn set_limits(&self, limits: &config::Pool) {
         match &self.speaks {
             Speaks::Http1(http1) => http1.pool().set_limits(limits),
+            Speaks::Own(own) => own.pool().set_limits(limits),
         }
     }
 
@@ -105,6 +113,7 @@ impl Upstream {
     pub(super) fn sweep(&self, now: Timestamp) {
         match &self.speaks {
             Speaks::Http1(http1) => http1.pool().sweep(now),
+            Speaks::Own(own) => own.pool().sweep(now),
         }
     }
 
@@ -126,6 +135,10 @@ impl Upstream {
                 let exchange = http1.exchange(request, answer, connection, client, waits);
                 pin!(exchange).await
             }
+            Speaks::Own(own) => {
+                let exchange = own.exchange(request, answer, connection, client, waits);
+                pin!(exchange).await
+            }
         }
     }
 }
@@ -134,6 +147,44 @@ impl Upstream {
 pub(super) enum Body {
     /// One over HTTP/1.1.
     Http1(http1::Body),
+    /// One over HTTP/1.1, by the codec of our own.
+    Own(own::Body),
+}
+
+/// A server's connection that changes over to another protocol.
+pub(super) enum Switching {
+    /// Handed over by the task that has it.
+    ByTask(OnUpgrade),
+    /// Handed over already, with what has come over it since; none if it was
+    /// not one.
+    Now(Option<(Stream, Bytes)>),
+}
+
+impl Switching {
+    /// The head of an answer with which a server's connection changes over, and
+    /// that connection.
+    pub(super) fn of(mut response: Response<Body>) -> (response::Parts, Self) {
+        let by_task = matches!(response.body(), Body::Http1(_))
+            .then(|| Self::ByTask(hyper::upgrade::on(&mut response)));
+        let (head, body) = response.into_parts();
+        let switching = match body {
+            Body::Own(body) => Self::Now(body.into_stream()),
+            Body::Http1(_) => by_task.unwrap_or(Self::Now(None)),
+        };
+        (head, switching)
+    }
+
+    /// The connection, and what has come over it since.
+    pub(super) async fn stream(self) -> Option<(Stream, Bytes)> {
+        match self {
+            Self::Now(stream) => stream,
+            Self::ByTask(upgrade) => {
+                let upgraded = upgrade.await.ok()?;
+                let parts = upgraded.downcast::<TokioIo<Stream>>().ok()?;
+                Some((parts.io.into_inner(), parts.read_buf))
+            }
+        }
+    }
 }
 
 impl http_body::Body for Body {
@@ -146,18 +197,21 @@ impl http_body::Body for Body {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.get_mut() {
             Self::Http1(body) => Pin::new(body).poll_frame(cx),
+            Self::Own(body) => Pin::new(body).poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Http1(body) => body.is_end_stream(),
+            Self::Own(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Http1(body) => body.size_hint(),
+            Self::Own(body) => body.size_hint(),
         }
     }
 }

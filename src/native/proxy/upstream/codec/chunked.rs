@@ -21,7 +21,7 @@ const TRAILERS_MAX: usize = 16 * 1024;
 
 /// A chunked body, half-way.
 #[derive(Debug)]
-pub(super) struct Chunked {
+pub(in crate::native::proxy::upstream) struct Chunked {
     state: State,
     /// The size of the chunk in hand, or what is still to come of it.
     size: u64,
@@ -70,8 +70,8 @@ impl Chunked {
     pub(super) fn step(&mut self, input: &mut Bytes) -> Result<Step, Bad> {
         loop {
             if self.state == State::Data {
-                let n = usize::try_from(self.size)
-                    .map_or(input.len(), |size| size.min(input.len()));
+                let n =
+                    usize::try_from(self.size).map_or(input.len(), |size| size.min(input.len()));
                 if n == 0 {
                     return Ok(Step::More);
                 }
@@ -194,9 +194,9 @@ mod tests {
             match chunked.step(&mut input)? {
                 Step::Data(more) => data.extend(more),
                 Step::Trailers(fields) => {
-                    let lines = fields.iter().map(|(name, value)| {
-                        format!("{name}: {}", value.to_str().expect("text"))
-                    });
+                    let lines = fields
+                        .iter()
+                        .map(|(name, value)| format!("{name}: {}", value.to_str().expect("text")));
                     trailers.extend(lines);
                 }
                 Step::More => match pieces.next() {
@@ -213,7 +213,8 @@ mod tests {
 
     #[test]
     fn the_body_is_what_is_in_the_chunks_however_it_is_cut() {
-        let text = "3\r\none\r\n00A ;x=\"1\"\r\n0123456789\r\n0\r\nA: 1\r\nhost: x\r\nb:\r\n\r\nrest";
+        let text =
+            "3\r\none\r\n00A ;x=\"1\"\r\n0123456789\r\n0\r\nA: 1\r\nhost: x\r\nb:\r\n\r\nrest";
         for n in 1..=text.len() {
             let decoded = decoded(text, n).expect("it is well-formed");
             let (data, trailers, rest) = decoded.expect("it is whole");
@@ -222,17 +223,39 @@ mod tests {
             assert_eq!(rest, "rest");
             assert!(super::tests::decoded(&text[..text.len() - 5], n).is_ok_and(|d| d.is_none()));
         }
-        let empty = decoded("0\r\n\r\n", 1).expect("well-formed").expect("whole");
+        let empty = decoded("0\r\n\r\n", 1)
+            .expect("well-formed")
+            .expect("whole");
         assert_eq!(empty, (String::new(), Vec::new(), String::new()));
     }
 
     #[test]
     fn what_is_not_quite_the_coding_is_refused() {
         for text in [
-            "\r\n", ";\r\n", " 1\r\n", "g\r\n", "-1\r\n", "+1\r\n", "0x1\r\n", "1 1\r\n",
-            "1\n", "1\r\r\n", "1;a\n", "1;\0\r\n", "1;a\rb\r\n", "1\r\nab", "1\r\na\n", "1\r\na\rx",
-            "10000000000000000\r\n", "0\r\n\n", "0\r\na: b\n\r\n", "0\r\na: b\r\r\n",
-            "0\r\n a: b\r\n\r\n", "0\r\na\r\n\r\n", "0\r\na: \0\r\n\r\n", "0\r\na : b\r\n\r\n",
+            "\r\n",
+            ";\r\n",
+            " 1\r\n",
+            "g\r\n",
+            "-1\r\n",
+            "+1\r\n",
+            "0x1\r\n",
+            "1 1\r\n",
+            "1\n",
+            "1\r\r\n",
+            "1;a\n",
+            "1;\0\r\n",
+            "1;a\rb\r\n",
+            "1\r\nab",
+            "1\r\na\n",
+            "1\r\na\rx",
+            "10000000000000000\r\n",
+            "0\r\n\n",
+            "0\r\na: b\n\r\n",
+            "0\r\na: b\r\r\n",
+            "0\r\n a: b\r\n\r\n",
+            "0\r\na\r\n\r\n",
+            "0\r\na: \0\r\n\r\n",
+            "0\r\na : b\r\n\r\n",
         ] {
             for n in [1, text.len()] {
                 assert!(decoded(text, n).is_err(), "{text:?}");

@@ -53,7 +53,10 @@ pub(in crate::native::proxy::upstream) enum Fault {
     /// The request's body is not as it should be.
     Body,
     /// The connection has ended; `began` when some of an answer had come.
-    Ended { began: bool, error: Option<io::Error> },
+    Ended {
+        began: bool,
+        error: Option<io::Error>,
+    },
     /// What has come is no answer.
     Bad(Bad),
 }
@@ -69,7 +72,9 @@ impl fmt::Display for Fault {
         f.write_str(match self {
             Self::Unsent => "the connection ended before the request was sent",
             Self::Body => "the request's body is broken off",
-            Self::Ended { error: Some(error), .. } => return error.fmt(f),
+            Self::Ended {
+                error: Some(error), ..
+            } => return error.fmt(f),
             Self::Ended { .. } => "the connection ended before the answer did",
             Self::Bad(Bad(why)) => why,
         })
@@ -257,7 +262,10 @@ impl<S: Carrier> Connection<S> {
     }
 
     /// Takes what has come of an answer's body if that is all of it.
-    pub(in crate::native::proxy::upstream) fn whole(&mut self, decoder: &mut Decoder) -> Option<Bytes> {
+    pub(in crate::native::proxy::upstream) fn whole(
+        &mut self,
+        decoder: &mut Decoder,
+    ) -> Option<Bytes> {
         match decoder {
             Decoder::Length(left) if *left == self.input.bytes.len() as u64 => {
                 *left = 0;

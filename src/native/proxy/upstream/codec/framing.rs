@@ -51,8 +51,9 @@ impl Decoder {
     /// shows at once whether there is one, and that nothing more is there.
     pub(super) fn read_limit(&self) -> usize {
         match self {
-            Self::Length(left) => usize::try_from(*left)
-                .map_or(READ_MAX, |left| left.saturating_add(1).min(READ_MAX)),
+            Self::Length(left) => {
+                usize::try_from(*left).map_or(READ_MAX, |left| left.saturating_add(1).min(READ_MAX))
+            }
             Self::Chunked(_) | Self::UntilClose => READ_MAX,
         }
     }

@@ -41,8 +41,8 @@ struct Framers {
     says_close: bool,
 }
 
-/// Reads the head at the beginning of `bytes`, and puts its fields into
-/// `headers`; those of an interim answer are left out. `None` when it is not
+/// Reads the head at the beginning of `bytes`, whose fields take the place of
+/// those in `headers`; those of an interim answer are left out. `None` when it is not
 /// all there. `asks_head` when the request was a `HEAD`.
 ///
 /// # Errors
@@ -81,6 +81,7 @@ pub(super) fn parse(
     let status = StatusCode::from_u16(code).map_err(|_| Bad("bad status"))?;
     let is_interim = status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS;
     if !is_interim {
+        headers.clear();
         headers.reserve(parsed.headers.len());
     }
     let mut framers = Framers::default();

@@ -34,6 +34,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 pub(super) use connection::{Answer, Connection, Fault};
 pub(super) use framing::Decoder;
+pub(super) use upload::Upload;
 
 /// Why what a server sent is no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

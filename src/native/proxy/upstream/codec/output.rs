@@ -2,6 +2,7 @@
 //! a head and a short body leave in one write; a large one beside them, not
 //! copied.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -31,7 +32,7 @@ pub(super) struct Output {
     /// A large piece that comes after `joined`.
     large: Bytes,
     /// What comes after that.
-    tail: &'static [u8],
+    tail: Cow<'static, [u8]>,
     /// Whether the carrier may still hold what it took.
     is_held: bool,
     /// Whether anything has left.
@@ -50,11 +51,15 @@ impl Output {
 
     /// Whether more may be added before it is written.
     pub(super) fn has_room(&self) -> bool {
-        self.large.is_empty() && self.joined.len() < FULL
+        !self.has_more_after() && self.joined.len() < FULL
     }
 
     /// Adds bytes that are not worth a write of their own.
     pub(super) fn add(&mut self, bytes: &[u8]) {
+        if self.has_more_after() {
+            self.tail.to_mut().extend_from_slice(bytes);
+            return;
+        }
         if self.joined.capacity() == 0 {
             self.joined = SPARE.take();
         }
@@ -67,8 +72,13 @@ impl Output {
             self.add(&piece);
             self.add(tail);
         } else {
-            (self.large, self.tail) = (piece, tail);
+            (self.large, self.tail) = (piece, Cow::Borrowed(tail));
         }
+    }
+
+    /// Whether anything comes after `joined`.
+    fn has_more_after(&self) -> bool {
+        !self.large.is_empty() || !self.tail.is_empty()
     }
 
     /// Whether anything was written of what was added since the head.
@@ -78,7 +88,7 @@ impl Output {
 
     /// Whether all was written.
     pub(super) fn is_empty(&self) -> bool {
-        self.joined.is_empty() && self.large.is_empty() && self.tail.is_empty() && !self.is_held
+        self.joined.is_empty() && !self.has_more_after() && !self.is_held
     }
 
     /// Gives up what was not written.
@@ -92,16 +102,14 @@ impl Output {
         stream: &mut impl Carrier,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        while self.n_written < self.joined.len() || !self.large.is_empty() || !self.tail.is_empty()
-        {
+        while self.n_written < self.joined.len() || self.has_more_after() {
             let joined = &self.joined[self.n_written..];
             let stream = Pin::new(&mut *stream);
-            let written = match (self.large.is_empty(), self.tail.is_empty()) {
-                (true, true) => stream.poll_write(cx, joined),
-                _ => {
-                    let pieces = [joined, &self.large[..], self.tail].map(IoSlice::new);
-                    stream.poll_write_vectored(cx, &pieces)
-                }
+            let written = if self.has_more_after() {
+                let pieces = [joined, &self.large, &self.tail].map(IoSlice::new);
+                stream.poll_write_vectored(cx, &pieces)
+            } else {
+                stream.poll_write(cx, joined)
             };
             let n = ready!(written)?;
             if n == 0 {
@@ -124,7 +132,11 @@ impl Output {
         n -= from_joined;
         let from_large = n.min(self.large.len());
         self.large.advance(from_large);
-        self.tail = &self.tail[n - from_large..];
+        match (n - from_large, &mut self.tail) {
+            (0, _) => {}
+            (n, Cow::Borrowed(tail)) => *tail = &tail[n..],
+            (n, Cow::Owned(tail)) => drop(tail.drain(..n)),
+        }
     }
 
     /// Gives the buffer to whoever writes next.

@@ -32,7 +32,9 @@ pub(super) fn write<B: Body>(out: &mut Vec<u8>, request: &Request<B>) -> Result<
     out.extend_from_slice(request.method().as_str().as_bytes());
     out.push(b' ');
     let uri = request.uri();
-    let target = uri.path_and_query().map_or(uri.path(), |path| path.as_str());
+    let target = uri
+        .path_and_query()
+        .map_or(uri.path(), |path| path.as_str());
     out.extend_from_slice(target.as_bytes());
     out.extend_from_slice(b" HTTP/1.1\r\n");
     let mut length = None;

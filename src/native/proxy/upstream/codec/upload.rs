@@ -5,11 +5,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::HeaderName;
 use http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, HeaderMap,
     MAX_FORWARDS, SET_COOKIE,
 };
-use http::HeaderName;
 use http_body::Body;
 
 use super::Bad;
@@ -21,16 +21,22 @@ use super::request::{Encoding, field};
 pub(in crate::native::proxy::upstream) struct Upload<B> {
     body: B,
     encoding: Encoding,
+    /// Whether some of it was taken.
+    is_touched: bool,
 }
 
 impl<B: Body<Data = Bytes> + Unpin> Upload<B> {
     pub(super) fn new(body: B, encoding: Encoding) -> Self {
-        Self { body, encoding }
+        Self {
+            body,
+            encoding,
+            is_touched: false,
+        }
     }
 
-    /// The body, of which nothing was taken.
-    pub(super) fn into_body(self) -> B {
-        self.body
+    /// The body, if nothing of it was taken.
+    pub(in crate::native::proxy::upstream) fn untouched(self) -> Option<B> {
+        (!self.is_touched).then_some(self.body)
     }
 
     /// Adds to `output` what comes next; whether that was the last.
@@ -42,7 +48,9 @@ impl<B: Body<Data = Bytes> + Unpin> Upload<B> {
         cx: &mut Context<'_>,
         output: &mut Output,
     ) -> Poll<Result<bool, Bad>> {
-        let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(cx)) else {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        self.is_touched = true;
+        let Some(frame) = frame else {
             return Poll::Ready(self.end(output, None).map(|()| true));
         };
         let frame = frame.map_err(|_| Bad("the body is broken off"))?;
@@ -69,7 +77,9 @@ impl<B: Body<Data = Bytes> + Unpin> Upload<B> {
         match &mut self.encoding {
             Encoding::Length(left) => {
                 let n = data.len() as u64;
-                *left = left.checked_sub(n).ok_or(Bad("a longer body than it says"))?;
+                *left = left
+                    .checked_sub(n)
+                    .ok_or(Bad("a longer body than it says"))?;
                 output.add_piece(data, b"");
             }
             Encoding::Chunked(_) => {

@@ -1,0 +1,290 @@
+//! HTTP/1.1 to one server, by the codec of our own: one request at a time on a
+//! connection, driven by the task of the client whose request it is.
+
+use std::future::poll_fn;
+use std::mem;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body::{Frame, SizeHint};
+use hyper::ext::ReasonPhrase;
+
+use super::codec::{self, Answer, Carrier, Decoder, Fault};
+use super::connect::{Connector, Stream};
+use super::pool::{Kept, Lease, Pool};
+use super::{AttemptWaits, BodyError, Connection, Exchange};
+use crate::native::proxy::conn::Client;
+use crate::native::proxy::retry::Failure;
+use crate::native::proxy::upload::RequestBody;
+
+/// One server that speaks HTTP/1.1.
+pub(super) struct Own {
+    connector: Connector,
+    pool: Rc<Pool<Line>>,
+}
+
+/// A connection. Boxed, for it is handed about.
+pub(super) type Line = Box<codec::Connection<Stream>>;
+
+type Upload = codec::Upload<RequestBody>;
+
+impl Kept for Line {
+    fn is_ready(&mut self) -> bool {
+        self.is_fit()
+    }
+}
+
+impl Carrier for Stream {
+    fn is_quiet(&mut self) -> bool {
+        let mut byte = [0];
+        match self {
+            // Without a call of the system, unless something has come.
+            Self::Plain(stream) => stream
+                .try_read(&mut byte)
+                .is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock),
+        }
+    }
+
+    fn is_direct(&self) -> bool {
+        match self {
+            Self::Plain(_) => true,
+        }
+    }
+}
+
+/// The body of an answer; with its end, the connection is free again.
+pub(in crate::native::proxy) struct Body {
+    /// All of it, where all of it came with the head.
+    whole: Bytes,
+    decoder: Decoder,
+    lease: Option<Lease<Line>>,
+    keeps: bool,
+    /// The request's body, where the answer has overtaken it.
+    upload: Option<Box<Upload>>,
+}
+
+impl Own {
+    /// Over the connections that `connector` makes and `pool` keeps.
+    pub(super) fn new(connector: Connector, pool: Rc<Pool<Line>>) -> Self {
+        Self { connector, pool }
+    }
+
+    /// Its connections.
+    pub(super) fn pool(&self) -> &Pool<Line> {
+        &self.pool
+    }
+}
+
+impl Exchange for Own {
+    async fn exchange(
+        &self,
+        request: &mut Option<Request<RequestBody>>,
+        answer: &mut Option<Response<super::Body>>,
+        connection: Connection,
+        client: &Client,
+        waits: AttemptWaits,
+    ) -> Result<StatusCode, Failure> {
+        let kept = match connection {
+            Connection::KeptOrNew => self.pool.take(),
+            Connection::New => None,
+        };
+        let was_kept = kept.is_some();
+        let mut lease = match kept {
+            Some(lease) => lease,
+            None => {
+                client.timer.set(waits.connect);
+                match client.timer.limit(self.connector.connect()).await {
+                    Some(Ok(stream)) => {
+                        let line = Box::new(codec::Connection::new(stream));
+                        self.pool.add(line)
+                    }
+                    Some(Err(_)) => return Err(Failure::Connect),
+                    None => return Err(Failure::ConnectTimeout),
+                }
+            }
+        };
+        client.timer.set(waits.answer);
+        let Some(sent) = &mut *request else {
+            return Err(Failure::Broken);
+        };
+        let mut upload = match lease.connection.begin(sent) {
+            Ok(upload) => upload,
+            Err(_) => {
+                *request = None;
+                return Err(Failure::BadBody);
+            }
+        };
+        // The fields of the answer take the place of the request's, which have
+        // been written.
+        let headers = sent.headers_mut();
+        let answered = poll_fn(|cx| lease.connection.poll_answer(cx, &mut upload, headers));
+        let fault = match client.timer.limit(answered).await {
+            Some(Ok(head)) => {
+                let status = head.status;
+                let headers = mem::take(sent.headers_mut());
+                *request = None;
+                *answer = Some(answer_of(head, headers, lease, upload));
+                return Ok(status);
+            }
+            Some(Err(fault)) => Some(fault),
+            None => None,
+        };
+        let failure = match fault {
+            None if client.is_awaited() => Failure::BodyTimeout,
+            None => Failure::AnswerTimeout,
+            Some(Fault::Body) => Failure::BadBody,
+            Some(Fault::Unsent) if was_kept => {
+                let untouched = match upload {
+                    None => true,
+                    Some(upload) => match upload.untouched() {
+                        Some(body) => {
+                            *sent.body_mut() = body;
+                            true
+                        }
+                        None => false,
+                    },
+                };
+                if untouched {
+                    return Err(Failure::Unsent);
+                }
+                Failure::Unsent
+            }
+            Some(Fault::Ended { began: false, .. }) if was_kept => Failure::Stale,
+            Some(_) => Failure::Broken,
+        };
+        *request = None;
+        Err(failure)
+    }
+}
+
+fn answer_of(
+    head: Answer,
+    headers: http::HeaderMap,
+    lease: Lease<Line>,
+    upload: Option<Upload>,
+) -> Response<super::Body> {
+    let Answer {
+        status,
+        reason,
+        decoder,
+        keeps,
+    } = head;
+    let mut body = Body {
+        whole: Bytes::new(),
+        decoder,
+        lease: Some(lease),
+        keeps,
+        upload: upload.map(Box::new),
+    };
+    if status != StatusCode::SWITCHING_PROTOCOLS {
+        body.take_whole();
+    }
+    let mut response = Response::new(super::Body::Own(body));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    if let Some(reason) = reason
+        && let Ok(reason) = ReasonPhrase::try_from(reason)
+    {
+        response.extensions_mut().insert(reason);
+    }
+    response
+}
+
+impl Body {
+    /// Frees the connection at once if all of the body is here.
+    fn take_whole(&mut self) {
+        let Some(lease) = &mut self.lease else {
+            return;
+        };
+        if let Some(whole) = lease.connection.whole(&mut self.decoder) {
+            self.whole = whole;
+            self.release();
+        }
+    }
+
+    /// What the connection becomes that has changed over to another protocol,
+    /// and what has come over it since.
+    pub(super) fn into_stream(self) -> Option<(Stream, Bytes)> {
+        let line = self.lease?.connection;
+        Some(line.into_parts())
+    }
+
+    /// The body has ended: the connection is kept if it may be.
+    fn release(&mut self) {
+        let Some(lease) = self.lease.take() else {
+            return;
+        };
+        match self.upload.take() {
+            Some(upload) => finish(lease, *upload, self.keeps),
+            None if self.keeps && lease.connection.is_at_rest() => lease.give_back(),
+            None => {}
+        }
+    }
+}
+
+/// Sends what is left of a request's body whose answer has come and gone. The
+/// client would not know what to make of it if nobody took the rest.
+#[cold]
+fn finish(mut lease: Lease<Line>, upload: Upload, keeps: bool) {
+    tokio::task::spawn_local(async move {
+        let mut upload = Some(upload);
+        let sent = poll_fn(|cx| lease.connection.poll_send(cx, &mut upload)).await;
+        if sent.is_ok() && keeps && lease.connection.is_at_rest() {
+            lease.give_back();
+        }
+    });
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = &mut *self;
+        if !this.whole.is_empty() {
+            let whole = mem::take(&mut this.whole);
+            return Poll::Ready(Some(Ok(Frame::data(whole))));
+        }
+        let Some(lease) = &mut this.lease else {
+            return Poll::Ready(None);
+        };
+        if this.upload.is_some() {
+            let mut upload = this.upload.take().map(|upload| *upload);
+            let sent = lease.connection.poll_send(cx, &mut upload);
+            this.upload = upload.map(Box::new);
+            if let Poll::Ready(Err(_)) = sent {
+                (this.upload, this.keeps) = (None, false);
+            }
+        }
+        let frame = ready!(lease.connection.poll_body(cx, &mut this.decoder));
+        Poll::Ready(match frame {
+            Ok(frame) => {
+                if this.decoder.is_ended() {
+                    this.release();
+                }
+                frame.map(Ok)
+            }
+            Err(fault) => {
+                this.lease = None;
+                Some(Err(fault.into()))
+            }
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.whole.is_empty() && self.decoder.is_ended()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.decoder.left() {
+            Some(left) => SizeHint::with_exact(left + self.whole.len() as u64),
+            None => SizeHint::default(),
+        }
+    }
+}
