@@ -37,6 +37,11 @@ package: $(PACKAGE)  ## Build the npm package: build/package/ringway-VERSION.tgz
 page: www/pkg/index.js  ## Build what the page needs; www/ is then a site that any static server can serve
 	@echo "The page: www/"
 
+site: www/pkg/index.js  ## Put the page in a folder for any static server, and in one file: build/site
+	$(NEED) node-modules
+	$(STEP) site "putting the page together" node deploy/site/build.mjs build/site
+	@echo "The site: build/site/, and all of it in one file: build/site/standalone.html"
+
 ##@ To test it
 
 test: start fmt lint test-native test-oracle package test-wasm test-package test-runtimes test-page docs  ## Run all checks, in the order in which a failing one should be seen
@@ -128,7 +133,7 @@ evaluation:  ## Write docs/evaluation.md and its pictures again: how even, stabl
 
 clean:  ## Remove everything that was built, but not what was installed
 	cargo clean
-	rm -rf target-wasm build/wasm build/package build/log www/pkg
+	rm -rf target-wasm build/wasm build/package build/log build/site www/pkg
 
 help:  ## Say what there is
 	@awk 'BEGIN { FS = ":.*  ## " } \
@@ -139,7 +144,7 @@ help:  ## Say what there is
 build/page: www/pkg/index.js $(shell find www -type f -not -path 'www/pkg/*')
 	@touch src/native/admin/assets.rs $@
 
-.PHONY: run package page test start fmt lint test-native test-oracle test-wasm test-package test-runtimes test-page docs test-long bench bench-js evaluation clean help
+.PHONY: run package page site test start fmt lint test-native test-oracle test-wasm test-package test-runtimes test-page docs test-long bench bench-js evaluation clean help
 
 # The engine for JavaScript: compiled, given its glue, optimised.
 $(WASM): $(WASM_SOURCES)

@@ -30,7 +30,7 @@ pub use faults::{Fault, Faults};
 pub(crate) use faults::{shown, shown_text};
 
 mod fields;
-pub(crate) use fields::{Given, Slot, fields, read_fields};
+pub(crate) use fields::{Fields, Given, Slot, fields, read_fields};
 
 mod otlp;
 pub use otlp::{AttributeValue, OtlpTraces, Span, SpanKind};

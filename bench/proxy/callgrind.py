@@ -9,11 +9,13 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from cases import Case, path
+from cases import Case, Listener
+from certificate import Certificate
+from load import uris
 from measure import Target, Unfair, check_alone
 from origin import Origin
+from peers import Peer, Setup
 from process import Broken, Process, free_ports
-from proxies import Proxy, Setup
 
 _CONNECTIONS = 16
 # Programs start, answer and stop some fifty times slower here.
@@ -26,49 +28,51 @@ class Callgrind:
     h2load: str
     case: Case
     origin: Origin
+    certificate: Certificate | None
     core: int
     folder: Path
 
-    def instructions_per_request(self, proxy: Proxy, fewer: int, more: int) -> float:
-        low, high = (self._instructions(proxy, requests) for requests in (fewer, more))
+    def instructions_per_request(self, peer: Peer, fewer: int, more: int) -> float:
+        low, high = (self._instructions(peer, requests) for requests in (fewer, more))
         return (high - low) / (more - fewer)
 
-    def _instructions(self, proxy: Proxy, requests: int) -> int:
+    def _instructions(self, peer: Peer, requests: int) -> int:
         """All user instructions of one run, of all threads, from start to end."""
-        folder = self.folder / f"{proxy.name}-{requests}"
+        folder = self.folder / f"{peer.name}-{requests}"
         folder.mkdir()
         # A port for each run: the last one's may still be held by connections that wait out their end.
         [port] = free_ports(1)
         out = folder / "callgrind.out"
         # Valgrind runs one thread at a time; fair, so that no thread waits for ever.
         argv = [self.valgrind, "--tool=callgrind", "--fair-sched=try", f"--callgrind-out-file={out}"]
-        argv += proxy.command(proxy.binary, Setup(port, self.origin.ports, folder, one_process=True))
-        process = Process(proxy.name, argv, self.core, folder)
+        setup = Setup(port, self.case.listener, self.origin.ports, folder, self.certificate, is_one_process=True)
+        argv += peer.command(peer.binary, setup)
+        process = Process(peer.name, argv, {self.core}, folder)
         try:
             process.wait_until_listening(port, _PATIENCE_SECONDS)
-            check_alone(Target(proxy.name, port, process, self.core), self.origin, self.case)
+            check_alone(Target(peer.name, port, process, {self.core}), self.origin, self.case)
             before = self.origin.count().requests
             self._load(port, folder, requests)
             served = self.origin.count().requests - before
             if served < requests:
-                raise Unfair(f"{proxy.name}: {requests} answers, but the servers gave only {served}")
+                raise Unfair(f"{peer.name}: {requests} answers, but the servers gave only {served}")
         finally:
             process.stop(_PATIENCE_SECONDS)
         total = re.search(r"^totals: (\d+)", out.read_text() if out.exists() else "", re.MULTILINE)
         if not total:
-            raise Broken(f"{proxy.name}: callgrind left no count:\n{process.log_tail()}")
+            raise Broken(f"{peer.name}: callgrind left no count:\n{process.log_tail()}")
         return int(total[1])
 
     def _load(self, port: int, folder: Path, requests: int) -> None:
         """An exact number of requests; wrk can only be told a time."""
         paths = folder / "paths.txt"
-        paths.write_text("".join(f"http://127.0.0.1:{port}{path(number)}\n" for number in range(self.case.paths)))
-        ran = subprocess.run(
-            [self.h2load, "--h1", "-n", str(requests), "-c", str(_CONNECTIONS), "-t", "1", "-i", str(paths)],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=600,
-        )
+        paths.write_text(uris(self.case, port))
+        command = [self.h2load, "-n", str(requests), "-c", str(_CONNECTIONS), "-m", str(self.case.streams), "-t", "1"]
+        command += ["-i", str(paths)] + ([] if self.case.listener is Listener.H2C else ["--h1"])
+        if self.case.body:
+            body = folder / "body.txt"
+            body.write_text("b" * self.case.body)
+            command += ["-d", str(body)]
+        ran = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600)
         if f" {requests} succeeded" not in ran.stdout or f"status codes: {requests} 2xx" not in ran.stdout:
             raise Broken(f"h2load did not get {requests} answers:\n{ran.stdout}{ran.stderr}")

@@ -1,12 +1,15 @@
 """One proxy under load: the checks before, and one measured slice."""
 
+import ipaddress
 import time
 from dataclasses import dataclass
 
 import load
+from ask import ask
 from cases import Case, path
-from origin import FORWARDED_PATH, Origin, get
-from process import Broken, Process, core_busy_seconds, cpu_between
+from load import Programs
+from origin import FORWARDED_PATH, Origin
+from process import Broken, Process, busy_seconds, cpu_between
 
 # Requests the origin may count beyond the load's own: health probes of the proxies that are up.
 _PROBES = 16
@@ -26,7 +29,7 @@ class Target:
     name: str
     port: int
     process: Process
-    core: int
+    cores: set[int]
     is_proxy: bool = True
 
 
@@ -40,7 +43,7 @@ class Slice:
     connections: int
     # Fraction of the load core used by load and origin together.
     load_core: float
-    # Fraction of the proxy's core used by work that is not ours.
+    # Fraction of one core, of the proxy's, used by work that is not ours.
     others: float
     # Threads that ended within the slice; what they ran in it is not in the figure.
     ended_threads: int
@@ -50,35 +53,44 @@ def check_alone(target: Target, origin: Origin, case: Case) -> None:
     """Without load: does the proxy hash the path, reach every server and add X-Forwarded-For?"""
     owners = {}
     for number in [*range(min(case.paths, 20 * case.servers))] * 2:
-        status, body = get(target.port, path(number))
+        status, body = ask(case.listener, target.port, path(number))
         if status != 200 or body not in origin.bodies:
             raise Unfair(f"{target.name}: {path(number)} was not answered by a server: {status} {body!r}")
         if owners.setdefault(number, body) != body:
             raise Unfair(f"{target.name}: {path(number)} went to two servers; it does not hash the path")
     if len(set(owners.values())) < case.servers:
         raise Unfair(f"{target.name}: only {len(set(owners.values()))} of {case.servers} servers were reached")
-    status, seen = get(target.port, FORWARDED_PATH)
-    if status != 200 or seen != "127.0.0.1":
-        raise Unfair(f"{target.name}: X-Forwarded-For arrived as {seen!r}, not as the client's address")
+    status, seen = ask(case.listener, target.port, FORWARDED_PATH)
+    if status != 200 or not _is_address(seen):
+        raise Unfair(f"{target.name}: X-Forwarded-For arrived as {seen!r}, not as an address")
 
 
-def check_under_load(wrk: str, target: Target, case: Case) -> None:
+def _is_address(text: str) -> bool:
+    # Of clients on this machine Envoy tells another of the machine's addresses than 127.0.0.1.
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def check_under_load(programs: Programs, target: Target, case: Case) -> None:
     """One slice in which every answer is looked at. It also warms the proxy up."""
-    loaded = load.run(wrk, case, target.port, seconds=1, check=True)
+    loaded = load.run(programs, case, target.port, seconds=1, check=True)
     if loaded.requests == 0 or loaded.foreign:
         raise Unfair(f"{target.name}: {loaded.foreign} of {loaded.requests} answers did not come from a server")
 
 
-def measure(wrk: str, target: Target, origin: Origin, case: Case, seconds: int) -> Slice:
+def measure(programs: Programs, target: Target, origin: Origin, case: Case, seconds: int) -> Slice:
     counted_before = origin.count()
-    origin_before, core_before = origin.process.cpu_by_thread(), core_busy_seconds(target.core)
+    origin_before, core_before = origin.process.cpu_by_thread(), busy_seconds(target.cores)
     threads_before, began = target.process.cpu_by_thread(), time.monotonic()
 
-    loaded = load.run(wrk, case, target.port, seconds)
+    loaded = load.run(programs, case, target.port, seconds)
     time.sleep(_SETTLE_SECONDS)
 
     threads_after, wall = target.process.cpu_by_thread(), time.monotonic() - began
-    origin_after, core_after = origin.process.cpu_by_thread(), core_busy_seconds(target.core)
+    origin_after, core_after = origin.process.cpu_by_thread(), busy_seconds(target.cores)
     counted_after = origin.count()
 
     requests = counted_after.requests - counted_before.requests
@@ -108,5 +120,5 @@ def _check_count(target: Target, case: Case, loaded: load.Loaded, served: int) -
         raise Unfair(f"{target.name}: not one request was completed")
     if served < loaded.requests - loaded.failures:
         raise Unfair(f"{target.name}: {loaded.requests} answers, but the servers gave only {served}")
-    if served > loaded.requests + loaded.failures + case.connections + _PROBES:
+    if served > loaded.requests + loaded.failures + case.connections * case.streams + _PROBES:
         raise Unfair(f"{target.name}: {loaded.requests} answers, but the servers were asked {served} times")

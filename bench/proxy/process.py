@@ -1,4 +1,4 @@
-"""Processes of one run: started on one core, counted through /proc, ended by their own ids."""
+"""Processes of one run: started on cores of their own, counted through /proc, ended by their own ids."""
 
 import ctypes
 import os
@@ -20,12 +20,12 @@ class Broken(Exception):
 class Process:
     """One started program with everything it forks."""
 
-    def __init__(self, name: str, argv: list[str], core: int, folder: Path):
+    def __init__(self, name: str, argv: list[str], cores: set[int], folder: Path):
         self.name = name
         self._log = folder / f"{name}.log"
 
         def before_exec():
-            os.sched_setaffinity(0, {core})
+            os.sched_setaffinity(0, cores)
             # Should this program be killed outright, its children still go.
             _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
@@ -121,14 +121,18 @@ def free_ports(count: int) -> list[int]:
             each.close()
 
 
-def core_busy_seconds(core: int) -> float:
-    """Seconds one core has spent on anything but idling since boot."""
+def busy_seconds(cores: set[int]) -> float:
+    """Seconds some cores have spent on anything but idling since boot."""
+    total, left = 0.0, {f"cpu{core}" for core in cores}
     for line in Path("/proc/stat").read_text().splitlines():
         name, *ticks = line.split()
-        if name == f"cpu{core}":
+        if name in left:
             user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, ticks[:8])
-            return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
-    raise ValueError(f"no core {core} in /proc/stat")
+            total += (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+            left.remove(name)
+    if left:
+        raise ValueError(f"no {', '.join(sorted(left))} in /proc/stat")
+    return total
 
 
 def _read(file: Path) -> str:

@@ -10,6 +10,9 @@ from measure import Slice
 # The names the ratios are against.
 AGAINST = ("nginx", "haproxy")
 
+# As near as this to what is reached for, a ratio decides nothing.
+UNDECIDED = 0.05
+
 # Fewer do not tell apart what differs by less than some 10 to 15 %.
 ENOUGH_ROUNDS = 9
 
@@ -66,7 +69,7 @@ def table(case: Case, rounds: int, seconds: int, versions: dict[str, str], figur
         )
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
     lines = [
-        f"{case.name}: {case.about}; {case.connections} connections, {rounds} rounds of {seconds} s",
+        f"{case.name}: {case.about}; {_connections(case)}, {rounds} rounds of {seconds} s",
         ", ".join(f"{name} {version}" for name, version in versions.items()),
         "",
     ]
@@ -76,24 +79,42 @@ def table(case: Case, rounds: int, seconds: int, versions: dict[str, str], figur
     return "\n".join(lines)
 
 
-def notes(rounds: int, figures: dict[str, dict], proxies: list[str]) -> list[str]:
-    """What a reader must know about these figures, a sentence each."""
-    told = []
+def _connections(case: Case) -> str:
+    if not case.is_kept:
+        return f"{case.connections} at a time"
+    streams = f" of {case.streams} requests at a time" if case.streams > 1 else ""
+    return f"{case.connections} connections{streams}"
+
+
+def notes(case: Case, rounds: int, figures: dict[str, dict], ringways: list[str]) -> list[str]:
+    """What a reader must know about these figures, a sentence each. `ringways` are our own among them."""
+    told = [_reached(name, figures[name], case.reach) for name in ringways if case.reach]
     if rounds < ENOUGH_ROUNDS:
         told.append(f"{rounds} rounds do not show differences below 10–15 %; judge with {ENOUGH_ROUNDS}.")
     if any(of["others"] > 0.1 for of in figures.values()):
         told.append("Other work used more than a tenth of a core here; read the ratios, not the microseconds.")
-    for name in proxies:
-        opened = figures[name]["connections_per_1000_requests"]
-        if opened > KEPT:
-            told.append(
-                f"{name} opened {opened:.0f} connections per 1000 requests instead of keeping them, and pays for that"
-                " in CPU; for nginx, raise --nginx-keepalive to see it without."
-            )
     for name, of in figures.items():
+        opened = of["connections_per_1000_requests"]
+        if opened > KEPT and name != "direct":
+            more = "; raise --nginx-keepalive to see it without" if name == "nginx" else ""
+            told.append(
+                f"{name} opened {opened:.0f} connections per 1000 requests instead of keeping them,"
+                f" and pays for that in CPU{more}."
+            )
         if of["ended_threads"]:
             told.append(f"{name}: {of['ended_threads']} threads ended while measured; the figure lacks what they ran.")
     return told
+
+
+def _reached(name: str, of: dict, reach: dict[str, float]) -> str:
+    words = []
+    for other, most in reach.items():
+        if other not in of["ratio"]:
+            continue
+        ratio = of["ratio"][other]["median"]
+        verdict = "undecided" if abs(ratio - most) <= UNDECIDED else "reached" if ratio < most else "missed"
+        words.append(f"÷{other} {ratio:.2f}, at most {most:.2f} wanted: {verdict}")
+    return f"{name}: {'; '.join(words) or 'nothing to hold it against'}."
 
 
 def as_json(

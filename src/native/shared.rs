@@ -529,7 +529,7 @@ impl Shared {
     /// What another engine needs to route as this proxy does now.
     pub fn routing_snapshot(&self) -> SnapshotView {
         let control = self.lock();
-        SnapshotView::new(&control.config, &control.balancer, clock::now())
+        SnapshotView::new(&control.config.rules(), &control.balancer, clock::now())
     }
 
     /// Where a request of the API goes by `fleet`, of which the rule has no keys.

@@ -271,10 +271,10 @@ fn each_ban_catches_what_it_bans_and_comments_may_speak_of_it() {
         ("src/native/mod.rs", "use crate::wasm::Engine;"),
         ("src/wasm.rs", "use crate::native::run;"),
         ("src/native/proxy/conn.rs", "let t = SystemTime::now();"),
-        ("www/ring-view.js", "const h = Math.imul(a, b);"),
+        ("www/shared/ring-view.js", "const h = Math.imul(a, b);"),
         (
-            "www/ring-view.js",
-            "import { LoadBalancer } from './pkg/index.js';",
+            "www/shared/ring-view.js",
+            "import { LoadBalancer } from '../pkg/index.js';",
         ),
         ("src/engine/hash.rs", "pub(crate) fn of(n: usize) -> u64 {"),
     ] {

@@ -21,11 +21,12 @@ export function launch() {
 
 /**
  * Opens `url` and waits until the page is ready. `noise` is a list of all it should not have said
- * or done; `allow` names what may be said.
+ * or done; `allow` names what may be said. With `hasClock` the page's time is the test's to move.
  */
-export async function open(browser, url, { allow = /^$/, storage, ...options } = {}) {
+export async function open(browser, url, { allow = /^$/, storage, hasClock = false, ...options } = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, reducedMotion: 'reduce', colorScheme: 'light', ...options });
   const page = await context.newPage();
+  if (hasClock) await page.clock.install();
   const noise = [];
   const note = (what) => allow.test(what) || noise.push(what);
   page.on('console', (message) => note(`console ${message.type()}: ${message.text()}`));

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { arcAt, arcStart, coverage, density, detail, differences, pointAt, stretches, stretchesOf, turnAt } from '../../www/geometry.js';
+import { arcAt, arcStart, coverage, density, detail, differences, pointAt, stretches, stretchesOf, turnAt } from '../../www/shared/geometry.js';
 
 const centre = { x: 100, y: 100 };
 const near = (a, b) => assert.ok(Math.abs(a - b) < 1e-9, `${a} is not ${b}`);

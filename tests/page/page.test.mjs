@@ -4,8 +4,8 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
 import { LoadBalancer } from '../../www/pkg/index.js';
-import { PALETTES } from '../../www/palette.js';
-import { percent } from '../../www/words.js';
+import { PALETTES } from '../../www/shared/palette.js';
+import { percent } from '../../www/shared/words.js';
 import { launch, open } from './browser.mjs';
 import { serve } from './serve.mjs';
 
@@ -67,7 +67,7 @@ function middles(own) {
 test('it opens quietly, says what it is, and shows the numbers of the engine', async () => {
   const { page, close } = await open(browser, site.url);
   const own = engine();
-  assert.equal(await says(page.locator('#mode')), 'Explore Nothing leaves this page.');
+  assert.equal(await says(page.locator('#status')), 'Nothing leaves this page.');
   assert.deepEqual(await keysOf(page), sharesOf(own));
   assert.equal(await page.locator('#foot code').innerText(), own.fingerprint);
   assert.equal(await page.locator('#starting').count(), 0);
@@ -366,7 +366,7 @@ test('served by a proxy, it shows that proxy: who fails, who comes back, and whe
   const own = engine(['demo-1', 'demo-2', 'demo-3', hostile], 100);
   const api = await proxy(own);
   const { page, close } = await open(browser, api.url, { allow: /500/ });
-  assert.match(await says(page.locator('#mode')), /Live: this proxy 4 of 4 servers eligible/);
+  assert.match(await says(page.locator('#status')), /Live: this proxy 4 of 4 servers eligible/);
   assert.deepEqual(await keysOf(page), sharesOf(own));
   assert.equal(await page.evaluate(() => document.images.length), 1);
   assert.equal(await page.locator('#servers button:not(.pick), #servers input, #servers-add button').count(), 0);
@@ -380,7 +380,7 @@ test('served by a proxy, it shows that proxy: who fails, who comes back, and whe
 
   api.state.isDown = true;
   await page.locator('.chip.lost').waitFor({ timeout: 5000 });
-  assert.match(await says(page.locator('#mode')), /No news: this proxy the API answered 500\. This is what it said \d+ s ago/);
+  assert.match(await says(page.locator('#status')), /No news: this proxy the API answered 500\. This is what it said \d+ s ago/);
   api.state.isDown = false;
   delete api.state.change['demo-2'];
   await page.locator('.chip.live').waitFor({ timeout: 5000 });
@@ -388,14 +388,42 @@ test('served by a proxy, it shows that proxy: who fails, who comes back, and whe
 
   await page.getByTestId('fork').click();
   await drawn(page);
-  assert.match(await says(page.locator('#mode')), /Explore/);
+  assert.match(await says(page.locator('#modes [aria-current]')), /Explore/);
   await button(page, 'Kill demo-2').click();
   await drawn(page);
   assert.equal(await moved(page), gone.moved.fraction);
   assert.equal(await page.title(), 'Ringway: the ring');
-  await page.getByTestId('watch').click();
+  await page.getByTestId('mode-live').click();
   await page.locator('.chip.live').waitFor({ timeout: 5000 });
   assert.deepEqual(await keysOf(page), sharesOf(own));
   assert.equal(await page.title(), '4/4 eligible · Ringway');
+  await close();
+});
+
+test('the shell: help by ?, modes by their address, and nothing left of a mode that is left', async () => {
+  const own = engine(['demo-1', 'demo-2', 'demo-3'], 100);
+  const api = await proxy(own);
+  const { page, close } = await open(browser, `${api.url}#explore`, { hasClock: true });
+  assert.equal(await page.evaluate(() => document.documentElement.dataset.mode), 'explore');
+  assert.deepEqual(await page.locator('#modes a').allInnerTexts(), ['Explore', 'Live']);
+  const asked = [];
+  page.on('request', (request) => asked.push(request.url()));
+  await page.keyboard.press('?');
+  assert.match(await says(page.getByRole('dialog')), /^Keyboard .*PgUp PgDn/);
+  await page.keyboard.press('Escape');
+  assert.equal(await page.getByRole('dialog').count(), 0);
+  await page.locator('#modes').getByText('Live').click();
+  await page.locator('.chip.live').waitFor();
+  assert.match(page.url(), /#live$/);
+  assert.deepEqual(await keysOf(page), sharesOf(own));
+  await page.goBack();
+  await page.locator('html[data-mode="explore"]').waitFor();
+  assert.equal(await page.locator('.chip').count(), 0);
+  assert.equal(await page.locator('main').count(), 1);
+  asked.length = 0;
+  await page.clock.runFor(5000);
+  assert.deepEqual(asked, [], 'nobody looks, and the proxy is asked');
+  await page.keyboard.press('/');
+  assert.equal(await page.evaluate(() => document.activeElement.id), 'key');
   await close();
 });

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { N_COLOURS, N_SLOTS, PALETTES, colourOf, contrast, freeSlot, isHatched } from '../../www/palette.js';
+import { N_COLOURS, N_SLOTS, PALETTES, colourOf, contrast, freeSlot, isHatched } from '../../www/shared/palette.js';
 
 // Linear light of a colour, 0..1.
 const light = (hex) => [1, 3, 5].map((at) => {

@@ -52,7 +52,7 @@ test('the demo’s page shows who was killed, within seconds, and that the proxy
   const browser = await launch();
   ended.push(() => browser.close());
   const { page, close } = await open(browser, api, { allow: /ERR_CONNECTION_REFUSED|failed: / });
-  assert.match((await page.locator('#mode').innerText()).replace(/\s+/g, ' '), /^Live: this proxy 3 of 3 servers eligible$/);
+  assert.match((await page.locator('#status').innerText()).replace(/\s+/g, ' '), /^Live: this proxy 3 of 3 servers eligible$/);
   const { servers } = await (await fetch(new URL('api/servers', api))).json();
   const ring = await (await fetch(new URL('api/ring?limit=1', api))).json();
   assert.equal(await page.locator('#foot code').innerText(), ring.fingerprint);

@@ -8,8 +8,8 @@ const TYPES = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '
 
 export const www = resolve(import.meta.dirname, '../../www');
 
-/** Serves www/ under `prefix` on loopback. Answers with its URL and a function that stops it. */
-export async function serve({ prefix = '/', answer = () => undefined } = {}) {
+/** Serves www/, or another `folder`, under `prefix` on loopback. Answers with its URL and a function that stops it. */
+export async function serve({ folder = www, prefix = '/', answer = () => undefined } = {}) {
   const server = createServer(async (request, response) => {
     const { pathname, search } = new URL(request.url, 'http://localhost');
     const path = pathname.startsWith(prefix) ? pathname.slice(prefix.length) : undefined;
@@ -19,7 +19,7 @@ export async function serve({ prefix = '/', answer = () => undefined } = {}) {
       response.end(told.text ?? JSON.stringify(told.body));
       return;
     }
-    const file = join(www, normalize(`/${path === '' ? 'index.html' : decodeURIComponent(path ?? '')}`));
+    const file = join(folder, normalize(`/${path === '' ? 'index.html' : decodeURIComponent(path ?? '')}`));
     try {
       const body = path === undefined ? null : await readFile(file);
       if (body === null) throw new Error('outside');

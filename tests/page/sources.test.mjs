@@ -2,21 +2,35 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { readFileSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, normalize } from 'node:path';
 import { test } from 'node:test';
 
 import { www } from './serve.mjs';
 
 const read = (name) => readFileSync(join(www, name), 'utf8');
-const own = readdirSync(www).filter((name) => name.endsWith('.js'));
+const all = readdirSync(www, { recursive: true }).filter((name) => !/^(pkg|vendor|api)(\/|$)/.test(name));
+const own = all.filter((name) => name.endsWith('.js'));
+const styles = all.filter((name) => name.endsWith('.css'));
 const code = (name) => read(name).replace(/^\s*\/\/.*$/gm, '');
 
-test('only app.js imports the package, and everything imported is a file beside it', () => {
+test('only app.js imports the package, and everything imported is a file of the page', () => {
   for (const name of own) {
     for (const [, from] of code(name).matchAll(/from '([^']+)'/g)) {
-      assert.ok(from.startsWith('./'), `${name} imports ${from}`);
-      assert.ok(from !== './pkg/index.js' || name === 'app.js', `${name} imports the package`);
-      if (!from.startsWith('./pkg/')) assert.doesNotThrow(() => read(from), `${name} imports ${from}`);
+      assert.match(from, /^\.\.?\//, `${name} imports ${from}`);
+      const file = normalize(join(name, '..', from));
+      assert.ok(!file.startsWith('pkg/') || name === 'app.js', `${name} imports the package`);
+      if (!file.startsWith('pkg/')) assert.doesNotThrow(() => read(file), `${name} imports ${from}`);
+    }
+  }
+});
+
+// So that a mode can be taken out, or be read by itself.
+test('modes know what they share, and nothing of one another', () => {
+  for (const name of own.filter((name) => name.includes('/'))) {
+    const [room] = name.split('/');
+    for (const [, from] of code(name).matchAll(/from '([^']+)'/g)) {
+      const [to] = normalize(join(name, '..', from)).split('/');
+      assert.ok(to === room || to === 'vendor' || to === 'shared', `${name} imports ${from}`);
     }
   }
 });
@@ -33,10 +47,12 @@ test('nothing is hashed or placed on a ring here', () => {
 });
 
 test('nothing is fetched from elsewhere, and every address is relative', () => {
-  for (const name of [...own, 'index.html', 'style.css']) {
+  for (const name of [...own, 'index.html', ...styles]) {
     assert.doesNotMatch(read(name).replaceAll('http://www.w3.org/2000/svg', ''), /https?:\/\/|url\(|@import/, name);
   }
-  for (const [, address] of read('index.html').matchAll(/(?:src|href)="([^"]+)"/g)) assert.match(address, /^(\.\/|#)/);
+  const addresses = [...read('index.html').matchAll(/(?:src|href)="([^"]+)"/g)].map(([, address]) => address);
+  for (const address of addresses) assert.match(address, /^(\.\/|#)/);
+  for (const name of styles) assert.ok(addresses.includes(`./${name}`), `${name} is not used`);
 });
 
 test('what is vendored is what the manifest says', () => {
@@ -52,5 +68,5 @@ test('what is vendored is what the manifest says', () => {
 
 test('the page stays small', () => {
   const size = (names) => names.reduce((sum, name) => sum + read(name).length, 0);
-  assert.ok(size([...own, 'index.html', 'style.css']) < 150_000);
+  assert.ok(size([...own, 'index.html', ...styles]) < 150_000);
 });

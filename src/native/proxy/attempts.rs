@@ -14,10 +14,11 @@ use hyper::body::Body;
 
 use super::backoff::retry_after;
 use super::body::InFlight;
-use super::conn::Client;
+use super::client::Client;
 use super::error::ProxyError;
 use super::headers;
 use super::hold::Ahead;
+use super::in_hand::InHand;
 use super::retry::{self, Failure};
 use super::trace::Trace;
 use super::upgrade;
@@ -81,7 +82,7 @@ struct Unwanted {
 
 /// One request on its way.
 pub(super) struct Attempts<'a> {
-    client: &'a Rc<Client>,
+    in_hand: &'a Rc<InHand>,
     fleet: Rc<WorkerFleet>,
     sent: Sent,
     waits: AttemptWaits,
@@ -94,7 +95,7 @@ pub(super) struct Attempts<'a> {
 
 impl<'a> Attempts<'a> {
     /// Nothing is tried yet.
-    pub(super) fn new(client: &'a Rc<Client>, fleet: Rc<WorkerFleet>, sent: Sent) -> Self {
+    pub(super) fn new(in_hand: &'a Rc<InHand>, fleet: Rc<WorkerFleet>, sent: Sent) -> Self {
         let waits = &fleet.rules().waits;
         let waits = AttemptWaits {
             connect: waits.connect,
@@ -105,7 +106,7 @@ impl<'a> Attempts<'a> {
             },
         };
         Self {
-            client,
+            in_hand,
             fleet,
             sent,
             waits,
@@ -129,7 +130,8 @@ impl<'a> Attempts<'a> {
         request: &mut Option<Request<RequestBody>>,
         response: &mut Option<Response<upstream::Body>>,
     ) -> Result<Answered, ProxyError> {
-        let (client, worker) = (self.client, &*self.client.worker);
+        let in_hand = self.in_hand;
+        let (client, worker) = (&*in_hand.client, &*in_hand.client.worker);
         let mut connection = Connection::KeptOrNew;
         let mut failed = None;
         // Holds a place of the budget while a retry is under way.
@@ -153,7 +155,7 @@ impl<'a> Attempts<'a> {
             if let (Some(trace), Some(request)) = (&self.sent.trace, &mut *request) {
                 trace.attempt_begins(server, request.headers_mut());
             }
-            client.asks_server(self.sent.has_body);
+            in_hand.asks_server(self.sent.has_body);
             if !self.sent.has_body {
                 in_flight.waits();
             }
@@ -162,7 +164,7 @@ impl<'a> Attempts<'a> {
                 // Pinned where it is made: it is large.
                 let upstream = &server.upstream;
                 let exchange =
-                    pin!(upstream.exchange(request, response, connection, client, self.waits));
+                    pin!(upstream.exchange(request, response, connection, in_hand, self.waits));
                 self.unless_taken_out(server, exchange).await
             };
             let took = clock::now().since(began);
@@ -274,7 +276,7 @@ impl<'a> Attempts<'a> {
         let whole = pin!(poll_fn(|cx| match ahead.poll_whole(body, cx) {
             Poll::Ready(Ok(())) => Poll::Ready(Ok(())),
             Poll::Ready(Err(_)) => Poll::Ready(Err(Failure::Broken)),
-            Poll::Pending if self.client.timer.is_due() => {
+            Poll::Pending if self.in_hand.timer.is_due() => {
                 // Slow is not broken: unless attempts have their own limit,
                 // the client gets what is there and then the rest.
                 let failure = self.timeout();
@@ -304,7 +306,7 @@ impl<'a> Attempts<'a> {
             && (self.tried.len() as u64) < retries.attempts.number()
             && self.sent.method.is_idempotent()
             && self.fleet.n_servers() > self.tried.len() + 1
-            && !self.client.is_uploading()
+            && !self.in_hand.is_uploading()
     }
 
     /// What it is when the answer does not come in time.
@@ -352,7 +354,7 @@ impl<'a> Attempts<'a> {
     fn newest(&self, index: ServerIndex) -> (Rc<WorkerFleet>, Vec<ServerIndex>) {
         let mut tried = self.tried.clone();
         tried.push(index);
-        let fleet = self.client.worker.fleet();
+        let fleet = self.in_hand.client.worker.fleet();
         match fleet.places(&self.fleet, &tried) {
             Some(tried) => (fleet, tried),
             // Its key would stand elsewhere now: this one goes by the old rules to its end.
@@ -370,7 +372,7 @@ impl<'a> Attempts<'a> {
         reason: Reason,
         asked_for: Option<Duration>,
     ) -> Option<Option<UnderWay<'a>>> {
-        let worker = &*self.client.worker;
+        let worker = &*self.in_hand.client.worker;
         let n = self.tried.len() + 1;
         if n as u64 > self.retries().attempts.number() {
             self.tried.push(index);
@@ -450,11 +452,12 @@ impl<'a> Attempts<'a> {
     /// beforehand would cost every request.
     #[cold]
     fn sent_anew(&self) -> Option<Request<RequestBody>> {
-        let Self { client, sent, .. } = self;
+        let Self { in_hand, sent, .. } = self;
+        let client = &*in_hand.client;
         if sent.has_body {
             return None;
         }
-        let (mut head, ()) = client.head_bytes.parse()?.into_parts();
+        let (mut head, ()) = in_hand.head_bytes.parse()?.into_parts();
         let key_now = client.key(&self.fleet, &head);
         let is_same = head.method == sent.method
             && key_now == sent.key

@@ -10,8 +10,8 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use super::conn::Client;
 use super::hold::Ahead;
+use super::in_hand::InHand;
 use super::trace::Trace;
 use super::upgrade::Tunnel;
 use super::upstream::{self, BodyError};
@@ -104,7 +104,7 @@ impl Drop for InFlightApart {
 /// The body of an answer on its way to a client.
 pub(super) struct ResponseBody {
     source: Source,
-    client: Rc<Client>,
+    in_hand: Rc<InHand>,
     /// Its line in the access log, if there is one.
     entry: Option<Box<Entry>>,
     /// Its part in a trace, if it has one, which ends with it.
@@ -124,31 +124,31 @@ impl ResponseBody {
         ahead: Ahead,
         rest: upstream::Body,
         in_flight: InFlight,
-        client: Rc<Client>,
+        in_hand: Rc<InHand>,
     ) -> Self {
         Self {
             source: Source::Server(ahead, rest, in_flight),
-            client,
+            in_hand,
             entry: None,
             trace: None,
         }
     }
 
     /// The body of an answer that the proxy gives itself.
-    pub(super) fn of_proxy(text: Bytes, client: Rc<Client>) -> Self {
+    pub(super) fn of_proxy(text: Bytes, in_hand: Rc<InHand>) -> Self {
         Self {
             source: Source::Proxy(Some(text)),
-            client,
+            in_hand,
             entry: None,
             trace: None,
         }
     }
 
     /// No body, and behind it a tunnel.
-    pub(super) fn of_tunnel(tunnel: Tunnel, client: Rc<Client>) -> Self {
+    pub(super) fn of_tunnel(tunnel: Tunnel, in_hand: Rc<InHand>) -> Self {
         Self {
             source: Source::Tunnel(Some(tunnel)),
-            client,
+            in_hand,
             entry: None,
             trace: None,
         }
@@ -180,7 +180,7 @@ impl Body for ResponseBody {
                     Some(data) => Poll::Ready(Some(Ok(Frame::data(data)))),
                     None => Pin::new(rest).poll_frame(cx),
                 };
-                let shared = &this.client.worker.shared;
+                let shared = &this.in_hand.client.worker.shared;
                 let (server, term) = (&in_flight.server.runtime, in_flight.term);
                 match &frame {
                     // It was counted by its status; that it broke off speaks
@@ -223,18 +223,20 @@ impl Drop for ResponseBody {
             && ahead.is_empty()
             && rest.is_end_stream()
         {
-            let shared = &self.client.worker.shared;
+            let shared = &self.in_hand.client.worker.shared;
             shared.report_whole(&in_flight.server.runtime, in_flight.term);
         }
-        self.client.answer_ended();
+        self.in_hand.answer_ended();
         if let Source::Tunnel(tunnel) = &mut self.source
             && let Some(mut tunnel) = tunnel.take()
         {
             tunnel.log(self.entry.take());
-            self.client.tunnel.set(Some(Box::new(tunnel)));
+            self.in_hand.tunnel.set(Some(Box::new(tunnel)));
             return;
         }
-        if let (Some(mut entry), Some(log)) = (self.entry.take(), &self.client.worker.access_log) {
+        if let (Some(mut entry), Some(log)) =
+            (self.entry.take(), &self.in_hand.client.worker.access_log)
+        {
             entry.ended(clock::now());
             log.write(entry);
         }

@@ -7,7 +7,7 @@
 use http::HeaderValue;
 use http::request;
 
-use super::conn::Client;
+use super::client::Client;
 use super::worker::WorkerFleet;
 use crate::engine::{Position, Reason, ServerIndex};
 use crate::wire::ReasonWord;

@@ -8,10 +8,10 @@ use hyper::body::{Body, Incoming};
 
 use super::attempts::{Attempts, Kept, Sent};
 use super::body::ResponseBody;
-use super::conn::Client;
 use super::error::ProxyError;
 use super::explanation::Explanation;
 use super::headers;
+use super::in_hand::InHand;
 use super::rate_limit;
 use super::trace::Trace;
 use super::upgrade;
@@ -29,13 +29,14 @@ static X_RINGWAY_EXPLAIN: HeaderName = HeaderName::from_static("x-ringway-explai
 
 /// Answers a client's request, whatever happens.
 pub(super) fn handle(
-    client: Rc<Client>,
+    in_hand: Rc<InHand>,
     request: Request<Incoming>,
 ) -> impl Future<Output = Result<Response<ResponseBody>, Infallible>> {
     // Not an `async fn`, which would move the request, a large thing, once more
     // before it does anything.
     let (head, body) = request.into_parts();
     async move {
+        let client = &*in_hand.client;
         let mut entry = client
             .worker
             .access_log
@@ -43,12 +44,12 @@ pub(super) fn handle(
             .and_then(AccessLog::format)
             .map(|format| Box::new(Entry::new(&client.ip, &head, clock::now(), format)));
         let mut trace = None;
-        let forwarded = forward(&client, head, body, entry.as_deref_mut(), &mut trace);
+        let forwarded = forward(&in_hand, head, body, entry.as_deref_mut(), &mut trace);
         let mut response = match forwarded.await {
             Ok(response) => response,
             Err(error) => error
                 .into_response()
-                .map(|text| ResponseBody::of_proxy(text, Rc::clone(&client))),
+                .map(|text| ResponseBody::of_proxy(text, Rc::clone(&in_hand))),
         };
         if let Some(mut entry) = entry {
             entry.answered(response.status(), clock::now());
@@ -58,7 +59,7 @@ pub(super) fn handle(
             trace.answered(response.status());
             response.body_mut().end(trace);
         }
-        client.answer_began();
+        in_hand.answer_began();
         Ok(response)
     }
 }
@@ -68,18 +69,19 @@ pub(super) fn handle(
     reason = "an `async fn` would move what it is given once more: see `handle`"
 )]
 fn forward<'a>(
-    client: &'a Rc<Client>,
+    in_hand: &'a Rc<InHand>,
     mut head: request::Parts,
     body: Incoming,
     mut entry: Option<&'a mut Entry>,
     trace: &'a mut Option<Rc<Trace>>,
 ) -> impl Future<Output = Result<Response<ResponseBody>, ProxyError>> {
     async move {
+        let client = &*in_hand.client;
         let worker = &*client.worker;
         // One fleet for the whole request: its table says where the key stands.
         let fleet = worker.fleet();
         let rules = fleet.rules();
-        client.follow(rules);
+        in_hand.follow(rules);
         if rules.config.tracing.otlp.is_some() {
             *trace = Trace::begin(client, &head, &rules.config.tracing);
         }
@@ -93,7 +95,7 @@ fn forward<'a>(
             &mut head,
             &client.fields,
             || worker.request_ids.next(),
-            || client.head_bytes.is_framed_twice(),
+            || in_hand.head_bytes.is_framed_twice(),
         )?;
         if let Some(entry) = &mut entry {
             entry.request_id = head.headers.get(&headers::X_REQUEST_ID).cloned();
@@ -102,7 +104,7 @@ fn forward<'a>(
         upgrade::ask(upgrade.as_ref(), &mut head.headers);
         let has_body = !body.is_end_stream();
         let (body, kept) = if has_body {
-            sendable(&head, body, client, &rules.config.retries)
+            sendable(&head, body, in_hand, &rules.config.retries)
         } else {
             (RequestBody::Empty, None)
         };
@@ -119,7 +121,7 @@ fn forward<'a>(
         };
         let mut request = Some(Request::from_parts(head, body));
         let mut response = None;
-        let mut attempts = Attempts::new(client, fleet, sent);
+        let mut attempts = Attempts::new(in_hand, fleet, sent);
         let answered = attempts.run(&mut request, &mut response).await?;
         let n_attempts = answered.tried.len() + 1;
         let server = answered.fleet.server(answered.index);
@@ -152,8 +154,8 @@ fn forward<'a>(
         let (ahead, in_flight) = (answered.ahead, answered.in_flight);
         Ok(match switched {
             None => response
-                .map(|rest| ResponseBody::of_server(ahead, rest, in_flight, Rc::clone(client))),
-            Some(switched) => switched.answer(response, in_flight, client),
+                .map(|rest| ResponseBody::of_server(ahead, rest, in_flight, Rc::clone(in_hand))),
+            Some(switched) => switched.answer(response, in_flight, in_hand),
         })
     }
 }
@@ -163,15 +165,15 @@ fn forward<'a>(
 fn sendable(
     head: &request::Parts,
     body: Incoming,
-    client: &Rc<Client>,
+    in_hand: &Rc<InHand>,
     retries: &Retries,
 ) -> (RequestBody, Option<Box<Kept>>) {
     let limit = retries.replay_buffer.number();
     if !head.method.is_idempotent() || limit == 0 || retries.attempts.number() == 0 {
-        return (RequestBody::once(body, client), None);
+        return (RequestBody::once(body, in_hand), None);
     }
     // At most 16 MiB.
-    let upload = Upload::new(body, client, limit as usize);
+    let upload = Upload::new(body, in_hand, limit as usize);
     let kept = Kept {
         head: head.clone(),
         upload: Rc::clone(&upload),

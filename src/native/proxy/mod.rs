@@ -8,7 +8,10 @@
 //! - `listen`, `places`: bound sockets, the accept loop, the limit on connections;
 //! - `worker`: what a thread has; its view of the fleet; start and stop;
 //! - `timer`: the thread's deadlines;
-//! - `conn`: one client's connection, and how long it may do nothing;
+//! - `conn`: one client's connection, from its acceptance to its end: over what
+//!   it goes, and what is spoken on it;
+//! - `client`, `in_hand`: what all its requests have in common; what each of those
+//!   that may come side by side has, such as how long it may do nothing;
 //! - `rate_limit`: whether it comes in at all;
 //! - `handler`: one request, from its key to its answer;
 //! - `attempts`: where it is sent, and sent again;
@@ -23,13 +26,13 @@
 //! - `upstream`: the leg to the servers, behind one type;
 //! - `upgrade`: connections that change over to another protocol.
 //!
-//! TLS will stand between `listen` and `conn`, limits on load beside `handler`;
-//! HTTP/2 is another way into `handler` and another implementation of the trait
-//! in `upstream`.
+//! Limits on load will stand beside `handler`; HTTP/2 is another way into
+//! `handler` and another implementation of the trait in `upstream`.
 
 mod attempts;
 mod backoff;
 mod body;
+mod client;
 mod conn;
 mod error;
 mod explanation;
@@ -38,6 +41,7 @@ pub(crate) mod hash_key;
 mod head_bytes;
 mod headers;
 mod hold;
+mod in_hand;
 pub mod listen;
 mod places;
 mod rate_limit;

@@ -3,7 +3,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, request};
 
-use super::conn::Client;
+use super::client::Client;
 use super::error::ProxyError;
 use super::worker::WorkerFleet;
 use crate::native::rate_limit::Allowance;

@@ -12,7 +12,7 @@ use http::header::{HOST, USER_AGENT};
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, request};
 
-use super::conn::Client;
+use super::client::Client;
 use super::error::ProxyError;
 use super::worker::{Worker, WorkerServer};
 use crate::config;

@@ -20,11 +20,11 @@ use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, request};
 use hyper::upgrade::OnUpgrade;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional};
-use tokio::net::TcpStream;
 
 use super::body::{InFlight, InFlightApart, ResponseBody};
-use super::conn::Client;
+use super::conn::Stream;
 use super::error::ProxyError;
+use super::in_hand::InHand;
 use super::timer::Wait;
 use super::upstream::{self, Switching};
 use super::worker::Worker;
@@ -124,12 +124,12 @@ impl Switched {
         self,
         mut response: Response<upstream::Body>,
         in_flight: InFlight,
-        client: &Rc<Client>,
+        in_hand: &Rc<InHand>,
     ) -> Response<ResponseBody> {
         ask(Some(&self.protocol), response.headers_mut());
         let (head, server) = Switching::of(response);
-        let tunnel = Tunnel::new(server, in_flight, &client.worker);
-        Response::from_parts(head, ResponseBody::of_tunnel(tunnel, Rc::clone(client)))
+        let tunnel = Tunnel::new(server, in_flight, &in_hand.client.worker);
+        Response::from_parts(head, ResponseBody::of_tunnel(tunnel, Rc::clone(in_hand)))
     }
 }
 
@@ -167,31 +167,35 @@ impl Tunnel {
 
     /// Passes bytes both ways until both ends have ended, one has broken off, or
     /// none has come for too long. `early` is what the client sent before.
-    pub(super) async fn run(mut self: Box<Self>, client: &Client, stream: TcpStream, early: Bytes) {
-        let wait = Cell::new(client.tunnel_wait(false));
-        client.timer.set(wait.get());
+    pub(super) async fn run(mut self: Box<Self>, in_hand: &InHand, stream: Stream, early: Bytes) {
+        let wait = Cell::new(in_hand.tunnel_wait(false));
+        in_hand.timer.set(wait.get());
         let Some(server) = self.server.take() else {
             return;
         };
-        let Some(Some((server, server_early))) = in_time(client, server.stream()).await else {
+        let Some(Some((server, server_early))) = in_time(in_hand, server.stream()).await else {
             return;
         };
         let mut client_end = End {
             io: stream,
             early,
-            client,
+            in_hand,
             wait: &wait,
             n_written: &self.n_bytes,
         };
         let mut server_end = End {
             io: server,
             early: server_early,
-            client,
+            in_hand,
             wait: &wait,
             n_written: &Cell::new(0),
         };
         // How it ended is between the two.
-        let _ = in_time(client, copy_bidirectional(&mut client_end, &mut server_end)).await;
+        let _ = in_time(
+            in_hand,
+            copy_bidirectional(&mut client_end, &mut server_end),
+        )
+        .await;
     }
 }
 
@@ -206,14 +210,14 @@ impl Drop for Tunnel {
     }
 }
 
-/// What `future` comes to, unless the client's deadline comes before it moves.
-async fn in_time<F: Future>(client: &Client, future: F) -> Option<F::Output> {
+/// What `future` comes to, unless the deadline comes before it moves.
+async fn in_time<F: Future>(in_hand: &InHand, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     poll_fn(|cx| {
-        client.timer.watch(cx);
+        in_hand.timer.watch(cx);
         match future.as_mut().poll(cx) {
             Poll::Ready(output) => Poll::Ready(Some(output)),
-            Poll::Pending if client.timer.is_due() => Poll::Ready(None),
+            Poll::Pending if in_hand.timer.is_due() => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
         }
     })
@@ -225,7 +229,7 @@ struct End<'a, S> {
     io: S,
     /// What was read from it already.
     early: Bytes,
-    client: &'a Client,
+    in_hand: &'a InHand,
     /// How long both may rest: less when one has ended, for an end that has left
     /// altogether looks like one that may still listen.
     wait: &'a Cell<Wait>,
@@ -247,9 +251,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for End<'_, S> {
         let result = Pin::new(&mut self.io).poll_read(cx, buf);
         if result.is_ready() {
             if buf.filled().len() == before {
-                self.wait.set(self.client.tunnel_wait(true));
+                self.wait.set(self.in_hand.tunnel_wait(true));
             }
-            self.client.timer.set(self.wait.get());
+            self.in_hand.timer.set(self.wait.get());
         }
         result
     }
@@ -263,7 +267,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for End<'_, S> {
     ) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.io).poll_write(cx, buf);
         if let Poll::Ready(Ok(n)) = result {
-            self.client.timer.set(self.wait.get());
+            self.in_hand.timer.set(self.wait.get());
             self.n_written.set(self.n_written.get() + n as u64);
         }
         result

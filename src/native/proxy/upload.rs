@@ -12,7 +12,7 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::conn::Client;
+use super::in_hand::InHand;
 
 /// What keeping a frame costs besides its bytes, so that many small ones are
 /// bounded too.
@@ -36,7 +36,7 @@ pub(super) enum RequestBody {
 /// A body that comes from a client once and is sent once.
 pub(super) struct Once {
     incoming: Incoming,
-    client: Rc<Client>,
+    in_hand: Rc<InHand>,
 }
 
 /// One attempt's view of an [`Upload`].
@@ -51,7 +51,7 @@ pub(super) struct Copy {
 /// A body that comes from a client once and may be sent several times.
 pub(super) struct Upload {
     state: RefCell<State>,
-    client: Rc<Client>,
+    in_hand: Rc<InHand>,
 }
 
 struct State {
@@ -73,18 +73,18 @@ enum Piece {
 }
 
 impl RequestBody {
-    /// The body that `client` sends, none of which is kept.
-    pub(super) fn once(incoming: Incoming, client: &Rc<Client>) -> Self {
+    /// The body of the request `in_hand`, none of which is kept.
+    pub(super) fn once(incoming: Incoming, in_hand: &Rc<InHand>) -> Self {
         Self::Once(Box::new(Once {
             incoming,
-            client: Rc::clone(client),
+            in_hand: Rc::clone(in_hand),
         }))
     }
 }
 
 impl Upload {
-    /// The body that `client` sends, of which `limit` bytes may be kept.
-    pub(super) fn new(incoming: Incoming, client: &Rc<Client>, limit: usize) -> Rc<Self> {
+    /// The body of the request `in_hand`, of which `limit` bytes may be kept.
+    pub(super) fn new(incoming: Incoming, in_hand: &Rc<InHand>, limit: usize) -> Rc<Self> {
         Rc::new(Self {
             state: RefCell::new(State {
                 incoming,
@@ -93,7 +93,7 @@ impl Upload {
                 is_lost: false,
                 turn: 0,
             }),
-            client: Rc::clone(client),
+            in_hand: Rc::clone(in_hand),
         })
     }
 
@@ -165,7 +165,7 @@ impl Copy {
         }
         let frame = state.poll(cx);
         self.n_sent = state.kept.len();
-        self.upload.client.upload_awaits_client(frame.is_pending());
+        self.upload.in_hand.upload_awaits_client(frame.is_pending());
         frame.map_err(Into::into)
     }
 
@@ -206,7 +206,7 @@ impl Body for RequestBody {
             Self::Empty => Poll::Ready(None),
             Self::Once(once) => {
                 let frame = Pin::new(&mut once.incoming).poll_frame(cx);
-                once.client.upload_awaits_client(frame.is_pending());
+                once.in_hand.upload_awaits_client(frame.is_pending());
                 frame.map_err(Into::into)
             }
             Self::Kept(copy) => copy.poll_frame(cx),
@@ -234,10 +234,10 @@ impl Drop for RequestBody {
     fn drop(&mut self) {
         match self {
             Self::Empty => {}
-            Self::Once(once) => once.client.upload_ended(),
+            Self::Once(once) => once.in_hand.upload_ended(),
             Self::Kept(copy) => {
                 if copy.upload.state.borrow().turn == copy.number {
-                    copy.upload.client.upload_ended();
+                    copy.upload.in_hand.upload_ended();
                 }
             }
         }

@@ -153,7 +153,7 @@ impl Rules {
                 cap: config.retries.backoff_max.duration(),
             },
             hash_key: HashKey::new(&config.routing.hash_key),
-            http1: conn::http1(&config.limits),
+            http1: conn::http1_builder(&config.limits),
             upgrades: Upgrades::new(&config.upgrades),
         })
     }

@@ -22,7 +22,7 @@ async fn the_pages_files_are_served_with_their_types_and_tags() {
     let api = Api::start(three()).await;
     for (path, kind) in [
         ("/index.html", "text/html; charset=utf-8"),
-        ("/style.css", "text/css; charset=utf-8"),
+        ("/css/base.css", "text/css; charset=utf-8"),
         ("/app.js", "text/javascript; charset=utf-8"),
         ("/favicon.svg", "image/svg+xml"),
     ] {

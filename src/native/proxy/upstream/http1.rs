@@ -17,7 +17,7 @@ use super::connect::Connector;
 use super::gate::Gate;
 use super::pool::{Kept, Lease, Pool};
 use super::{AttemptWaits, BodyError, Connection, Exchange};
-use crate::native::proxy::conn::Client;
+use crate::native::proxy::in_hand::InHand;
 use crate::native::proxy::retry::Failure;
 use crate::native::proxy::upload::RequestBody;
 
@@ -84,7 +84,7 @@ impl Exchange for Http1 {
         request: &mut Option<Request<RequestBody>>,
         answer: &mut Option<Response<super::Body>>,
         connection: Connection,
-        client: &Client,
+        in_hand: &InHand,
         waits: AttemptWaits,
     ) -> Result<StatusCode, Failure> {
         let kept = match connection {
@@ -95,21 +95,21 @@ impl Exchange for Http1 {
         let mut lease = match kept {
             Some(lease) => lease,
             None => {
-                client.timer.set(waits.connect);
-                match client.timer.limit(self.connect()).await {
+                in_hand.timer.set(waits.connect);
+                match in_hand.timer.limit(self.connect()).await {
                     Some(Ok(lease)) => lease,
                     Some(Err(_)) => return Err(Failure::Connect),
                     None => return Err(Failure::ConnectTimeout),
                 }
             }
         };
-        client.timer.set(waits.answer);
+        in_hand.timer.set(waits.answer);
         let Some(request_now) = request.take() else {
             return Err(Failure::Broken);
         };
         // Pinned where it is made: it has room for a request.
         let sending = pin!(lease.connection.requests.try_send_request(request_now));
-        let mut error = match client.timer.limit(sending).await {
+        let mut error = match in_hand.timer.limit(sending).await {
             Some(Ok(response)) => {
                 let status = response.status();
                 // A connection that changes over is none for requests any more.
@@ -120,7 +120,7 @@ impl Exchange for Http1 {
                 return Ok(status);
             }
             Some(Err(error)) => error,
-            None if client.is_awaited() => return Err(Failure::BodyTimeout),
+            None if in_hand.is_awaited() => return Err(Failure::BodyTimeout),
             None => return Err(Failure::AnswerTimeout),
         };
         *request = error.take_message();

@@ -26,7 +26,7 @@ use http_body::{Frame, SizeHint};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 
-use super::conn::Client;
+use super::in_hand::InHand;
 use super::retry::Failure;
 use super::timer::{Timers, Wait};
 use super::upload::RequestBody;
@@ -64,7 +64,7 @@ trait Exchange {
     /// Sends `request` and waits for the head of the answer to it, which it puts
     /// into `answer`, and whose status it returns: answers are large, and each
     /// step that one is returned through moves it. Dropping the future gives the
-    /// attempt up. Deadlines are kept on the client's timer.
+    /// attempt up. Deadlines are kept on the timer of what is `in_hand`.
     ///
     /// # Errors
     /// When there is no answer. A request of which nothing was sent is back in
@@ -74,7 +74,7 @@ trait Exchange {
         request: &mut Option<Request<RequestBody>>,
         answer: &mut Option<Response<Body>>,
         connection: Connection,
-        client: &Client,
+        in_hand: &InHand,
         waits: AttemptWaits,
     ) -> Result<StatusCode, Failure>;
 }
@@ -126,17 +126,17 @@ impl Upstream {
         request: &mut Option<Request<RequestBody>>,
         answer: &mut Option<Response<Body>>,
         connection: Connection,
-        client: &Client,
+        in_hand: &InHand,
         waits: AttemptWaits,
     ) -> Result<StatusCode, Failure> {
         // Pinned where they are made: they are large.
         match &self.speaks {
             Speaks::Http1(http1) => {
-                let exchange = http1.exchange(request, answer, connection, client, waits);
+                let exchange = http1.exchange(request, answer, connection, in_hand, waits);
                 pin!(exchange).await
             }
             Speaks::Own(own) => {
-                let exchange = own.exchange(request, answer, connection, client, waits);
+                let exchange = own.exchange(request, answer, connection, in_hand, waits);
                 pin!(exchange).await
             }
         }

@@ -16,7 +16,7 @@ use super::codec::{self, Answer, Carrier, Decoder, Fault};
 use super::connect::{Connector, Stream};
 use super::pool::{Kept, Lease, Pool};
 use super::{AttemptWaits, BodyError, Connection, Exchange};
-use crate::native::proxy::conn::Client;
+use crate::native::proxy::in_hand::InHand;
 use crate::native::proxy::retry::Failure;
 use crate::native::proxy::upload::RequestBody;
 
@@ -84,7 +84,7 @@ impl Exchange for Own {
         request: &mut Option<Request<RequestBody>>,
         answer: &mut Option<Response<super::Body>>,
         connection: Connection,
-        client: &Client,
+        in_hand: &InHand,
         waits: AttemptWaits,
     ) -> Result<StatusCode, Failure> {
         let kept = match connection {
@@ -95,8 +95,8 @@ impl Exchange for Own {
         let mut lease = match kept {
             Some(lease) => lease,
             None => {
-                client.timer.set(waits.connect);
-                match client.timer.limit(self.connector.connect()).await {
+                in_hand.timer.set(waits.connect);
+                match in_hand.timer.limit(self.connector.connect()).await {
                     Some(Ok(stream)) => {
                         let line = Box::new(codec::Connection::new(stream));
                         self.pool.add(line)
@@ -106,7 +106,7 @@ impl Exchange for Own {
                 }
             }
         };
-        client.timer.set(waits.answer);
+        in_hand.timer.set(waits.answer);
         let Some(sent) = &mut *request else {
             return Err(Failure::Broken);
         };
@@ -121,7 +121,7 @@ impl Exchange for Own {
         // been written.
         let headers = sent.headers_mut();
         let answered = poll_fn(|cx| lease.connection.poll_answer(cx, &mut upload, headers));
-        let fault = match client.timer.limit(answered).await {
+        let fault = match in_hand.timer.limit(answered).await {
             Some(Ok(head)) => {
                 let status = head.status;
                 let headers = mem::take(sent.headers_mut());
@@ -133,7 +133,7 @@ impl Exchange for Own {
             None => None,
         };
         let failure = match fault {
-            None if client.is_awaited() => Failure::BodyTimeout,
+            None if in_hand.is_awaited() => Failure::BodyTimeout,
             None => Failure::AnswerTimeout,
             Some(Fault::Body) => Failure::BadBody,
             Some(Fault::Unsent) if was_kept => {

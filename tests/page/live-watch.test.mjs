@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { watch } from '../../www/live.js';
+import { watch } from '../../www/live/watch.js';
 
 const settle = () => new Promise((done) => setImmediate(done));
 const json = (body, status = 200) => new Response(JSON.stringify(body), { status, headers: { 'content-type': 'application/json' } });

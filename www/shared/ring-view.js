@@ -12,6 +12,14 @@ const DRAWN_WHOLE_MAX = 6;
 const MARGIN = 24;
 const GAP = 5;
 
+// What the keyboard does on the ring, for the help.
+export const RING_KEYS = [
+  ['← →', 'on the ring: the point before, the next point'],
+  ['PgUp PgDn', 'the point before or after of the same server'],
+  ['Home End', 'the first and the last point'],
+  ['Enter', 'pick the server'],
+];
+
 export class RingView {
   #stage;
   #base;
@@ -28,15 +36,21 @@ export class RingView {
   #walk = { key: null, from: 0 };
   #frame = 0;
 
-  // `onPoint(index)` is told which arc is looked at (-1: none), `onPick(index)` which is chosen.
-  constructor(stage, { onPoint, onPick }) {
+  // `onPoint(index)` is told which arc is looked at (-1: none), `onPick(index)` which is chosen,
+  // until `signal` aborts.
+  constructor(stage, { signal, onPoint, onPick }) {
     this.#stage = stage;
     [this.#base, this.#over] = stage.querySelectorAll('canvas');
     this.#onPoint = onPoint;
     this.#onPick = onPick;
-    new ResizeObserver(() => this.#fit()).observe(stage);
+    const sizes = new ResizeObserver(() => this.#fit());
+    sizes.observe(stage);
+    signal.addEventListener('abort', () => {
+      sizes.disconnect();
+      cancelAnimationFrame(this.#frame);
+    });
     // Another screen, or another zoom, has other pixels.
-    addEventListener('resize', () => this.#fit());
+    addEventListener('resize', () => this.#fit(), { signal });
     stage.addEventListener('pointermove', (event) => this.#look(this.#under(event)));
     stage.addEventListener('pointerleave', () => this.#look(-1));
     stage.addEventListener('click', (event) => this.#onPick(this.#under(event)));

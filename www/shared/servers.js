@@ -18,7 +18,7 @@ const ICONS = {
   draining: svg`<path d="M8 3.8v7M5 8l3 3 3-3"></path>`,
 };
 
-export function createServers({ list, tools, form }, store) {
+export function createServers({ list, tools, form, signal }, store) {
   let [filter, sort, page] = ['', 'name', 0];
 
   function shown({ servers }) {
@@ -172,6 +172,6 @@ export function createServers({ list, tools, form }, store) {
     show();
   }
 
-  store.subscribe(show);
+  signal.addEventListener('abort', store.subscribe(show));
   show();
 }

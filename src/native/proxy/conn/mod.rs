@@ -1,0 +1,25 @@
+//! One client's connection, from its acceptance to its end.
+//!
+//! First it is settled who the client is, then over what its bytes go
+//! ([`Stream`]), and then HTTP is spoken.
+
+mod http1;
+mod stream;
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use tokio::net::TcpStream;
+
+use super::client::Client;
+use super::worker::Worker;
+
+pub(super) use http1::builder as http1_builder;
+pub(super) use stream::Stream;
+
+/// Serves one client until it leaves, times out, or the worker stops. `peer` is
+/// who has connected.
+pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, worker: Rc<Worker>) {
+    let client = Rc::new(Client::new(peer.ip(), worker));
+    http1::serve(Stream::Plain(stream), client).await;
+}

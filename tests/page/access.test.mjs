@@ -1,0 +1,34 @@
+// Access to the page for everybody: axe in every look and size, on every mode and dialog.
+import { after, before, test } from 'node:test';
+
+import { assertAccessible } from './axe.mjs';
+import { launch, open } from './browser.mjs';
+import { serve } from './serve.mjs';
+
+const LOOKS = { light: { colorScheme: 'light' }, dark: { colorScheme: 'dark' }, forced: { forcedColors: 'active' } };
+const SIZES = { wide: { viewport: { width: 1280, height: 800 } }, phone: { viewport: { width: 390, height: 844 }, hasTouch: true } };
+
+let [browser, site] = [];
+before(async () => {
+  [browser, site] = await Promise.all([launch(), serve()]);
+});
+after(async () => {
+  await browser?.close();
+  await site?.close();
+});
+
+for (const [look, ofLook] of Object.entries(LOOKS)) {
+  for (const [size, ofSize] of Object.entries(SIZES)) {
+    test(`axe finds nothing: ${look}, ${size}`, async () => {
+      const { page, close } = await open(browser, site.url, { ...ofLook, ...ofSize });
+      for (const mode of await page.locator('#modes a').all()) {
+        await mode.click();
+        await page.locator('main').waitFor();
+        await assertAccessible(page, await mode.innerText());
+      }
+      await page.getByTestId('help').click();
+      await assertAccessible(page, 'help');
+      await close();
+    });
+  }
+}
