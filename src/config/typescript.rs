@@ -7,8 +7,8 @@ use std::path::Path;
 use ts_rs::{Config as Style, TS, TypeVisitor};
 
 use super::{
-    AccessLogFormat, AlgorithmName, Config, PlanSpec, ProbeKind, ProbeTls, RateLimitRule,
-    ServerKey, SnapshotView,
+    AccessLogFormat, AlgorithmName, Config, Http1Codec, PlanSpec, ProbeKind, ProbeTls,
+    RateLimitRule, ServerKey, SnapshotView,
 };
 use crate::wire::{
     ChangeView, EventView, ExplainView, FaultView, HealthView, HotKeysView, MetricsView, PlanView,
@@ -113,6 +113,7 @@ fn typescript_is_that_of_the_shapes() {
     all.visit::<AlgorithmName>();
     all.visit::<RateLimitRule>();
     all.visit::<AccessLogFormat>();
+    all.visit::<Http1Codec>();
     all.visit::<EventView>();
     all.visit::<ProblemView>();
     all.visit::<FaultView>();

@@ -6,7 +6,9 @@
 //! request (`pool`), and what is spoken over them, which each implementation of
 //! [`Exchange`] knows for one protocol:
 //!
-//! - `http1`, with `gate`: HTTP/1.1 over hyper.
+//! - `own`, with `codec`: HTTP/1.1, read and written by ourselves;
+//! - `http1`, with `gate`: HTTP/1.1 over hyper, which stands in for it, and which
+//!   it is held against.
 
 mod codec;
 mod connect;
@@ -30,7 +32,7 @@ use super::in_hand::InHand;
 use super::retry::Failure;
 use super::timer::{Timers, Wait};
 use super::upload::RequestBody;
-use crate::config;
+use crate::config::{self, Config, Http1Codec};
 use crate::engine::{Server, Timestamp};
 use connect::Connector;
 use pool::Pool;
@@ -86,17 +88,21 @@ pub(super) struct Upstream {
 
 /// What is spoken to a server.
 enum Speaks {
+    /// HTTP/1.1 by hyper's client.
     Http1(http1::Http1),
+    /// HTTP/1.1 by the codec of our own.
     Own(own::Own),
 }
 
 impl Upstream {
     /// No connections yet.
-    pub(super) fn new(server: &Server, limits: &config::Pool, timers: &Rc<Timers>) -> Self {
-        let connector = Connector::new(server);
-        let speaks = match std::env::var_os("X_HYPER") {
-            Some(_) => Speaks::Http1(http1::Http1::new(connector, Pool::new(limits, timers))),
-            None => Speaks::Own(own::Own::new(connector, Pool::new(limits, timers))),
+    pub(super) fn new(server: &Server, config: &Config, timers: &Rc<Timers>) -> Self {
+        let (connector, limits) = (Connector::new(server), &config.pool);
+        let speaks = match config.process.http1_codec {
+            Http1Codec::Own => Speaks::Own(own::Own::new(connector, Pool::new(limits, timers))),
+            Http1Codec::Hyper => {
+                Speaks::Http1(http1::Http1::new(connector, Pool::new(limits, timers)))
+            }
         };
         Self { speaks }
     }

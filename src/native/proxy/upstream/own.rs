@@ -64,6 +64,8 @@ pub(in crate::native::proxy) struct Body {
     keeps: bool,
     /// The request's body, where the answer has overtaken it.
     upload: Option<Box<Upload>>,
+    /// What has gone wrong, and is not told yet.
+    fault: Option<Box<Fault>>,
 }
 
 impl Own {
@@ -107,15 +109,12 @@ impl Exchange for Own {
             }
         };
         in_hand.timer.set(waits.answer);
-        let Some(sent) = &mut *request else {
+        let sending = Sending(request);
+        let Some(sent) = &mut *sending.0 else {
             return Err(Failure::Broken);
         };
-        let mut upload = match lease.connection.begin(sent) {
-            Ok(upload) => upload,
-            Err(_) => {
-                *request = None;
-                return Err(Failure::BadBody);
-            }
+        let Ok(mut upload) = lease.connection.begin(sent) else {
+            return Err(Failure::BadBody);
         };
         // The fields of the answer take the place of the request's, which have
         // been written.
@@ -125,38 +124,46 @@ impl Exchange for Own {
             Some(Ok(head)) => {
                 let status = head.status;
                 let headers = mem::take(sent.headers_mut());
-                *request = None;
                 *answer = Some(answer_of(head, headers, lease, upload));
                 return Ok(status);
             }
-            Some(Err(fault)) => Some(fault),
-            None => None,
+            Some(Err(fault)) => fault,
+            None if in_hand.is_awaited() => return Err(Failure::BodyTimeout),
+            None => return Err(Failure::AnswerTimeout),
         };
-        let failure = match fault {
-            None if in_hand.is_awaited() => Failure::BodyTimeout,
-            None => Failure::AnswerTimeout,
-            Some(Fault::Body) => Failure::BadBody,
-            Some(Fault::Unsent) if was_kept => {
-                let untouched = match upload {
-                    None => true,
-                    Some(upload) => match upload.untouched() {
-                        Some(body) => {
-                            *sent.body_mut() = body;
-                            true
-                        }
-                        None => false,
-                    },
-                };
-                if untouched {
-                    return Err(Failure::Unsent);
+        Err(match fault {
+            Fault::Body => Failure::BadBody,
+            Fault::Unsent if was_kept => {
+                match upload.map(Upload::untouched) {
+                    None => sending.give_back(),
+                    Some(Some(body)) => {
+                        *sent.body_mut() = body;
+                        sending.give_back();
+                    }
+                    // It is not all there any more.
+                    Some(None) => {}
                 }
                 Failure::Unsent
             }
-            Some(Fault::Ended { began: false, .. }) if was_kept => Failure::Stale,
-            Some(_) => Failure::Broken,
-        };
-        *request = None;
-        Err(failure)
+            Fault::Ended { began: false, .. } if was_kept => Failure::Stale,
+            _ => Failure::Broken,
+        })
+    }
+}
+
+/// A request that is being sent. It is gone afterwards, also when the attempt
+/// is given up, unless nothing of it has left.
+struct Sending<'a>(&'a mut Option<Request<RequestBody>>);
+
+impl Sending<'_> {
+    fn give_back(self) {
+        mem::forget(self);
+    }
+}
+
+impl Drop for Sending<'_> {
+    fn drop(&mut self) {
+        *self.0 = None;
     }
 }
 
@@ -178,6 +185,7 @@ fn answer_of(
         lease: Some(lease),
         keeps,
         upload: upload.map(Box::new),
+        fault: None,
     };
     if status != StatusCode::SWITCHING_PROTOCOLS {
         body.take_whole();
@@ -252,7 +260,8 @@ impl http_body::Body for Body {
             return Poll::Ready(Some(Ok(Frame::data(whole))));
         }
         let Some(lease) = &mut this.lease else {
-            return Poll::Ready(None);
+            let fault = this.fault.take();
+            return Poll::Ready(fault.map(|fault| Err(fault as BodyError)));
         };
         if this.upload.is_some() {
             let mut upload = this.upload.take().map(|upload| *upload);
@@ -272,7 +281,11 @@ impl http_body::Body for Body {
             }
             Err(fault) => {
                 this.lease = None;
-                Some(Err(fault.into()))
+                // In its next turn: what came before it is on its way to the
+                // client, and would be lost if that heard of it now.
+                this.fault = Some(Box::new(fault));
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
             }
         })
     }

@@ -27,6 +27,7 @@ pub(in crate::native::proxy::upstream) struct Chunked {
     size: u64,
     n_extension: usize,
     trailers: Vec<u8>,
+    n_trailers: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +55,7 @@ impl Chunked {
             size: 0,
             n_extension: 0,
             trailers: Vec::new(),
+            n_trailers: 0,
         }
     }
 
@@ -140,7 +142,17 @@ impl Chunked {
             return Err(Bad("the trailers are too long"));
         }
         trailers.push(byte);
-        Ok(byte == b'\n' && (trailers.len() == 2 || trailers.ends_with(b"\r\n\r\n")))
+        if byte != b'\n' {
+            return Ok(false);
+        }
+        if trailers.len() == 2 || trailers.ends_with(b"\r\n\r\n") {
+            return Ok(true);
+        }
+        self.n_trailers += 1;
+        if self.n_trailers > FIELDS_MAX {
+            return Err(Bad("too many trailers"));
+        }
+        Ok(false)
     }
 
     fn end(&mut self) -> Result<Step, Bad> {

@@ -35,6 +35,9 @@ pub(super) fn write<B: Body>(out: &mut Vec<u8>, request: &Request<B>) -> Result<
     let target = uri
         .path_and_query()
         .map_or(uri.path(), |path| path.as_str());
+    if target.starts_with('?') {
+        out.push(b'/');
+    }
     out.extend_from_slice(target.as_bytes());
     out.extend_from_slice(b" HTTP/1.1\r\n");
     let mut length = None;
