@@ -22,7 +22,7 @@ mod access_log;
 pub use access_log::{AccessLogLine, common_log_time, rfc3339};
 
 mod feed;
-pub use feed::{FeedEvent, FeedSnapshot, FeedTick};
+pub use feed::{FeedEvent, FeedSnapshot, FeedState, FeedTick};
 
 mod faults;
 use faults::one_of;

@@ -7,8 +7,8 @@ use std::path::Path;
 use ts_rs::{Config as Style, TS, TypeVisitor};
 
 use super::{
-    AccessLogFormat, AlgorithmName, Config, Http1Codec, PlanSpec, ProbeKind, ProbeTls,
-    RateLimitRule, ServerKey, SnapshotView,
+    AccessLogFormat, AlgorithmName, Config, CookieIssue, Http1Codec, PlanSpec, ProbeKind, ProbeTls,
+    RateLimitRule, SameSite, ServerKey, SnapshotView, TrustedField, Via,
 };
 use crate::wire::{
     ChangeView, EventView, ExplainView, FaultView, HealthView, HotKeysView, MetricsView, PlanView,
@@ -30,7 +30,7 @@ export type KeySource =
   | 'uri'
   | 'client_ip'
   | { header: string }
-  | { cookie: string }
+  | { cookie: string; issue?: CookieIssue }
   | { query: string }
   | { join: KeySource[] };
 ";
@@ -114,6 +114,10 @@ fn typescript_is_that_of_the_shapes() {
     all.visit::<RateLimitRule>();
     all.visit::<AccessLogFormat>();
     all.visit::<Http1Codec>();
+    all.visit::<CookieIssue>();
+    all.visit::<SameSite>();
+    all.visit::<TrustedField>();
+    all.visit::<Via>();
     all.visit::<EventView>();
     all.visit::<ProblemView>();
     all.visit::<FaultView>();

@@ -135,13 +135,6 @@ impl Verdict {
         }
     }
 
-    pub(super) fn reusable(&self) -> Option<bool> {
-        match self {
-            Self::Answer { is_reusable, .. } => Some(*is_reusable),
-            Self::None { .. } => None,
-        }
-    }
-
     pub(super) fn asked_head(&self) -> bool {
         matches!(
             self,
