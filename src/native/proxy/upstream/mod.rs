@@ -157,6 +157,16 @@ pub(super) enum Body {
     Own(own::Body),
 }
 
+impl Body {
+    /// Whether all of it has come, as far as is known without asking.
+    pub(super) fn is_here(&self) -> bool {
+        match self {
+            Self::Http1(_) => false,
+            Self::Own(body) => body.is_here(),
+        }
+    }
+}
+
 /// A server's connection that changes over to another protocol.
 pub(super) enum Switching {
     /// Handed over by the task that has it.

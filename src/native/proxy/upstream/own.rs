@@ -1,6 +1,7 @@
 //! HTTP/1.1 to one server, by the codec of our own: one request at a time on a
 //! connection, driven by the task of the client whose request it is.
 
+use core::time::Duration;
 use std::future::poll_fn;
 use std::mem;
 use std::pin::Pin;
@@ -19,6 +20,10 @@ use super::{AttemptWaits, BodyError, Connection, Exchange};
 use crate::native::proxy::in_hand::InHand;
 use crate::native::proxy::retry::Failure;
 use crate::native::proxy::upload::RequestBody;
+
+/// How long a body may go on behind its answer. Mostly it is there already; a
+/// server that has answered and takes no more would hold it for ever.
+const FINISH: Duration = Duration::from_secs(300);
 
 /// One server that speaks HTTP/1.1.
 pub(super) struct Own {
@@ -213,6 +218,11 @@ impl Body {
         }
     }
 
+    /// Whether all of it has come.
+    pub(super) fn is_here(&self) -> bool {
+        self.decoder.is_ended()
+    }
+
     /// What the connection becomes that has changed over to another protocol,
     /// and what has come over it since.
     pub(super) fn into_stream(self) -> Option<(Stream, Bytes)> {
@@ -239,8 +249,9 @@ impl Body {
 fn finish(mut lease: Lease<Line>, upload: Upload, keeps: bool) {
     tokio::task::spawn_local(async move {
         let mut upload = Some(upload);
-        let sent = poll_fn(|cx| lease.connection.poll_send(cx, &mut upload)).await;
-        if sent.is_ok() && keeps && lease.connection.is_at_rest() {
+        let sending = poll_fn(|cx| lease.connection.poll_send(cx, &mut upload));
+        let sent = tokio::time::timeout(FINISH, sending).await;
+        if matches!(sent, Ok(Ok(()))) && keeps && lease.connection.is_at_rest() {
             lease.give_back();
         }
     });

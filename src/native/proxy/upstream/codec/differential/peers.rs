@@ -182,6 +182,13 @@ fn lines(headers: &HeaderMap) -> Vec<(String, Bytes)> {
         .collect()
 }
 
+/// What we pass on: not a field that says what is so anyway.
+fn without_keep_alive(headers: &HeaderMap) -> Vec<(String, Bytes)> {
+    let mut lines = lines(headers);
+    lines.retain(|(name, value)| !(name == "connection" && value == "keep-alive"));
+    lines
+}
+
 fn request(asks_head: bool) -> Request<Empty<Bytes>> {
     let mut request = Request::new(Empty::new());
     if asks_head {
@@ -266,7 +273,7 @@ pub(super) fn hyper(script: Script, asks_head: bool) -> Verdict {
             .extensions
             .get::<ReasonPhrase>()
             .map(|words| Bytes::copy_from_slice(words.as_bytes())),
-        headers: lines(&head.headers),
+        headers: without_keep_alive(&head.headers),
         body,
         trailers: trailers.concat(),
         end,
