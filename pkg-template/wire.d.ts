@@ -383,6 +383,9 @@ export type EventView = {
   round: number,
 };
 
+/** Which connections begin with a header of the PROXY protocol. */
+export type ExpectedHeader = "off" | "trusted" | "required";
+
 /** `GET /api/explain`: why a key goes where it goes. */
 export type ExplainView = {
   /** The key, as text (bytes that are not UTF-8 replaced). */
@@ -757,6 +760,13 @@ export type Listen = {
   port?: number,
   /** TLS towards clients. Default null: they are spoken to in clear text. */
   tls?: ListenTls | null,
+  /**
+   * Which connections begin with a header of the PROXY protocol, version 1
+   * or 2, that says who the client is: off, none; trusted, those of
+   * forwarding.trusted_proxies, and others are clients' own; required, all,
+   * and only trusted proxies may connect. Default off.
+   */
+  proxy_protocol?: ExpectedHeader,
 };
 
 /** TLS towards clients. The files are read at start and with every reload. */

@@ -38,7 +38,9 @@ mod hot_keys;
 pub use hot_keys::{HotKeys, Multiple};
 
 mod listen;
-pub use listen::{CertificateFiles, ClientCertificates, Listen, ListenTls, TlsVersion};
+pub use listen::{
+    CertificateFiles, ClientCertificates, ExpectedHeader, Listen, ListenTls, TlsVersion,
+};
 
 mod plan;
 pub use plan::{ChangeSpec, PlanSpec, StateChange, WeightChange};
@@ -353,6 +355,14 @@ impl Config {
             fault(
                 "retries.per_try_timeout",
                 "give less than timeouts.response_header".to_owned(),
+            );
+        }
+        let expects_header = self.listen.proxy_protocol != ExpectedHeader::Off;
+        if expects_header && self.forwarding.trusted_proxies.is_empty() {
+            fault(
+                "listen.proxy_protocol",
+                "nobody is believed who sends a PROXY header; give forwarding.trusted_proxies"
+                    .to_owned(),
             );
         }
         if self.listen.port == self.api.port && self.listen.host == self.api.host {

@@ -29,6 +29,7 @@ const APPLIED: &[&str] = &[
     "limits.connections",
     "limits.header_bytes",
     "limits.headers",
+    "listen.proxy_protocol",
     "listen.tls",
     "pool",
     "process.max_moved",

@@ -26,6 +26,7 @@ pub mod driver;
 pub mod health;
 
 pub mod proxy;
+mod proxy_protocol;
 
 pub mod telemetry;
 

@@ -39,6 +39,8 @@ mod probes;
 mod properties;
 /// The proxy between a scripted client and scripted servers, on real sockets.
 mod proxy;
+/// What one proxy says to the next of a connection.
+mod proxy_protocol;
 /// Limits on rates, seen by clients.
 mod rate_limit;
 /// The configuration file read anew while the proxy runs.
