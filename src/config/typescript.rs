@@ -120,6 +120,7 @@ fn typescript_is_that_of_the_shapes() {
     all.visit::<RateLimitRule>();
     all.visit::<AccessLogFormat>();
     all.visit::<Http1Codec>();
+    all.visit::<super::AfterQueue>();
     all.visit::<CookieIssue>();
     all.visit::<SameSite>();
     all.visit::<TrustedField>();
