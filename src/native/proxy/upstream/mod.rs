@@ -119,6 +119,7 @@ impl Upstream {
     pub(super) fn close_idle(&self) {
         match &self.speaks {
             Speaks::Http1(http1) => http1.pool().close_idle(),
+            Speaks::Own(own) => own.pool().close_idle(),
         }
     }
 

@@ -108,7 +108,7 @@ impl Exchange for Own {
                         let line = Box::new(codec::Connection::new(stream));
                         self.pool.add(line)
                     }
-                    Some(Err(_)) => return Err(Failure::Connect),
+                    Some(Err(error)) => return Err(Failure::of_connect(&error)),
                     None => return Err(Failure::ConnectTimeout),
                 }
             }
