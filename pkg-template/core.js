@@ -28,6 +28,8 @@ const SCRATCH_BYTES_MIN = 1024;
 const NO_SERVERS = [undefined];
 // More than there can be.
 const ALL = 0xffff_ffff;
+// So many servers are fetched at a time: what all of them need together is never given back.
+const DIRECTORY_MAX = 100;
 
 // What the engine is asked, by the numbers of src/wasm.rs, and what it says.
 const DIRECTORY = 0;
@@ -296,7 +298,14 @@ export class LoadBalancer {
   // Asks for the servers by number that are new, after the first `from`, in place of those that
   // are gone; one that did not change keeps its object.
   #refresh(from, nGone, nNew) {
-    const { ids, servers } = this.#ask(DIRECTORY, nNew, from);
+    const ids = [];
+    const servers = [];
+    let page;
+    do {
+      page = this.#ask(DIRECTORY, Math.min(nNew - ids.length, DIRECTORY_MAX), from + ids.length);
+      ids.push(...page.ids);
+      servers.push(...page.servers);
+    } while (page.ids.length === DIRECTORY_MAX);
     const gone = this.#ids.slice(from + 1, from + 1 + nGone);
     const known = new Map(gone.map((id, i) => [id, this.#servers[from + 1 + i]]));
     const kept = (server, i) => {

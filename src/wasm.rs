@@ -97,10 +97,12 @@ thread_local! {
 /// nothing to say.
 #[inline(always)]
 fn with<T: Default>(handle: u32, call: impl FnOnce(&mut Engine) -> T) -> T {
-    DOOR.with_borrow_mut(|door| match door.engines.get_mut((handle as usize).wrapping_sub(1)) {
-        Some(Some(engine)) => call(engine),
-        _ => T::default(),
-    })
+    DOOR.with_borrow_mut(
+        |door| match door.engines.get_mut((handle as usize).wrapping_sub(1)) {
+            Some(Some(engine)) => call(engine),
+            _ => T::default(),
+        },
+    )
 }
 
 /// Where `bytes` bytes are to be written for the next call.
@@ -130,8 +132,7 @@ pub fn answer_bytes() -> usize {
 #[wasm_bindgen]
 pub fn open(seed: f64) -> u32 {
     DOOR.with_borrow_mut(|door| {
-        let config = core::mem::take(&mut door.input);
-        match Engine::new(&config, seed) {
+        match Engine::new(core::mem::take(&mut door.input), seed) {
             Ok(engine) => {
                 let vacant = door.engines.iter().position(Option::is_none);
                 let place = vacant.unwrap_or_else(|| {
@@ -266,6 +267,7 @@ pub fn ask(handle: u32, what: u32, n: f64, m: f64) -> u32 {
 /// A load balancer and what JavaScript needs beside it.
 struct Engine {
     balancer: LoadBalancer,
+    /// What it was made with, without the servers.
     config: RoutingConfig,
     /// The hottest keys of the requests that were begun.
     hot_keys: KeySketch,
@@ -285,11 +287,15 @@ struct Engine {
 }
 
 impl Engine {
-    fn new(config: &[u8], seed: f64) -> Result<Self, Vec<u8>> {
-        let config = RoutingConfig::read(Tree(config)).map_err(|e| faulty("invalid-config", &e))?;
+    fn new(text: Vec<u8>, seed: f64) -> Result<Self, Vec<u8>> {
+        let read = RoutingConfig::read(Tree(&text));
+        let mut config = read.map_err(|e| faulty("invalid-config", &e))?;
+        // What is taken on the way is never given back to JavaScript.
+        drop(text);
+        let servers = core::mem::take(&mut config.servers);
+        let servers = servers.into_iter().map(Server::from).collect();
         let now = Timestamp::ZERO;
-        let balancer =
-            LoadBalancer::new(config.settings(), config.servers(), now).map_err(refused)?;
+        let balancer = LoadBalancer::new(config.settings(), servers, now).map_err(refused)?;
         Ok(Self {
             balancer,
             hot_keys: KeySketch::new(&config.hot_keys.settings(), now),
@@ -430,7 +436,9 @@ impl Engine {
             13 => {
                 let servers = table.servers().iter();
                 self.config.servers = servers.map(|entry| (&entry.server).into()).collect();
-                answer(&self.config)
+                let all = answer(&self.config);
+                self.config.servers = Vec::new();
+                all
             }
             // [`SnapshotView`] of this moment.
             14 => answer(&SnapshotView::new(&self.config, &self.balancer, self.now)),

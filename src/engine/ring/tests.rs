@@ -27,10 +27,7 @@ fn placed(points: &[(u64, Rank)], n_servers: u32) -> Ring {
         .collect();
     let mut points: Vec<Point> = points
         .iter()
-        .map(|&(position, server)| Point {
-            position: Position(position),
-            server,
-        })
+        .map(|&(position, server)| Point::new(Position(position), server))
         .collect();
     points.sort_unstable();
     Ring::index(VirtualNodes::DEFAULT, servers, points)
@@ -80,7 +77,7 @@ fn a_crowded_bucket_is_searched_not_scanned_and_answers_the_same() {
         let expected = ring
             .points()
             .iter()
-            .find(|point| point.position.0 >= key)
+            .find(|point| point.position().0 >= key)
             .unwrap_or(&ring.points()[0]);
         assert_eq!(ring.owner(Position(key)), Some(expected.server), "at {key}");
     }
@@ -93,13 +90,13 @@ fn every_lookup_equals_a_plain_binary_search() {
         let servers: Vec<(&str, u64)> = servers.iter().map(|s| (s.as_str(), 1)).collect();
         let ring = ring(13, &servers);
         let edges = ring.points().iter().flat_map(|point| {
-            let at = point.position.0;
+            let at = point.position().0;
             [at.wrapping_sub(1), at, at.wrapping_add(1)]
         });
         for key in edges.chain([0, 1, u64::MAX]) {
             let i = ring
                 .points()
-                .partition_point(|point| point.position.0 < key);
+                .partition_point(|point| point.position().0 < key);
             let expected = ring.points()[i % ring.points().len()].server;
             assert_eq!(ring.owner(Position(key)), Some(expected));
         }
@@ -155,14 +152,8 @@ fn a_changed_ring_equals_one_built_at_once() {
 #[test]
 fn a_drop_and_an_add_at_one_position_keep_the_order() {
     let before = placed(&[(5, 0), (5, 2), (9, 1)], 3);
-    let added = [Point {
-        position: Position(5),
-        server: 1,
-    }];
-    let dropped = [Point {
-        position: Position(5),
-        server: 2,
-    }];
+    let added = [Point::new(Position(5), 1)];
+    let dropped = [Point::new(Position(5), 2)];
     let same = Rerank { from: 0, by: 0 };
     let after = before.merge(before.servers.clone(), same, &dropped, &added);
     assert_eq!(after, placed(&[(5, 0), (5, 1), (9, 1)], 3));
