@@ -26,6 +26,7 @@ pub mod driver;
 pub mod health;
 
 pub mod proxy;
+mod proxy_protocol;
 
 pub mod telemetry;
 
@@ -47,6 +48,7 @@ pub mod asked;
 
 pub mod offline;
 
+mod pem;
 pub mod plan;
 
 use std::ffi::OsString;

@@ -37,6 +37,8 @@ mod probes;
 mod properties;
 /// The proxy between a scripted client and scripted servers, on real sockets.
 mod proxy;
+/// What one proxy says to the next of a connection.
+mod proxy_protocol;
 /// Limits on rates, seen by clients.
 mod rate_limit;
 /// The configuration file read anew while the proxy runs.
@@ -55,6 +57,8 @@ mod state_file;
 mod survive;
 /// The program under systemd: sockets passed, word sent; and how it ends.
 mod systemd;
+/// TLS towards clients: names, proofs, reloads, with real clients.
+mod tls;
 /// What a server gets when its ejection is over.
 mod trials;
 /// Who is believed about clients, and what servers are told of them.
