@@ -56,6 +56,8 @@ const ANSWERED = 2;
 const NO_BYTES = new Uint8Array(0);
 
 const encoder = new TextEncoder();
+// Where each key of a batch ends.
+const keyEnds = new Uint32Array(BATCH_KEYS_MAX);
 // What a typed array says it is, true also for one of another realm, where `instanceof` fails.
 const typedArrayName = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag).get;
 // Balancers that nobody holds on to give their memory back.
@@ -367,18 +369,21 @@ export class LoadBalancer {
   // nothing, when one of them is not short text.
   #routeBatch(keys, servers, from) {
     const { length } = keys;
+    // Faster than `join`: what adds up is only a list of the keys until it is encoded.
+    let text = '';
     for (let i = 0; i < length; i += 1) {
       const key = keys[i];
       if (typeof key !== 'string' || key.length > BATCH_KEY_CHARS_MAX) return false;
+      text += key;
+      keyEnds[i] = text.length;
     }
-    const text = keys.join('');
     const ends = wasm.batch(this.#handle, length);
     this.#reserve(text.length * BYTES_PER_CHAR_MAX);
     const { written } = encoder.encodeInto(text, this.#scratch);
     // More bytes than characters: where each key ends would have to be counted.
     if (written !== text.length) return false;
     const numbers = new Uint32Array(wasm.memory.buffer, ends, length);
-    for (let i = 0, end = 0; i < length; i += 1) numbers[i] = end += keys[i].length;
+    numbers.set(length === BATCH_KEYS_MAX ? keyEnds : keyEnds.subarray(0, length));
     wasm.route_batch(this.#handle);
     const known = this.#servers;
     for (let i = 0; i < length; i += 1) servers[from + i] = known[numbers[i]];
