@@ -39,6 +39,8 @@ use crate::wire::{
 mod answer;
 use answer::answer;
 
+mod drawing;
+
 mod tree;
 use tree::Tree;
 
@@ -131,8 +133,8 @@ pub fn answer_bytes() -> usize {
 /// random number when it is none.
 #[wasm_bindgen]
 pub fn open(seed: f64) -> u32 {
-    DOOR.with_borrow_mut(|door| {
-        match Engine::new(core::mem::take(&mut door.input), seed) {
+    DOOR.with_borrow_mut(
+        |door| match Engine::new(core::mem::take(&mut door.input), seed) {
             Ok(engine) => {
                 let vacant = door.engines.iter().position(Option::is_none);
                 let place = vacant.unwrap_or_else(|| {
@@ -143,8 +145,8 @@ pub fn open(seed: f64) -> u32 {
                 place as u32 + 1
             }
             Err(refusal) => door.tell(Err(refusal)),
-        }
-    })
+        },
+    )
 }
 
 /// Gives back what the balancer has taken.
@@ -458,6 +460,14 @@ impl Engine {
             16 => answer(&format!("{:016x}", table.fingerprint())),
             // The probes that are due and were not handed out before.
             17 => self.probes_due(),
+            // [`Engine::points`].
+            18 => self.points(),
+            // [`Engine::point`] with the index `n`.
+            19 => return Ok(self.point(n as usize)),
+            // [`Engine::virtual_node`] of the point with the index `n`.
+            20 => answer(&self.virtual_node(n as usize)),
+            // [`Engine::cells`]: `n` of them, of `m` units.
+            21 => self.cells(input, n as usize, m),
             _ => return Ok(None),
         };
         Ok(Some(answered))
