@@ -47,27 +47,52 @@ async function demo() {
   });
 }
 
-test('the demo’s page shows who was killed, within seconds, and that the proxy is gone', { skip: binary ? false : 'no ringway binary is built', timeout: 90_000 }, async () => {
+const says = async (locator) => (await locator.innerText()).replace(/\s+/g, ' ').trim();
+const metric = async (api, name) => Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(await (await fetch(new URL('metrics', api))).text())[1]);
+
+test('the demo’s page shows who was killed, within seconds, and that the proxy is gone', { skip: binary ? false : 'no ringway binary is built', timeout: 120_000 }, async () => {
   const { api, text, child } = await demo();
   const browser = await launch();
   ended.push(() => browser.close());
-  const { page, close } = await open(browser, api, { allow: /ERR_CONNECTION_REFUSED|failed: / });
-  assert.match((await page.locator('#status').innerText()).replace(/\s+/g, ' '), /^Live: this proxy 3 of 3 servers eligible$/);
+  const { page, close } = await open(browser, api, { allow: /ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED|failed: / });
+  assert.equal(await says(page.locator('#status')), 'Live: this proxy 3 of 3 servers eligible');
   const { servers } = await (await fetch(new URL('api/servers', api))).json();
   const ring = await (await fetch(new URL('api/ring?limit=1', api))).json();
   assert.equal(await page.locator('#foot code').innerText(), ring.fingerprint);
-  assert.deepEqual(await page.locator('tr[data-name]').evaluateAll((rows) => rows.map(({ dataset }) => dataset.name)), servers.map(({ name }) => name));
-  const shown = await page.locator('[data-keys]').evaluateAll((all) => all.map(({ dataset }) => Number(dataset.keys)));
-  assert.deepEqual(shown, servers.map(({ share }) => share.actual));
+  assert.equal(await page.locator('.banner').count(), 0, 'its engine is the proxy’s');
+  assert.deepEqual(await page.locator('#rows tr[data-name]').evaluateAll((rows) => rows.map(({ dataset }) => dataset.name).sort()), servers.map(({ name }) => name));
+
+  // Seven tabs, a stream each: browsers hold six connections to a site at most, pages included.
+  const pages = await Promise.all(Array.from({ length: 6 }, () => open(browser, api, { allow: /failed: / })));
+  for (const { page: other } of pages) assert.match(await says(other.locator('[data-kpi="up"]')), /3\/3/);
+  assert.equal(await metric(api, 'ringway_event_streams'), 7);
+  for (const { close: leave } of pages) await leave();
+  while (await metric(api, 'ringway_event_streams') !== 1) await new Promise((done) => setTimeout(done, 50));
 
   const [, id, name] = /kill (\d+)\s+# (\S+)/.exec(text);
   process.kill(Number(id));
-  await page.locator(`tr[data-name="${name}"].out`).waitFor({ timeout: 20_000 });
-  const moved = Number(await page.locator('[data-moved]').getAttribute('data-moved'));
-  assert.equal(moved, servers.find((server) => server.name === name).share.actual);
-  assert.match(await page.locator('#changes').innerText(), new RegExp(`^${name} is `));
+  const row = page.locator(`#rows tr[data-name="${name}"]`);
+  await page.locator(`#rows tr[data-name="${name}"].out`).waitFor({ timeout: 20_000 });
+  const { servers: now } = await (await fetch(new URL('api/servers', api))).json();
+  assert.equal(await row.locator('.standing').getAttribute('data-standing'), now.find((server) => server.name === name).standing);
+  const entry = page.locator('#events tr[data-event="health-changed"], #events tr[data-event="ejected"]').first();
+  await entry.waitFor();
+  assert.match(await says(entry), new RegExp(`${name} (is unhealthy|was ejected)`));
+  assert.equal(await page.locator('link[rel="icon"]').getAttribute('data-look'), 'trouble');
+
+  // Another one is drained: what the plan says is what the proxy says it is.
+  const other = servers.find((server) => server.name !== name).name;
+  await page.getByRole('button', { name: `Change ${other}` }).click();
+  await page.getByRole('button', { name: 'Drain…' }).click();
+  await page.locator('[data-planned]').waitFor();
+  const plan = await (await fetch(new URL('api/plan', api), {
+    method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ changes: [{ state: { server: other, state: 'draining' } }] }),
+  })).json();
+  assert.equal(Number(await page.locator('[data-planned]').getAttribute('data-planned')), plan.moved);
+  await page.getByTestId('confirm').click();
+  await page.locator(`#rows tr[data-name="${other}"] .standing[data-standing="draining"]`).waitFor({ timeout: 5000 });
 
   child.kill('SIGTERM');
-  await page.locator('.chip.lost').waitFor({ timeout: 20_000 });
+  await page.locator('.banner.lost').waitFor({ timeout: 20_000 });
   await close();
 });
