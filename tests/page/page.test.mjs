@@ -353,7 +353,7 @@ test('the shell: help by ?, modes by their address, and nothing left of a mode t
   sites.push(api);
   const { page, close } = await open(browser, `${api.url}#explore`, { hasClock: true, allow: /^failed: .*api\/(hot-keys|explain|events)/ });
   assert.equal(await page.evaluate(() => document.documentElement.dataset.mode), 'explore');
-  assert.deepEqual(await page.locator('#modes a').allInnerTexts(), ['Explore', 'Live']);
+  assert.deepEqual(await page.locator('#modes a').allInnerTexts(), ['Explore', 'Replay', 'Live']);
   const asked = [];
   page.on('request', (request) => asked.push(request.url()));
   await page.keyboard.press('?');

@@ -1,11 +1,15 @@
 // The page as a real proxy serves it: `ringway demo`, one of its servers killed while we look.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer as createOrigin } from 'node:http';
 import { createServer } from 'node:net';
-import { resolve } from 'node:path';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { after, test } from 'node:test';
 
+import { LoadBalancer } from '../../www/pkg/index.js';
+import { createTraveller, parseRecording } from '../../www/replay/recording.js';
 import { launch, open } from './browser.mjs';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -95,4 +99,61 @@ test('the demo’s page shows who was killed, within seconds, and that the proxy
   child.kill('SIGTERM');
   await page.locator('.banner.lost').waitFor({ timeout: 20_000 });
   await close();
+});
+
+test('a recording, gone through again, sends keys where the proxy sent them at each moment', { skip: binary ? false : 'no ringway binary is built', timeout: 120_000 }, async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'ringway-recording-'));
+  ended.push(() => rmSync(folder, { recursive: true, force: true }));
+  const origins = await Promise.all(Array.from({ length: 4 }, () => new Promise((done) => {
+    const origin = createOrigin((_, response) => response.end('ok')).listen(0, '127.0.0.1', () => done(origin));
+  })));
+  ended.push(() => origins.forEach((origin) => { origin.close(); origin.closeAllConnections(); }));
+  const [port, apiPort] = await Promise.all([freePort(), freePort()]);
+  const [config, record] = [join(folder, 'config.json'), join(folder, 'record.jsonl')];
+  writeFileSync(config, JSON.stringify({
+    servers: origins.map((origin, i) => ({ name: `cache-${i + 1}`, address: '127.0.0.1', port: origin.address().port })),
+    listen: { port }, api: { port: apiPort }, health_check: { interval: 0.5, timeout: 0.5, fast_interval: 0.1, fall: 2, rise: 1 },
+  }));
+  const child = spawn(binary, ['serve', '--config', config, '--record', record], { stdio: 'ignore' });
+  ended.push(() => child.kill('SIGKILL'));
+  const api = `http://127.0.0.1:${apiPort}/api/`;
+  const ask = async (path, method = 'GET', body) => (await fetch(api + path, { method, headers: { 'content-type': 'application/json' }, body: body && JSON.stringify(body) })).json();
+  const until = async (isSo) => {
+    while (!(await ask('servers').then(({ servers }) => isSo(servers)).catch(() => false))) await new Promise((done) => setTimeout(done, 20));
+  };
+  const KEYS = Array.from({ length: 40 }, (_, i) => `key-${i}`);
+  const seen = [];
+  async function look() {
+    // Nothing happens between these.
+    await new Promise((done) => setTimeout(done, 30));
+    const answers = await Promise.all(KEYS.map((key) => ask('route', 'POST', { key })));
+    seen.push({ at: Date.now(), names: answers.map(({ server }) => server) });
+    await new Promise((done) => setTimeout(done, 30));
+  }
+  const healthy = (n) => until((servers) => servers.filter(({ health }) => health === 'healthy').length === n);
+  await healthy(4);
+  await look();
+  origins[1].close();
+  origins[1].closeAllConnections();
+  await healthy(3);
+  await look();
+  await ask('servers', 'POST', { name: 'extra', address: '127.0.0.1', port: origins[0].address().port, weight: 3 });
+  await healthy(4);
+  await look();
+  await ask('servers/cache-3/state', 'PUT', { state: 'draining' });
+  await look();
+  await ask('servers/cache-4/weight', 'PUT', { weight: 4 });
+  await look();
+  await ask('servers/cache-1', 'DELETE');
+  await look();
+  child.kill('SIGTERM');
+  await new Promise((done) => child.once('exit', done));
+  const recording = parseRecording(readFileSync(record, 'utf8'));
+  assert.equal(recording.rejected, 0);
+  const traveller = createTraveller(LoadBalancer, recording);
+  assert.equal(new Set(seen.map(({ names }) => names.join())).size, 6, 'each change moves keys');
+  for (const { at, names } of [...seen, ...seen.toReversed()]) {
+    traveller.goTo(at);
+    assert.deepEqual(KEYS.map((key) => traveller.engine.route(key).name), names);
+  }
 });

@@ -4,6 +4,7 @@
 import { createFeed, parseLine } from '../shared/feed.js';
 import { Fleet } from '../shared/fleet.js';
 import { createFleetStore } from '../shared/fleet-store.js';
+import { createMirror } from '../shared/mirror.js';
 import { KEYLESS } from '../shared/words.js';
 import { createHistory } from './history.js';
 import { createLog } from './log.js';
@@ -23,8 +24,7 @@ export function createStore(LoadBalancer) {
   const feed = createFeed();
   const history = createHistory();
   const log = createLog();
-  // What the page's own fleet was told: name → { weight, state, isOut }.
-  let mine = new Map();
+  const mirror = createMirror();
   // What was heard and is not shown yet.
   let isStateNew = false;
   let isFleetNew = false;
@@ -49,27 +49,6 @@ export function createStore(LoadBalancer) {
     return { rps: known(rps), errorRate: known(errorRate), p50: known(p50), p99: known(p99), inFlight: known(inFlight) };
   }
 
-  // What has to happen to the page's own fleet to be like the proxy's.
-  function difference(servers) {
-    const { fleet } = base;
-    const news = [];
-    for (const server of mine.keys()) {
-      if (!servers.has(server)) news.push({ kind: 'removed', server, act: () => fleet.remove(server) });
-    }
-    for (const [server, { weight, state, standing, ...view }] of servers) {
-      const isOut = standing !== 'eligible' && state !== 'draining';
-      const was = mine.get(server);
-      if (!was) news.push({ kind: 'added', server, act: () => fleet.add({ ...specOf(view), weight }) });
-      else if (was.weight !== weight) news.push({ kind: 'weighed', server, was: was.weight, weight, act: () => fleet.setWeight(server, weight) });
-      if ((was?.state ?? 'active') !== state) news.push({ kind: state, server, act: () => fleet.setState(server, state) });
-      if ((was?.isOut ?? false) !== isOut) {
-        news.push({ kind: isOut ? 'out' : 'back', server, standing, act: () => (isOut ? fleet.kill(server) : fleet.revive(server)) });
-      }
-    }
-    mine = new Map([...servers].map(([name, { weight, state, standing }]) => [name, { weight, state, isOut: standing !== 'eligible' && state !== 'draining' }]));
-    return news;
-  }
-
   const liveOf = (patch) => ({ ...base.state.live, ...feed.state, ...patch });
 
   // Another state: the fleet as it was found, unless it is the one that is shown.
@@ -87,10 +66,8 @@ export function createStore(LoadBalancer) {
       catchUp({ live });
       return;
     }
-    const specs = [...servers.values()].map(({ weight, ...view }) => ({ ...specOf(view), weight }));
-    mine = new Map(specs.map(({ name, weight }) => [name, { weight, state: 'active', isOut: false }]));
-    replace(new Fleet(LoadBalancer, { servers: specs, virtualNodes, failOpen: mayFailOpen, algorithm }), { live, changes: [], problem: null, selected: null });
-    doTogether(difference(servers));
+    replace(new Fleet(LoadBalancer, { servers: mirror.begin(servers), virtualNodes, failOpen: mayFailOpen, algorithm }), { live, changes: [], problem: null, selected: null });
+    doTogether(mirror.difference(base.fleet, servers));
   }
 
   function doTogether(news) {
@@ -115,7 +92,7 @@ export function createStore(LoadBalancer) {
 
   // Does to the page's own fleet what happened to the proxy's, and notes what that moved.
   function catchUp(patch) {
-    const news = difference(feed.state.servers);
+    const news = mirror.difference(base.fleet, feed.state.servers);
     prepare(patch);
     if (news.length > (base.state.view.nPoints > MANY_POINTS ? 1 : NOTES_MAX)) {
       doTogether(news);
@@ -211,8 +188,4 @@ export function createStore(LoadBalancer) {
       return { servers: state.view.servers, virtualNodes: fleet.virtualNodes, algorithm: fleet.algorithm, failOpen: fleet.failOpen };
     },
   };
-}
-
-function specOf({ name, address, port, backup }) {
-  return { name, address, port, backup };
 }

@@ -283,10 +283,10 @@ export function mountLive(root, { signal, shell, store, api, session }) {
     const isAnswer = asked?.key === key && key !== '';
     render(isAnswer && asked.walk?.server ? html`<span aria-hidden="true">→</span> ${tagged(asked.walk.server, slots)}` : isAnswer && asked.problem ? 'no answer' : nothing, at('key-answer'));
     const nEligible = servers.filter(({ eligible }) => eligible).length;
-    render(html`<p class="answer">${count(nEligible)}<small>/${count(servers.length)}</small></p><p class="small">eligible</p>`, at('centre'));
+    render(html`<p class="answer">${`${count(nEligible)} of ${count(servers.length)}`}</p><p class="small">eligible</p>`, at('centre'));
     render(key === '' ? nothing : !isAnswer ? html`<p class="note">Asking the proxy…</p>` : asked.problem
       ? html`<p class="note" role="alert">${asked.problem}</p>`
-      : html`<h3>The proxy says (configuration ${count(proxy.generation)})</h3>${walkView({ view, walk, slots })}`, at('walk'));
+      : html`<p class="note">The proxy says (configuration ${count(proxy.generation)}):</p>${walkView({ view, walk, slots })}`, at('walk'));
   }
 
   function showReadout() {
