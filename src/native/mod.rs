@@ -47,6 +47,7 @@ pub mod asked;
 
 pub mod offline;
 
+mod pem;
 pub mod plan;
 
 use std::ffi::OsString;

@@ -24,6 +24,9 @@ use crate::native::retries::{Reason, RetryCounts};
 mod operations;
 pub use operations::Done;
 
+mod tls;
+pub use tls::TlsFigures;
+
 /// What the text is.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -68,6 +71,8 @@ pub struct Figures {
     pub rate_limits: Vec<RateLimitCounters>,
     /// Connections that have changed over to another protocol.
     pub n_tunnels: u32,
+    /// TLS towards clients.
+    pub tls: TlsFigures,
 }
 
 impl Collector for Figures {
@@ -80,6 +85,7 @@ impl Collector for Figures {
         self.done.encode(&mut out)?;
         self.retries(&mut out)?;
         self.rate_limits(&mut out)?;
+        self.tls.encode(&mut out)?;
         self.traffic(&mut out)
     }
 }
@@ -360,7 +366,7 @@ impl Writer<'_> {
         self.gauges(name, help, [(Vec::new(), value)])
     }
 
-    fn gauges<'l>(
+    pub(super) fn gauges<'l>(
         &mut self,
         name: &str,
         help: &str,
