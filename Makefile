@@ -102,7 +102,7 @@ docs:  ## Check the documentation's links
 		env RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items --quiet
 	$(STEP) links "no link in the Markdown files is broken" node tests/scripts/links.mjs
 
-test-long:  ## Play many more histories, fuzz for ten minutes each what reads input, ask other products
+test-long: www/pkg/index.js  ## Play many more histories, fuzz for ten minutes each what reads input, ask other products
 	$(NEED) cc
 	$(STEP) --show simulation "the simulation with 16384 seeds" \
 		env RINGWAY_SEEDS=16384 cargo test --release --quiet --test it simulation
@@ -110,6 +110,10 @@ test-long:  ## Play many more histories, fuzz for ten minutes each what reads in
 		env RINGWAY_CHAOS_SECONDS=60 cargo test --release --quiet --test it chaos
 	$(STEP) --show fuzz "configurations, requests and the API, fuzzed" \
 		env RINGWAY_FUZZ_SECONDS=600 cargo test --release --quiet --test it fuzz
+	$(NEED) node-modules
+	$(NEED) chromium
+	$(STEP) --show soak "two hours of a live stream in the page" \
+		env RINGWAY_SOAK=7200 node --test --test-reporter=spec --test-name-pattern='long stream' tests/page/live.test.mjs
 
 	$(NEED) python
 	$(NEED) products

@@ -322,7 +322,7 @@ export function mountReplay(root, { signal, shell, store, rest }) {
       <tr aria-rowindex=${i + 2} data-name=${name} class=${server.eligible ? '' : 'out'} aria-selected=${state.selected === name}>
         <th scope="row"><button type="button" class="pick" aria-pressed=${state.selected === name} @click=${() => store.select(state.selected === name ? null : name)}>${swatch(state.slots.get(name))}${named(name)}</button></th>
         <td class="c-standing"><span class="standing" data-standing=${server.standing}>${word}</span></td>
-        <td class="num">${percent(share.keys)}</td>
+        <td class="c-share num">${percent(share.keys)}</td>
         <td class="num requests-of" data-requests=${server.requests ?? 0}><svg class="bar" aria-hidden="true"><rect class="fill" data-slot=${state.slots.get(name) ?? nothing} width="${(100 * (server.requests ?? 0)) / most}%" height="100%"></rect></svg>${count(server.requests ?? 0)}</td>
       </tr>`;
   }
