@@ -292,7 +292,7 @@ export function mountLive(root, { signal, shell, store, api, session }) {
   function showReadout() {
     const { view, slots, selected, servers } = store.state;
     const stage = parts.at('stage');
-    const shown = view.points.points[point];
+    const shown = view.points.at(point);
     stage.setAttribute('aria-valuemax', Math.max(0, view.nPoints - 1));
     stage.setAttribute('aria-valuenow', Math.max(0, point));
     if (shown) {

@@ -251,7 +251,7 @@ export function mountReplay(root, { signal, shell, store, rest }) {
 
   function showReadout() {
     const { view, slots } = store.state;
-    const shown = view.points.points[point];
+    const shown = view.points.at(point);
     const stage = at('stage');
     stage.setAttribute('aria-valuemax', Math.max(0, view.nPoints - 1));
     stage.setAttribute('aria-valuenow', Math.max(0, point));
