@@ -138,6 +138,11 @@ pub(super) fn prepare_request(
     }
     if names_host {
         let authority = to_origin_form(uri)?;
+        if version == Version::HTTP_2 && headers.get(HOST).is_some_and(|host| host != authority) {
+            // Malformed, where in HTTP/1.1 the target simply wins (RFC 9113,
+            // section 8.3.1).
+            return Err(ProxyError::BadRequest("Host and :authority differ"));
+        }
         headers.insert(HOST, authority);
     }
     let host = headers.get(HOST);
