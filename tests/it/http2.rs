@@ -159,6 +159,7 @@ fn a_request_goes_on_as_http1_has_it() {
         let (response, mut body) = {
             let mut sender = sender.clone().ready().await.expect("it is open");
             let asked = request("PUT", "http://a.example/")
+                .header("trailer", "x-sum")
                 .body(())
                 .expect("a request");
             sender.send_request(asked, false).expect("it is open")
