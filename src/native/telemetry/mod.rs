@@ -36,6 +36,8 @@ pub struct Counts {
     pub http2_requests: AtomicU64,
     /// Connections that were ended because their clients gave up most requests.
     pub http2_refused: AtomicU64,
+    /// Those without a good PROXY header where one was expected.
+    pub proxy_headers_refused: AtomicU64,
     /// Lines of the access log that were dropped because writing could not
     /// keep up.
     pub log_dropped: AtomicU64,
