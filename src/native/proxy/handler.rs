@@ -28,13 +28,15 @@ static X_RINGWAY_ATTEMPTS: HeaderName = HeaderName::from_static("x-ringway-attem
 static X_RINGWAY_EXPLAIN: HeaderName = HeaderName::from_static("x-ringway-explain");
 
 /// Answers a client's request, whatever happens.
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an `async fn` would move the request, a large thing, once more before it does anything"
+)]
 pub(super) fn handle(
     in_hand: Rc<InHand>,
     head: request::Parts,
     body: ClientBody,
 ) -> impl Future<Output = Result<Response<ResponseBody>, Infallible>> {
-    // Not an `async fn`, which would move the request, a large thing, once more
-    // before it does anything.
     async move {
         let (mut entry, mut trace) = (None, None);
         let forwarded = forward(&in_hand, head, body, &mut entry, &mut trace);
