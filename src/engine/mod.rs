@@ -34,7 +34,7 @@ pub use server::{
 mod ring;
 pub use ring::{
     Balance, Basis, Flow, Moved, OwnedArc, POINTS_MAX, Point, Position, Rank, Ring, RingServer,
-    Share, TooManyPoints,
+    Share, TooManyPoints, Window,
 };
 
 mod jump;
