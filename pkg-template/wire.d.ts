@@ -683,6 +683,9 @@ export type HotShareView = {
   at_most: number,
 };
 
+/** What speaks HTTP/1.1 to servers. */
+export type Http1Codec = "own" | "hyper";
+
 /**
  * How HTTP/2 is spoken with clients: those that agree to it over TLS, and
  * those that begin with it in clear text.
@@ -1078,6 +1081,11 @@ export type Process = {
    * survives a restart; default null: nothing is kept.
    */
   state_file?: string | null,
+  /**
+   * What speaks HTTP/1.1 to servers: own, which is cheaper and stricter
+   * in what it takes for an answer; or hyper. Default own.
+   */
+  http1_codec?: Http1Codec,
 };
 
 /**

@@ -29,8 +29,6 @@ const ICONS = {
 
 export function createServers({ rules, list, editor, form, tools, signal }, store) {
   let [filter, sort] = ['', 'name'];
-  // As the find field and the order say, and not again until one of the two is used: no row shall
-  // jump away from under a hand.
   const table = new VirtualTable(list, {
     signal,
     rowHeight,

@@ -600,7 +600,7 @@ impl WorkerServer {
             // Addresses have only characters that a header may have.
             authority: HeaderValue::from_str(&format!("{address}:{port}"))
                 .unwrap_or(HeaderValue::from_static("")),
-            upstream: Upstream::new(server, &config.pool, timers),
+            upstream: Upstream::new(server, config, timers),
             silence: Silence::new(timers),
             // Names have no control characters, which is all a header forbids.
             name: HeaderValue::from_str(server.name.as_str())

@@ -6,11 +6,15 @@
 //! request (`pool`), and what is spoken over them, which each implementation of
 //! [`Exchange`] knows for one protocol:
 //!
-//! - `http1`, with `gate`: HTTP/1.1 over hyper.
+//! - `own`, with `codec`: HTTP/1.1, read and written by ourselves;
+//! - `http1`, with `gate`: HTTP/1.1 over hyper, which stands in for it, and which
+//!   it is held against.
 
+mod codec;
 mod connect;
 mod gate;
 mod http1;
+mod own;
 mod pool;
 
 use std::error::Error;
@@ -19,14 +23,16 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response, StatusCode, response};
 use http_body::{Frame, SizeHint};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
 
 use super::in_hand::InHand;
 use super::retry::Failure;
 use super::timer::{Timers, Wait};
 use super::upload::RequestBody;
-use crate::config;
+use crate::config::{self, Config, Http1Codec};
 use crate::engine::{Server, Timestamp};
 use connect::Connector;
 use pool::Pool;
@@ -82,22 +88,30 @@ pub(super) struct Upstream {
 
 /// What is spoken to a server.
 enum Speaks {
+    /// HTTP/1.1 by hyper's client.
     Http1(http1::Http1),
+    /// HTTP/1.1 by the codec of our own.
+    Own(own::Own),
 }
 
 impl Upstream {
     /// No connections yet.
-    pub(super) fn new(server: &Server, limits: &config::Pool, timers: &Rc<Timers>) -> Self {
-        let connector = Connector::new(server);
-        Self {
-            speaks: Speaks::Http1(http1::Http1::new(connector, Pool::new(limits, timers))),
-        }
+    pub(super) fn new(server: &Server, config: &Config, timers: &Rc<Timers>) -> Self {
+        let (connector, limits) = (Connector::new(server), &config.pool);
+        let speaks = match config.process.http1_codec {
+            Http1Codec::Own => Speaks::Own(own::Own::new(connector, Pool::new(limits, timers))),
+            Http1Codec::Hyper => {
+                Speaks::Http1(http1::Http1::new(connector, Pool::new(limits, timers)))
+            }
+        };
+        Self { speaks }
     }
 
     /// Keeps connections by other limits from now on.
     pub(super) fn set_limits(&self, limits: &config::Pool) {
         match &self.speaks {
             Speaks::Http1(http1) => http1.pool().set_limits(limits),
+            Speaks::Own(own) => own.pool().set_limits(limits),
         }
     }
 
@@ -105,6 +119,7 @@ impl Upstream {
     pub(super) fn sweep(&self, now: Timestamp) {
         match &self.speaks {
             Speaks::Http1(http1) => http1.pool().sweep(now),
+            Speaks::Own(own) => own.pool().sweep(now),
         }
     }
 
@@ -126,6 +141,10 @@ impl Upstream {
                 let exchange = http1.exchange(request, answer, connection, in_hand, waits);
                 pin!(exchange).await
             }
+            Speaks::Own(own) => {
+                let exchange = own.exchange(request, answer, connection, in_hand, waits);
+                pin!(exchange).await
+            }
         }
     }
 }
@@ -134,6 +153,54 @@ impl Upstream {
 pub(super) enum Body {
     /// One over HTTP/1.1.
     Http1(http1::Body),
+    /// One over HTTP/1.1, by the codec of our own.
+    Own(own::Body),
+}
+
+impl Body {
+    /// Whether all of it has come, as far as is known without asking.
+    pub(super) fn is_here(&self) -> bool {
+        match self {
+            Self::Http1(_) => false,
+            Self::Own(body) => body.is_here(),
+        }
+    }
+}
+
+/// A server's connection that changes over to another protocol.
+pub(super) enum Switching {
+    /// Handed over by the task that has it.
+    ByTask(OnUpgrade),
+    /// Handed over already, with what has come over it since; none if it was
+    /// not one.
+    Now(Option<(Stream, Bytes)>),
+}
+
+impl Switching {
+    /// The head of an answer with which a server's connection changes over, and
+    /// that connection.
+    pub(super) fn of(mut response: Response<Body>) -> (response::Parts, Self) {
+        let by_task = matches!(response.body(), Body::Http1(_))
+            .then(|| Self::ByTask(hyper::upgrade::on(&mut response)));
+        let (head, body) = response.into_parts();
+        let switching = match body {
+            Body::Own(body) => Self::Now(body.into_stream()),
+            Body::Http1(_) => by_task.unwrap_or(Self::Now(None)),
+        };
+        (head, switching)
+    }
+
+    /// The connection, and what has come over it since.
+    pub(super) async fn stream(self) -> Option<(Stream, Bytes)> {
+        match self {
+            Self::Now(stream) => stream,
+            Self::ByTask(upgrade) => {
+                let upgraded = upgrade.await.ok()?;
+                let parts = upgraded.downcast::<TokioIo<Stream>>().ok()?;
+                Some((parts.io.into_inner(), parts.read_buf))
+            }
+        }
+    }
 }
 
 impl http_body::Body for Body {
@@ -146,18 +213,21 @@ impl http_body::Body for Body {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.get_mut() {
             Self::Http1(body) => Pin::new(body).poll_frame(cx),
+            Self::Own(body) => Pin::new(body).poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Http1(body) => body.is_end_stream(),
+            Self::Own(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Http1(body) => body.size_hint(),
+            Self::Own(body) => body.size_hint(),
         }
     }
 }
