@@ -106,7 +106,7 @@ docs:  ## Check the documentation's links
 		env RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items --quiet
 	$(STEP) links "no link in the Markdown files is broken" node tests/scripts/links.mjs
 
-test-long:  ## Play many more histories, fuzz for ten minutes each what reads input, ask other products
+test-long: www/pkg/index.js  ## Play many more histories, fuzz for ten minutes each what reads input, ask other products
 	$(NEED) cc
 	$(STEP) --show simulation "the simulation with 16384 seeds" \
 		env RINGWAY_SEEDS=16384 cargo test --release --quiet --test it simulation
@@ -120,6 +120,10 @@ test-long:  ## Play many more histories, fuzz for ten minutes each what reads in
 	$(STEP) ringway-release "building the binary whose instructions are counted" cargo build --release --bin ringway
 	$(STEP) --show callgrind "a small request costs no more instructions than it did" \
 		bench/proxy/run.py --callgrind --only ringway --at-most $(INSTRUCTIONS)
+	$(NEED) node-modules
+	$(NEED) chromium
+	$(STEP) --show soak "two hours of a live stream in the page" \
+		env RINGWAY_SOAK=7200 node --test --test-reporter=spec --test-name-pattern='long stream' tests/page/live.test.mjs
 
 	$(NEED) python
 	$(NEED) products
