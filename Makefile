@@ -69,6 +69,7 @@ lint:  ## Check with clippy, warnings denied, on both targets
 
 test-native:  ## Test the engine, the wire, the proxy and the binary natively
 	$(NEED) cc
+	$(NEED) clients
 	$(STEP) native-build "building the native tests" cargo test --no-run
 	$(STEP) --show native "the native tests" cargo test --quiet --no-fail-fast
 
