@@ -21,7 +21,7 @@ use crate::engine::Timestamp;
 /// How long a connection without a request may still bring one when the worker
 /// stops: a client that sends one after the other has sent its next within a
 /// round trip, and those that take longer are rare.
-const LAST_CALL: Duration = Duration::from_millis(500);
+pub(super) const LAST_CALL: Duration = Duration::from_millis(500);
 
 /// How long a connection that has brought nothing yet does not count as at rest:
 /// longer than a first request is mostly under way.
@@ -72,17 +72,26 @@ enum Turn {
 impl InHand {
     /// What a client that has just connected may send first.
     pub(super) fn new(client: Rc<Client>) -> Self {
-        let timer = Timer::new(&client.worker.timers);
+        let this = Self::at(Turn::New, client);
+        this.timer.set(this.waits.get().client_header);
+        this
+    }
+
+    /// A request whose head is here whole, beside others.
+    pub(super) fn of_one(client: Rc<Client>) -> Self {
+        Self::at(Turn::Head, client)
+    }
+
+    fn at(turn: Turn, client: Rc<Client>) -> Self {
         let waits = client.worker.fleet().rules().waits;
-        timer.set(waits.client_header);
         let client_came = client.worker.timers.now();
         Self {
+            timer: Timer::new(&client.worker.timers),
             client,
-            timer,
             tunnel: Cell::new(None),
             head_bytes: HeadBytes::default(),
             waits: Cell::new(waits),
-            turn: Cell::new(Turn::New),
+            turn: Cell::new(turn),
             came: client_came,
             awaits_body: Cell::new(false),
             has_sent_more: Cell::new(false),
@@ -246,6 +255,18 @@ impl InHand {
             waits.tunnel_idle.min(waits.stream_idle)
         } else {
             waits.tunnel_idle
+        }
+    }
+
+    /// Whether nothing has come yet.
+    pub(super) fn is_new(&self) -> bool {
+        self.turn.get() == Turn::New
+    }
+
+    /// A piece of the client's body has come.
+    pub(super) fn body_came(&self) {
+        if matches!(self.turn.get(), Turn::Upload | Turn::Answer) {
+            self.timer.set(self.waits.get().stream_idle);
         }
     }
 
