@@ -47,7 +47,11 @@ pub mod asked;
 
 pub mod offline;
 
+mod pem;
 pub mod plan;
+
+pub mod connections;
+mod server_tls;
 
 use std::ffi::OsString;
 use std::io::{self, Write};

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use super::health;
+use super::server_tls;
 use super::shared::Shared;
 use super::state::Refused;
 use super::systemd;
@@ -70,6 +71,7 @@ pub fn read(file: &Path) -> Result<(Config, Stamp), Refusal> {
 pub fn read_ready(file: &Path) -> Result<(Config, Stamp), Refusal> {
     let (config, stamp) = read(file)?;
     health::check_files(&config).map_err(Refusal::Invalid)?;
+    server_tls::check_files(&config).map_err(Refusal::Invalid)?;
     Ok((config, stamp))
 }
 
@@ -211,6 +213,7 @@ impl Reloader {
         }
         let after = Config::parse(&text?).map_err(Refusal::Invalid)?;
         health::check_files(&after).map_err(Refusal::Invalid)?;
+        server_tls::check_files(&after).map_err(Refusal::Invalid)?;
         let mut turn = self
             .shared
             .keeper()
@@ -268,6 +271,7 @@ impl Reloader {
             .map_err(Refusal::Refused)?
         {
             Ok((applied, plan)) => {
+                self.shared.server_tls.read_again();
                 if let Some((access_log, prepared)) = log {
                     access_log.switch(prepared);
                 }

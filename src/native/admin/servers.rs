@@ -11,6 +11,7 @@ use super::call::{Answer, Call, json};
 use super::plan;
 use super::problem::{Kind, Problem};
 use crate::engine::{Command, CommandError, Server, ServerName, ServerSnapshot, Snapshot};
+use crate::native::server_tls;
 use crate::wire::{
     ChangeView, MovedView, PlanView, ServerSpec, ServerView, ServersView, StateSpec, WeightSpec,
 };
@@ -41,6 +42,7 @@ pub(super) fn show(call: &Call) -> Answer {
 pub(super) async fn add(call: Call) -> Answer {
     let server = Server::from(call.read::<ServerSpec>()?);
     call.admin.targets.check(&server, call.local)?;
+    server_tls::check_files_of(&server)?;
     let name = server.name.clone();
     let path = format!(
         "/api/servers/{}",

@@ -16,6 +16,7 @@ mod pool;
 use std::error::Error;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -28,6 +29,8 @@ use super::timer::{Timers, Wait};
 use super::upload::RequestBody;
 use crate::config;
 use crate::engine::{Server, Timestamp};
+use crate::native::server_tls::ServerTls;
+use crate::native::shared::ServerRuntime;
 use connect::Connector;
 use pool::Pool;
 
@@ -87,8 +90,14 @@ enum Speaks {
 
 impl Upstream {
     /// No connections yet.
-    pub(super) fn new(server: &Server, limits: &config::Pool, timers: &Rc<Timers>) -> Self {
-        let connector = Connector::new(server);
+    pub(super) fn new(
+        server: &Server,
+        runtime: &Arc<ServerRuntime>,
+        tls: Option<Arc<ServerTls>>,
+        limits: &config::Pool,
+        timers: &Rc<Timers>,
+    ) -> Self {
+        let connector = Connector::new(server, runtime, tls);
         Self {
             speaks: Speaks::Http1(http1::Http1::new(connector, Pool::new(limits, timers))),
         }
