@@ -10,6 +10,7 @@ import type {
   MetricsView,
   PlanView,
   RingView,
+  RoutingConfig,
   ServerSpec,
   ServerView,
   SnapshotView,
@@ -86,7 +87,9 @@ export interface LoadBalancerError extends Error {
  */
 export class LoadBalancer {
   /**
-   * Takes what the proxy's configuration file has; only `servers` is required. Rules without keys
+   * Takes what the proxy's configuration file has; only `servers` is required. What decides where keys
+   * go is checked; of what only the proxy goes by (its listeners, limits, …), and how it asks in a
+   * probe, only the names are. Rules without keys
    * draw what follows from `seed`, a whole number, or else from a random one.
    */
   constructor(config: Config, options?: { seed?: number });
@@ -177,8 +180,11 @@ export class LoadBalancer {
    */
   restore(snapshot: SnapshotView, options?: { now?: number }): EventView[];
 
-  /** The configuration, with the servers there are now. */
-  toJSON(): Config;
+  /**
+   * The configuration, with the servers there are now: another balancer can be made of it. What only
+   * the proxy goes by is not in it, and so no secret either.
+   */
+  toJSON(): RoutingConfig;
 
   /**
    * Routes a request and counts it as in flight until it is finished. With `routing.load_factor` a

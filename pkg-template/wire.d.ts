@@ -404,6 +404,26 @@ export type HealthCheck = {
   enabled?: boolean,
   /** Seconds from one probe of a server to the next; default 30. */
   interval?: number,
+  /**
+   * Seconds between probes while results contradict the health; default
+   * 1, at most `interval`.
+   */
+  fast_interval?: number,
+  /**
+   * How far an interval may differ from its length, in percent, so that
+   * probes spread out; 0 to 50, default 10.
+   */
+  jitter_percent?: number,
+  /**
+   * Failed probes in a row that make a healthy server unhealthy; 1 to
+   * 100, default 3. The first probe of a server decides at once.
+   */
+  fall?: number,
+  /**
+   * Good probes in a row that make an unhealthy server healthy; 1 to
+   * 100, default 2.
+   */
+  rise?: number,
   /** Seconds until a probe has failed; default 5, at most `interval`. */
   timeout?: number,
   /**
@@ -450,17 +470,28 @@ export type HealthCheck = {
    */
   tls?: ProbeTls | null,
   /**
-   * Seconds between probes while results contradict the health; default
-   * 1, at most `interval`.
-   */
-  fast_interval?: number,
-  /**
    * Seconds after which a server is suspected that answers none of the
    * requests which wait for it: it is probed at once, and one failed probe
    * then decides, so that a server that hangs is found out long before its
    * next probes would have. Default 2; null: never.
    */
   suspect_after?: number | null,
+};
+
+/**
+ * What of `health_check` the engine goes by: when servers are probed, and what decides.
+ * How they are asked is the proxy's.
+ */
+export type HealthRules = {
+  /** Whether servers are probed; default true. */
+  enabled?: boolean,
+  /** Seconds from one probe of a server to the next; default 30. */
+  interval?: number,
+  /**
+   * Seconds between probes while results contradict the health; default
+   * 1, at most `interval`.
+   */
+  fast_interval?: number,
   /**
    * How far an interval may differ from its length, in percent, so that
    * probes spread out; 0 to 50, default 10.
@@ -1110,17 +1141,17 @@ export type Routing = {
    */
   drain?: number | null,
   /**
+   * When no server is eligible: route by the ring as if all were; default
+   * true. Otherwise such requests are answered with 503.
+   */
+  fail_open?: boolean,
+  /**
    * What is tried as the key of a request; the first that is present
    * wins. Default: the header x-ringway-key, then the client's IP
    * address. Without any, the server with the fewest requests in flight
    * for its weight is taken.
    */
   hash_key?: KeySource[],
-  /**
-   * When no server is eligible: route by the ring as if all were; default
-   * true. Otherwise such requests are answered with 503.
-   */
-  fail_open?: boolean,
   /**
    * Whether answers carry `x-ringway-server`, `x-ringway-attempts` and
    * `x-ringway-explain`; default false, since they tell clients what
@@ -1129,23 +1160,62 @@ export type Routing = {
   debug_header?: boolean,
 };
 
-/**
- * What of a configuration decides where keys go, and is one too. The header
- * fields of probes are left out, since they may be secret.
- */
+/** What of a configuration decides where keys go, and is one too. */
 export type RoutingConfig = {
-  /** The servers. Where the rule goes by their ids, all have one. */
+  /** The servers. In a snapshot, where the rule goes by their ids, all have one. */
   servers: Array<ServerSpec>,
   /** Which server a request goes to. */
-  routing: Routing,
+  routing: RoutingRules,
   /** What the product is set to whose rule is followed. */
   compat: CompatOptions,
   /** Judging servers by probes. */
-  health_check: HealthCheck,
+  health_check: HealthRules,
   /** Judging servers by their traffic. */
   ejection: Ejection,
   /** Counting the hottest keys, and spreading them. */
   hot_keys: HotKeys,
+};
+
+/** What of `routing` the engine goes by. */
+export type RoutingRules = {
+  /**
+   * The rule by which keys go to servers, or one without keys by which
+   * requests do; default ring.
+   */
+  algorithm?: AlgorithmName,
+  /**
+   * Points on the ring for each unit of weight, 1 to 10000; default 100.
+   * All servers together may have 2^20.
+   */
+  virtual_nodes?: number,
+  /**
+   * Slots of the table of maglev and envoy-maglev, a prime number from 2
+   * to 5000011; default 65537.
+   */
+  table_size?: number,
+  /**
+   * Bounded loads: how many times its fair part of all requests in flight
+   * a server may have, 1.001 to 100, before further ones go to the next
+   * candidate of their key; 1.25 is the advice. Default null: no bound. Not
+   * for rules without keys.
+   */
+  load_factor?: number | null,
+  /**
+   * Seconds in which a server that comes back, or joins a running fleet,
+   * gets its keys: a tenth at once, the others bit by bit, each key once.
+   * Default null: all at once.
+   */
+  slow_start?: number | null,
+  /**
+   * Seconds in which a drained server loses its keys, bit by bit. Default
+   * null: all at once.
+   */
+  drain?: number | null,
+  /**
+   * When no server is eligible: route by the ring as if all were; default
+   * true. Otherwise such requests are answered with 503.
+   */
+  fail_open?: boolean,
 };
 
 /** One server's part of [`HealthView`]. */

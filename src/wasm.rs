@@ -18,7 +18,7 @@ use std::sync::Arc;
 use js_sys::Uint8Array;
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use crate::config::{Config, PlanSpec, SnapshotView};
+use crate::config::{PlanSpec, RoutingConfig, SnapshotView};
 use crate::engine::{
     Command, CommandError, Event, Events, Idle, KeyCounts, KeySketch, LayoutError, LoadBalancer,
     Memory, Observation, Outcome, Picker, Position, ProbeId, ProbeOutcome, Server, ServerId,
@@ -49,7 +49,7 @@ const RANDOM_MAX: f64 = 9_007_199_254_740_992.0;
 #[wasm_bindgen]
 pub struct Engine {
     balancer: LoadBalancer,
-    config: Config,
+    config: RoutingConfig,
     /// The hottest keys of the requests that were begun.
     hot_keys: KeySketch,
     /// The last time JavaScript told; the engine reads no clock.
@@ -75,7 +75,7 @@ impl Engine {
     /// random one.
     #[wasm_bindgen(constructor)]
     pub fn new(config: &[u8], seed: Option<f64>) -> Result<Engine, Uint8Array> {
-        let config = Config::read(Tree(config)).map_err(|e| faulty("invalid-config", &e))?;
+        let config = RoutingConfig::read(Tree(config)).map_err(|e| faulty("invalid-config", &e))?;
         let now = Timestamp::ZERO;
         let balancer =
             LoadBalancer::new(config.settings(), config.servers(), now).map_err(refused)?;

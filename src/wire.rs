@@ -25,7 +25,7 @@ mod access_log;
 pub use access_log::{AccessLogLine, common_log_time, rfc3339};
 
 mod feed;
-pub use feed::{FeedEvent, FeedSnapshot, FeedTick};
+pub use feed::{FeedEvent, FeedSnapshot, FeedState, FeedTick};
 
 mod faults;
 use faults::one_of;
@@ -33,7 +33,7 @@ pub use faults::{Fault, Faults};
 pub(crate) use faults::{shown, shown_text};
 
 mod fields;
-pub(crate) use fields::{Given, Slot, fields, read_fields};
+pub(crate) use fields::{Fields, Given, Slot, fields, read_fields};
 
 mod otlp;
 pub use otlp::{AttributeValue, OtlpTraces, Span, SpanKind};

@@ -102,7 +102,7 @@ mod hot_keys;
 pub use hot_keys::{KEY_BYTES_SHOWN, KeyCount, KeyCounts, KeySketch};
 
 mod snapshot;
-pub use snapshot::{FleetHealth, ProbeRecord, ServerSnapshot, Snapshot};
+pub use snapshot::{Figures, FleetHealth, ProbeRecord, ServerFigures, ServerSnapshot, Snapshot};
 
 mod timers;
 

@@ -5,6 +5,8 @@
 //! without a lock, write counters of their own, and hand failures to the
 //! driver through a bounded queue.
 
+mod telling;
+
 use std::collections::BTreeMap;
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
@@ -16,7 +18,7 @@ use tracing::warn;
 
 use super::clock;
 use super::connections::{ConnectionCounts, Connections};
-use super::counters::{BoundedShard, CODES, Shard};
+use super::counters::{BoundedShard, Shard};
 use super::in_flight::{InFlightCount, TrialPlace};
 use super::latency::LatencyShard;
 use super::operations::Operations;
@@ -24,9 +26,8 @@ use super::rate_limit::{RateLimitCounters, RateLimits};
 use super::retries::Retries;
 use super::server_tls::{EveryServerTls, ServerTls};
 use super::state::{Keeper, Start};
-use super::telemetry::feed::{Feed, Kind, Line};
+use super::telemetry::feed::{Feed, Kind};
 use super::telemetry::otlp::Trace;
-use super::telemetry::told::Told;
 use super::telemetry::{Counts, events, moved, otlp};
 use crate::config::{Config, SnapshotView};
 use crate::engine::{
@@ -35,11 +36,8 @@ use crate::engine::{
     RoutingTable, Server, ServerId, ServerIndex, ServerName, Snapshot, Standing, Term, Timestamp,
     Verdict,
 };
-use crate::wire::{FeedEvent, FeedSnapshot, FeedTick, FleetState, ServerSpec};
-
-/// Ticks from one whole state in the feed to the next, so that the log of the
-/// last minutes has one to begin with.
-const KEYFRAME_TICKS: u64 = 60;
+use crate::wire::{FeedEvent, FleetState, ServerSpec};
+use telling::Ticked;
 
 /// Verdicts waiting for the driver. It takes them out in batches thousands of
 /// times a second; more only pile up when the machine is drowning, and are
@@ -147,6 +145,9 @@ pub struct Shared {
     pub counts: Arc<Counts>,
     /// What happens, for whoever follows it.
     pub feed: Feed,
+    /// When its lines were last asked for by somebody who will ask again, in
+    /// milliseconds since the UNIX epoch.
+    asked: AtomicU64,
     /// Wakes the driver after a change that may have brought a nearer deadline.
     pub(super) is_changed: Notify,
 }
@@ -162,7 +163,11 @@ struct Control {
     server_tls: Arc<EveryServerTls>,
     members: BTreeMap<ServerId, Member>,
     unrouted: Counted,
+    /// How many configurations have been in effect, this one included.
+    generation: u64,
     n_ticks: u64,
+    /// What the last tick that was made has told.
+    ticked: Ticked,
     /// What part of all keys changes have moved, about, added up.
     keys_moved: f64,
 }
@@ -183,6 +188,9 @@ struct Member {
     link: Option<Arc<Link>>,
     tls: Option<Arc<ServerTls>>,
     counted: Counted,
+    standing: Standing,
+    /// Since when it stands so.
+    since: Timestamp,
 }
 
 /// What a command did.
@@ -228,10 +236,12 @@ impl Shared {
             server_tls: Arc::default(),
             members: BTreeMap::new(),
             unrouted: Counted::default(),
+            generation: 1,
             n_ticks: 0,
+            ticked: Ticked::default(),
             keys_moved: 0.0,
         };
-        let fleet = control.fleet(n_workers);
+        let fleet = control.fleet(n_workers, now);
         let (reports, queue) = mpsc::channel(REPORTS_MAX);
         let (traces, traces_out) = mpsc::channel(otlp::QUEUE_MAX);
         let sketch = KeySketch::new(&config.hot_keys.settings(), clock::now());
@@ -256,6 +266,7 @@ impl Shared {
             operations: Operations::default(),
             counts: Arc::default(),
             feed: Feed::new(),
+            asked: AtomicU64::new(0),
             is_changed: Notify::new(),
         };
         shared.tell_state(&shared.lock(), Kind::Keyframe, clock::now());
@@ -540,6 +551,7 @@ impl Shared {
         control.balancer = balancer;
         control.rate_limits = Arc::new(control.rate_limits.with(&config.rate_limit));
         control.config = Arc::new(config);
+        control.generation += 1;
         let moved = plan.moved.total.fraction();
         self.settle_moved(&mut control, events, now, Some(moved));
         self.tell_state(&control, Kind::Snapshot, now);
@@ -562,7 +574,7 @@ impl Shared {
     /// What another engine needs to route as this proxy does now.
     pub fn routing_snapshot(&self) -> SnapshotView {
         let control = self.lock();
-        SnapshotView::new(&control.config, &control.balancer, clock::now())
+        SnapshotView::new(&control.config.rules(), &control.balancer, clock::now())
     }
 
     /// Where a request of the API goes by `fleet`, of which the rule has no keys.
@@ -589,70 +601,9 @@ impl Shared {
         }
     }
 
-    /// Adds up what the workers have counted, and tells the figures to whoever
-    /// follows; for the driver, each second.
-    pub(super) fn tick(&self) {
-        let mut control = self.lock();
-        self.collect(&mut control);
-        let now = clock::now();
-        control.n_ticks += 1;
-        if control.n_ticks.is_multiple_of(KEYFRAME_TICKS) {
-            self.tell_state(&control, Kind::Keyframe, now);
-        }
-        let snapshot = control.balancer.snapshot(now);
-        drop(control);
-        self.feed.push(Kind::News, |seq| {
-            (FeedTick::NAME, FeedTick::new(seq, &snapshot))
-        });
-    }
-
-    /// The whole state, up to the last line of the feed; not kept there.
-    pub fn state_line(&self) -> Line {
-        let mut control = self.lock();
-        self.collect(&mut control);
-        let (snapshot, config) = (
-            control.balancer.snapshot(clock::now()),
-            control.config_now(),
-        );
-        let seq = self.feed.last();
-        let fingerprint = control.balancer.table().fingerprint();
-        // Others may go on while it is written.
-        drop(control);
-        let boot = self.feed.boot();
-        let shape = FeedSnapshot::new(seq, boot, fingerprint, &config, &snapshot);
-        let name = FeedSnapshot::<Config>::NAME;
-        self.feed.line(seq, Kind::Snapshot, name, &shape)
-    }
-
-    /// What there is to know of the process and of what it tells.
-    pub fn told(&self) -> Told {
-        let fleet = self.fleet.load();
-        let codes = fleet.servers.iter().map(|server| {
-            let mut codes = [0; CODES];
-            let shards = server.shards.iter();
-            shards.for_each(|shard| shard.add_codes_to(&mut codes));
-            (server.server.name.clone(), codes)
-        });
-        Told {
-            counts: Arc::clone(&self.counts),
-            keys_moved: self.lock().keys_moved,
-            codes: codes.collect(),
-        }
-    }
-
     /// The configuration in effect, with the servers that there are now.
     pub fn config_now(&self) -> Config {
         self.lock().config_now()
-    }
-
-    fn tell_state(&self, control: &Control, kind: Kind, now: Timestamp) {
-        let (snapshot, config) = (control.balancer.snapshot(now), control.config_now());
-        let fingerprint = control.balancer.table().fingerprint();
-        self.feed.push(kind, |seq| {
-            let boot = self.feed.boot();
-            let shape = FeedSnapshot::new(seq, boot, fingerprint, &config, &snapshot);
-            (FeedSnapshot::<Config>::NAME, shape)
-        });
     }
 
     /// Fires what is due; for the driver. Returns the probes to send and when
@@ -709,7 +660,8 @@ impl Shared {
         if control.balancer.table().version() != published.table.version()
             || !Arc::ptr_eq(&control.config, &published.config)
         {
-            self.fleet.store(Arc::new(control.fleet(self.n_workers())));
+            self.fleet
+                .store(Arc::new(control.fleet(self.n_workers(), now)));
             self.is_published.iter().for_each(Notify::notify_one);
         }
         probes
@@ -794,8 +746,9 @@ impl Control {
         }
     }
 
-    /// The fleet of the present table; servers that stay keep their runtime.
-    fn fleet(&mut self, n_workers: usize) -> Fleet {
+    /// The fleet of the table that is there from `now` on; servers that stay keep
+    /// their runtime.
+    fn fleet(&mut self, n_workers: usize, now: Timestamp) -> Fleet {
         let table = Arc::clone(self.balancer.table());
         let mut tls = Vec::with_capacity(table.servers().len());
         let servers = table
@@ -817,11 +770,16 @@ impl Control {
                     link: None,
                     tls: None,
                     counted: Counted::default(),
+                    standing: entry.standing,
+                    since: now,
                 });
                 if member.link != entry.server.link {
                     member.follow(&entry.server, &self.server_tls);
                 }
                 tls.push(member.tls.clone());
+                if member.standing != entry.standing {
+                    (member.standing, member.since) = (entry.standing, now);
+                }
                 let is_on_trial = entry.standing == Standing::OnTrial;
                 member.runtime.is_on_trial.store(is_on_trial, Relaxed);
                 Arc::clone(&member.runtime)

@@ -104,6 +104,7 @@ impl Deserr<Faults> for ServerTls {
                     ("key_file", &mut Given(&mut read.key_file)),
                     ("min_version", &mut Given(&mut read.min_version)),
                 ],
+                &[],
             )?,
         }
         let mut faults = Vec::new();

@@ -17,6 +17,7 @@ import type {
   Probe,
   Result,
   RingView,
+  RoutingConfig,
   Server,
   ServerSpec,
   ServerView,
@@ -60,7 +61,8 @@ const metrics: MetricsView = lb.metrics();
 const hot: HotKeysView = lb.hotKeys(5);
 const ring: RingView = lb.ring();
 const page: PointView[] = lb.ring({ limit: 10, ...(ring.next === null ? {} : { after: ring.next }) }).points;
-const again: LoadBalancer = new LoadBalancer(lb.toJSON());
+const written: RoutingConfig = lb.toJSON();
+const again: LoadBalancer = new LoadBalancer(written);
 const same: boolean = again.fingerprint === lb.fingerprint;
 
 const attempt: Attempt = lb.begin('user:1');
