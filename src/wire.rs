@@ -264,6 +264,9 @@ shape! { out
         pub protocol: ServerProtocol,
         /// TLS towards it; null when there is none.
         pub tls: Option<ServerTls>,
+        /// Why there was no TLS with it at the last attempt; null when there was,
+        /// and in the package, which connects to nobody.
+        pub tls_trouble: Option<String>,
         /// What operators say.
         #[cfg_attr(test, ts(type = "'active' | 'draining'"))]
         pub state: AdminState,
@@ -823,6 +826,7 @@ impl ServerView {
             backup: server.server.backup,
             protocol,
             tls,
+            tls_trouble: None,
             state: server.state,
             health: server.health.into(),
             ejected: server.ejected_until.is_some(),

@@ -82,6 +82,7 @@ pub(super) fn prometheus(call: &Call) -> Answer {
         retries: shared.retries().counts(),
         rate_limits: shared.rate_limit_counters(),
         n_tunnels: shared.n_tunnels(),
+        connections: shared.connection_counts(),
     };
     let text = prometheus::text(figures, shared.told());
     Ok(answer(StatusCode::OK, prometheus::CONTENT_TYPE, text))

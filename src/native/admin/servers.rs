@@ -24,8 +24,12 @@ const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~');
 
 pub(super) fn list(call: &Call) -> Answer {
-    let snapshot = call.admin.shared.snapshot();
-    Ok(json(StatusCode::OK, &ServersView::from(&snapshot)))
+    let shared = &call.admin.shared;
+    let mut view = ServersView::from(&shared.snapshot());
+    for server in &mut view.servers {
+        server.tls_trouble = shared.tls_trouble(&server.name);
+    }
+    Ok(json(StatusCode::OK, &view))
 }
 
 pub(super) fn show(call: &Call) -> Answer {
@@ -34,7 +38,9 @@ pub(super) fn show(call: &Call) -> Answer {
     let server = find(&snapshot, &name)?;
     let tag = tag(server);
     check_tag(&call.headers, &tag)?;
-    let mut response = json(StatusCode::OK, &ServerView::new(server, snapshot.at));
+    let mut view = ServerView::new(server, snapshot.at);
+    view.tls_trouble = call.admin.shared.tls_trouble(&view.name);
+    let mut response = json(StatusCode::OK, &view);
     response.headers_mut().insert(header::ETAG, tag);
     Ok(response)
 }

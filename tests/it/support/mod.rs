@@ -2,6 +2,7 @@
 //! belongs beside the statement it proves.
 
 pub(crate) mod api;
+pub(crate) mod authority;
 pub(crate) mod client;
 pub(crate) mod echo;
 pub(crate) mod faulty;
