@@ -213,6 +213,8 @@ export type Config = {
   pool?: Pool,
   /** How much the proxy takes from clients. */
   limits?: Limits,
+  /** What servers are told of clients, and who is believed about them. */
+  forwarding?: Forwarding,
   /**
    * How often a client, or a key, may ask: a rule, or a list of rules that
    * must all admit a request. Default none.
@@ -226,6 +228,33 @@ export type Config = {
   tracing?: Tracing,
   /** The listener for operators. */
   api?: Api,
+};
+
+/** How a client without the cookie is given one, with a random value. */
+export type CookieIssue = {
+  /**
+   * Seconds for which the client keeps it, at most 34560000 (400 days,
+   * which is all that browsers allow); 0, the default, until it ends.
+   */
+  ttl?: number,
+  /**
+   * The paths for which the client sends it, by their beginning; default
+   * /, all.
+   */
+  path?: string,
+  /** Whether scripts in a browser cannot read it; default true. */
+  http_only?: boolean,
+  /**
+   * Whether requests that other sites bring about have it: strict, never;
+   * lax, when they lead the user here; none, always, for which secure
+   * must be true. Default lax.
+   */
+  same_site?: SameSite,
+  /**
+   * Whether the client sends it over TLS alone; default null: just when
+   * the request came over TLS.
+   */
+  secure?: boolean | null,
 };
 
 /**
@@ -393,6 +422,41 @@ export type FlowView = {
   to: string,
   /** How much, as a fraction of the ring. */
   fraction: number,
+};
+
+/** What servers are told of clients, and who is believed about them. */
+export type Forwarding = {
+  /**
+   * Networks, as 10.0.0.0/8, of proxies that stand before this one and
+   * are believed when they say for whom they ask; at most 1000. Default
+   * none: who connects is the client.
+   */
+  trusted_proxies?: string[],
+  /**
+   * By which field trusted proxies say for whom they ask: the first of
+   * these that a request has. Name only what they really set, as they
+   * may pass on the other as a client sent it. Default x-forwarded-for,
+   * then forwarded.
+   */
+  trusted_fields?: TrustedField[],
+  /**
+   * Whether servers get the field Forwarded (RFC 7239) besides
+   * X-Forwarded-For, -Proto and -Host; default false.
+   */
+  forwarded?: boolean,
+  /**
+   * What Host says to servers: client, as the client sent it; server, the
+   * address and port of the server; or {"name": "shop.internal"}, always
+   * this. Default client. X-Forwarded-Host has what the client sent.
+   */
+  host?: 'client' | 'server' | {
+    name: string
+  },
+  /**
+   * Which messages get the field Via: requests, answers too (both), or
+   * none. Default requests.
+   */
+  via?: Via,
 };
 
 /**
@@ -635,7 +699,7 @@ export type KeySource =
   | 'uri'
   | 'client_ip'
   | { header: string }
-  | { cookie: string }
+  | { cookie: string; issue?: CookieIssue }
   | { query: string }
   | { join: KeySource[] };
 
@@ -1218,6 +1282,9 @@ export type RoutingRules = {
   fail_open?: boolean,
 };
 
+/** Whether requests that other sites bring about have a cookie. */
+export type SameSite = "strict" | "lax" | "none";
+
 /** One server's part of [`HealthView`]. */
 export type ServerHealthView = {
   /** Its name. */
@@ -1480,6 +1547,9 @@ export type TrafficView = {
   by_class: ClassesView,
 };
 
+/** A field in which a proxy says for whom it asks. */
+export type TrustedField = "x-forwarded-for" | "forwarded";
+
 /**
  * Connections that change over to another protocol, at a client's request
  * and with a server's consent: tunnels.
@@ -1491,6 +1561,9 @@ export type Upgrades = {
    */
   protocols?: string[],
 };
+
+/** Which messages get the field Via. */
+export type Via = "requests" | "both" | "none";
 
 /** A server's new weight. */
 export type WeightChange = {

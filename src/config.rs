@@ -19,6 +19,12 @@ use crate::wire::{self, Fault, Faults, ServerSpec, fields};
 mod algorithm;
 pub use algorithm::{AlgorithmName, ServerKey};
 
+mod cookie;
+pub use cookie::{CookieIssue, CookiePath, SameSite};
+
+mod forwarding;
+pub use forwarding::{ForwardedHost, Forwarding, TrustedField, Via};
+
 mod hash_key;
 pub use hash_key::{HashKey, KeySource};
 
@@ -125,6 +131,11 @@ fields! {
         #[schemars(default)]
         #[cfg_attr(test, ts(optional, as = "Option<_>"))]
         pub limits: Limits,
+        /// What servers are told of clients, and who is believed about them.
+        #[deserr(default)]
+        #[schemars(default)]
+        #[cfg_attr(test, ts(optional, as = "Option<_>"))]
+        pub forwarding: Forwarding,
         /// How often a client, or a key, may ask: a rule, or a list of rules that
         /// must all admit a request. Default none.
         #[deserr(default)]
@@ -311,6 +322,7 @@ impl Config {
             });
         };
         self.health_check.check(&mut fault);
+        self.forwarding.check(&mut fault);
         if self.retries.backoff_max < self.retries.backoff {
             fault(
                 "retries.backoff_max",

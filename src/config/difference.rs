@@ -17,6 +17,7 @@ const APPLIED: &[&str] = &[
     "access_log",
     "compat",
     "ejection",
+    "forwarding",
     "health_check",
     "hot_keys",
     "limits.connections",

@@ -81,8 +81,11 @@ fn rules_that_join_settings_are_checked() {
 fn hash_keys_are_read_and_written_alike() {
     let text =
         r#"["path",{"header":"x-user"},{"join":["uri",{"cookie":"c"},{"query":"q"}]},"client_ip"]"#;
-    let key: HashKey = wire::parse(text.as_bytes()).expect("good");
-    assert_eq!(serde_json::to_string(&key).expect("plain"), text);
+    let issued = r#"[{"cookie":"c","issue":{"ttl":9,"path":"/a","http_only":false,"same_site":"none","secure":true}}]"#;
+    for text in [text, issued] {
+        let key: HashKey = wire::parse(text.as_bytes()).expect("good");
+        assert_eq!(serde_json::to_string(&key).expect("plain"), text);
+    }
     for bad in [
         r#"[]"#,
         r#"["ip"]"#,
@@ -91,6 +94,8 @@ fn hash_keys_are_read_and_written_alike() {
         r#"[{}]"#,
         r#"[{"header":"a","cookie":"b"}]"#,
         r#"[{"body":"a"}]"#,
+        r#"[{"header":"a","issue":{}}]"#,
+        r#"[{"issue":{}}]"#,
         r#"[7]"#,
     ] {
         assert!(
@@ -143,6 +148,7 @@ fn the_schema_names_every_section() {
         "timeouts",
         "pool",
         "limits",
+        "forwarding",
         "access_log",
         "tracing",
         "api",

@@ -7,8 +7,8 @@ use std::path::Path;
 use ts_rs::{Config as Style, TS, TypeVisitor};
 
 use super::{
-    AccessLogFormat, AlgorithmName, Config, PlanSpec, ProbeKind, ProbeTls, RateLimitRule,
-    ServerKey, SnapshotView,
+    AccessLogFormat, AlgorithmName, Config, CookieIssue, PlanSpec, ProbeKind, ProbeTls,
+    RateLimitRule, SameSite, ServerKey, SnapshotView, TrustedField, Via,
 };
 use crate::wire::{
     ChangeView, EventView, ExplainView, FaultView, HealthView, HotKeysView, MetricsView, PlanView,
@@ -30,7 +30,7 @@ export type KeySource =
   | 'uri'
   | 'client_ip'
   | { header: string }
-  | { cookie: string }
+  | { cookie: string; issue?: CookieIssue }
   | { query: string }
   | { join: KeySource[] };
 ";
@@ -113,6 +113,10 @@ fn typescript_is_that_of_the_shapes() {
     all.visit::<AlgorithmName>();
     all.visit::<RateLimitRule>();
     all.visit::<AccessLogFormat>();
+    all.visit::<CookieIssue>();
+    all.visit::<SameSite>();
+    all.visit::<TrustedField>();
+    all.visit::<Via>();
     all.visit::<EventView>();
     all.visit::<ProblemView>();
     all.visit::<FaultView>();

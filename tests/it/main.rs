@@ -15,6 +15,8 @@ mod api;
 mod bounds;
 /// Load held while servers break, come back and change.
 mod chaos;
+/// Cookies that clients are given as their keys.
+mod cookies;
 /// Raw requests, and what becomes of each.
 mod corpus;
 /// What happens to the fleet, streamed and recorded.
@@ -57,6 +59,8 @@ mod survive;
 mod systemd;
 /// What a server gets when its ejection is over.
 mod trials;
+/// Who is believed about clients, and what servers are told of them.
+mod trust;
 /// Connections that change over to another protocol: WebSocket and raw bytes.
 mod tunnels;
 /// Another process takes over from a running one.

@@ -12,6 +12,7 @@ use http::header::HOST;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version, request};
 use hyper::body::Body;
 
+use super::asker::Asker;
 use super::backoff::retry_after;
 use super::body::InFlight;
 use super::client::Client;
@@ -32,6 +33,10 @@ use crate::native::retries::{Reason, UnderWay};
 
 /// What of a request decides where and how it may be sent.
 pub(super) struct Sent {
+    /// Who it comes from.
+    pub(super) asker: Rc<Asker>,
+    /// The value of the cookie that the client is given, if it is given one.
+    pub(super) issued: Option<Box<str>>,
     /// Its method.
     pub(super) method: Method,
     /// Where its key stands, if it has one.
@@ -118,6 +123,16 @@ impl<'a> Attempts<'a> {
     /// The protocol that the request asks to change over to, if it does.
     pub(super) fn upgrade(&self) -> Option<&HeaderValue> {
         self.sent.upgrade.as_ref()
+    }
+
+    /// The value of the cookie that the client is given, if it is given one.
+    pub(super) fn issued(&self) -> Option<&str> {
+        self.sent.issued.as_deref()
+    }
+
+    /// Whether the request came over TLS.
+    pub(super) fn is_over_tls(&self) -> bool {
+        self.sent.asker.is_over_tls()
     }
 
     /// Sends `request`, which is there, until a server answers it, with what is
@@ -458,7 +473,8 @@ impl<'a> Attempts<'a> {
             return None;
         }
         let (mut head, ()) = in_hand.head_bytes.parse()?.into_parts();
-        let key_now = client.key(&self.fleet, &head);
+        let parts = sent.asker.key_parts(&head, sent.issued.as_deref());
+        let key_now = self.fleet.key(parts);
         let is_same = head.method == sent.method
             && key_now == sent.key
             && head.headers.len() == sent.n_fields;
@@ -467,7 +483,8 @@ impl<'a> Attempts<'a> {
             return None;
         }
         let new_id = || client.worker.request_ids.next();
-        headers::prepare_request(&mut head, &client.fields, new_id, || false).ok()?;
+        let rules = &self.fleet.rules().heads;
+        headers::prepare_request(&mut head, &sent.asker, rules, new_id, || false).ok()?;
         head.version = Version::HTTP_11;
         upgrade::ask(sent.upgrade.as_ref(), &mut head.headers);
         Some(Request::from_parts(head, RequestBody::Empty))

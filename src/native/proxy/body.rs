@@ -13,6 +13,7 @@ use http_body::{Body, Frame, SizeHint};
 use super::hold::Ahead;
 use super::in_hand::InHand;
 use super::trace::Trace;
+use super::trailers;
 use super::upgrade::Tunnel;
 use super::upstream::{self, BodyError};
 use super::worker::WorkerServer;
@@ -176,10 +177,15 @@ impl Body for ResponseBody {
         let this = &mut *self;
         let frame = match &mut this.source {
             Source::Server(ahead, rest, in_flight) => {
-                let frame = match ahead.take() {
+                let mut frame = match ahead.take() {
                     Some(data) => Poll::Ready(Some(Ok(Frame::data(data)))),
                     None => Pin::new(rest).poll_frame(cx),
                 };
+                if let Poll::Ready(Some(Ok(frame))) = &mut frame
+                    && let Some(trailers) = frame.trailers_mut()
+                {
+                    trailers::filter(trailers);
+                }
                 let shared = &this.in_hand.client.worker.shared;
                 let (server, term) = (&in_flight.server.runtime, in_flight.term);
                 match &frame {

@@ -29,13 +29,16 @@
 //! Limits on load will stand beside `handler`; HTTP/2 is another way into
 //! `handler` and another implementation of the trait in `upstream`.
 
+mod asker;
 mod attempts;
 mod backoff;
 mod body;
 mod client;
 mod conn;
+mod cookie;
 mod error;
 mod explanation;
+mod forwarded;
 mod handler;
 pub(crate) mod hash_key;
 mod head_bytes;
@@ -50,6 +53,8 @@ mod retry;
 mod silence;
 mod timer;
 mod trace;
+mod trailers;
+mod trust;
 mod upgrade;
 mod upload;
 mod upstream;

@@ -23,10 +23,12 @@ use tracing::{error, warn};
 use super::backoff::{Backoff, Jitter};
 use super::body::InFlight;
 use super::hash_key::HashKey;
+use super::headers::HeadRules;
 use super::places::Places;
 use super::request_id::RequestIds;
 use super::silence::Silence;
 use super::timer::{Timers, Wait};
+use super::trust::Trust;
 use super::upgrade::Upgrades;
 use super::upstream::Upstream;
 use super::{conn, listen};
@@ -137,6 +139,9 @@ pub(super) struct Rules {
     /// How long a server may be silent until it is probed for that.
     suspect_after: Option<Duration>,
     pub(super) hash_key: HashKey,
+    /// Which proxies before this one are believed; `None` when none are.
+    pub(super) trust: Option<Trust>,
+    pub(super) heads: HeadRules,
     pub(super) http1: http1::Builder,
     pub(super) upgrades: Upgrades,
 }
@@ -154,6 +159,8 @@ impl Rules {
                 cap: config.retries.backoff_max.duration(),
             },
             hash_key: HashKey::new(&config.routing.hash_key),
+            trust: Trust::new(&config.forwarding),
+            heads: HeadRules::new(&config.forwarding),
             http1: conn::http1_builder(&config.limits),
             upgrades: Upgrades::new(&config.upgrades),
         })

@@ -20,6 +20,6 @@ pub(super) use stream::Stream;
 /// Serves one client until it leaves, times out, or the worker stops. `peer` is
 /// who has connected.
 pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, worker: Rc<Worker>) {
-    let client = Rc::new(Client::new(peer.ip(), worker));
+    let client = Rc::new(Client::new(peer.ip(), "http", worker));
     http1::serve(Stream::Plain(stream), client).await;
 }
