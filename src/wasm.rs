@@ -97,10 +97,12 @@ thread_local! {
 /// nothing to say.
 #[inline(always)]
 fn with<T: Default>(handle: u32, call: impl FnOnce(&mut Engine) -> T) -> T {
-    DOOR.with_borrow_mut(|door| match door.engines.get_mut((handle as usize).wrapping_sub(1)) {
-        Some(Some(engine)) => call(engine),
-        _ => T::default(),
-    })
+    DOOR.with_borrow_mut(
+        |door| match door.engines.get_mut((handle as usize).wrapping_sub(1)) {
+            Some(Some(engine)) => call(engine),
+            _ => T::default(),
+        },
+    )
 }
 
 /// Where `bytes` bytes are to be written for the next call.

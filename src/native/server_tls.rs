@@ -137,7 +137,7 @@ pub(super) fn check_files_of(server: &Server) -> Result<(), Faults> {
     };
     let made = make(tls, alpn(*protocol));
     made.map(|_| ())
-        .map_err(|Unusable { field, why }| Faults::new(&format!("tls.{field}"), why))
+        .map_err(|Unusable { field, why }| Faults::new(format!("tls.{field}"), why))
 }
 
 /// One way of TLS towards servers; however many go by it, it is there once.

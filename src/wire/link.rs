@@ -127,7 +127,7 @@ impl Deserr<Faults> for ServerTls {
 /// The schema of `tls`, which may be `true`.
 pub(super) fn tls_schema(generator: &mut SchemaGenerator) -> Schema {
     let section = generator.subschema_for::<ServerTls>();
-    json_schema!({ "anyOf": [section, { "const": true }, { "type": "null" }], "default": null })
+    json_schema!({ "anyOf": [section, { "const": true }, { "type": "null" }] })
 }
 
 impl From<LinkTls> for ServerTls {

@@ -35,7 +35,7 @@ use super::{conn, listen};
 use crate::config::Config;
 use crate::engine::{
     Candidate, KeySketch, Keyless, Link, Loads, NoServer, Outcome, Picker, Position, Route,
-    RoutingTable, Server, ServerIndex, Spread, Term, Timestamp,
+    RoutingTable, Server, ServerIndex, ServerProtocol, Spread, Term, Timestamp,
 };
 use crate::native::clock;
 use crate::native::counters::{BoundedShard, Shard};
@@ -222,6 +222,8 @@ pub(super) struct WorkerFleet {
     /// What rules without keys remember; it outlives this view.
     picker: Rc<RefCell<Picker>>,
     worker: usize,
+    /// Whether HTTP/2 is spoken to any of them.
+    has_http2: bool,
 }
 
 /// A server, as this thread sees it; lives as long as the server stays.
@@ -471,11 +473,14 @@ impl WorkerFleet {
         servers
             .iter()
             .for_each(|server| server.is_timed.set(is_timed));
+        let speaks_http2 = |link: &Option<Arc<Link>>| matches!(link, Some(link) if link.protocol == ServerProtocol::Http2);
+        let has_http2 = servers.iter().any(|server| speaks_http2(&server.link));
         Self {
             servers,
             rules,
             picker,
             worker,
+            has_http2,
             fleet,
         }
     }
@@ -483,6 +488,11 @@ impl WorkerFleet {
     /// The configuration that goes with it.
     pub(super) fn rules(&self) -> &Rules {
         &self.rules
+    }
+
+    /// Whether HTTP/2 is spoken to any server.
+    pub(super) fn has_http2(&self) -> bool {
+        self.has_http2
     }
 
     /// How often who may ask.
