@@ -103,6 +103,14 @@ export type CandidateView = {
   latency_ms?: number,
 };
 
+/** A certificate and its key. */
+export type CertificateFiles = {
+  /** A file with the certificate in PEM, and after it those that vouch for it. */
+  cert_file: string,
+  /** A file with its private key in PEM. */
+  key_file: string,
+};
+
 /** One change: exactly one of these. */
 export type ChangeSpec = {
   /** Add this server. */
@@ -145,6 +153,9 @@ export type ClassesView = {
   /** No answer, or one of another status. */
   none: number,
 };
+
+/** Whether clients need a certificate. */
+export type ClientCertificates = "required" | "optional";
 
 /**
  * What the product is set to whose rule is followed: the options that
@@ -741,6 +752,36 @@ export type Listen = {
   host?: string,
   /** A TCP port; default 8080. */
   port?: number,
+  /** TLS towards clients. Default null: they are spoken to in clear text. */
+  tls?: ListenTls | null,
+};
+
+/** TLS towards clients. The files are read at start and with every reload. */
+export type ListenTls = {
+  /**
+   * What the proxy proves itself with: the first certificate for the name
+   * that a client asks for, and for other names the very first. At least one.
+   */
+  certificates?: CertificateFiles[],
+  /** The oldest version that is spoken, "1.2" or "1.3"; default 1.2. */
+  min_version?: TlsVersion,
+  /**
+   * A file with certificates in PEM: of clients, those are let in that have
+   * a certificate which one of these vouches for. Default null: clients are
+   * not asked for any.
+   */
+  client_ca_file?: string | null,
+  /**
+   * Whether clients without a certificate are let in: required, none is;
+   * optional, they are too. Needs client_ca_file. Default required.
+   */
+  client_certificates?: ClientCertificates | null,
+  /**
+   * Whether servers are told the client's certificate, in the field
+   * `Client-Cert` of RFC 9440. What clients say in that field, or in
+   * `Client-Cert-Chain`, is dropped then. Needs client_ca_file. Default false.
+   */
+  tell_servers?: boolean,
 };
 
 /** What part of all keys goes to a server. */
@@ -1537,6 +1578,8 @@ export type Timeouts = {
   response_header?: number,
   /** Between two pieces of a body, in either direction; default 300. */
   stream_idle?: number,
+  /** For a client to agree on TLS, from when it has connected; default 10. */
+  tls_handshake?: number,
   /** For the head of a client's request, from its first byte; default 10. */
   client_header?: number,
   /** For the next request on a client's connection; default 60. */
@@ -1559,6 +1602,9 @@ export type TimesView = {
   /** 99 % were. */
   p99: number,
 };
+
+/** A version of TLS. */
+export type TlsVersion = "1.2" | "1.3";
 
 /** Traces of requests, sent to a collector. */
 export type Tracing = {

@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::engine::{self, Port, Server, Settings};
-use crate::wire::{self, Fault, Faults, ServerSpec, fields};
+use crate::wire::{self, Fault, Faults, ServerSpec, ServerTls, fields};
 
 mod algorithm;
 pub use algorithm::{AlgorithmName, ServerKey};
@@ -36,6 +36,9 @@ pub use health_check::{
 
 mod hot_keys;
 pub use hot_keys::{HotKeys, Multiple};
+
+mod listen;
+pub use listen::{CertificateFiles, ClientCertificates, Listen, ListenTls, TlsVersion};
 
 mod plan;
 pub use plan::{ChangeSpec, PlanSpec, StateChange, WeightChange};
@@ -166,17 +169,6 @@ fields! {
 }
 
 section! {
-    /// Where the proxy listens for clients.
-    pub struct Listen {
-        /// An IP address or host name of this machine; default 127.0.0.1, so
-        /// that nothing is open to the network by accident.
-        host: engine::Address ["string"] = known_address("127.0.0.1"),
-        /// A TCP port; default 8080.
-        port: Port ["number"] = known_port(8080),
-    }
-}
-
-section! {
     /// How the proxy runs.
     pub struct Process {
         /// Worker threads, each with its own listener and connections; 0, the
@@ -209,6 +201,8 @@ section! {
         response_header: Seconds ["number"] = Seconds::whole(30),
         /// Between two pieces of a body, in either direction; default 300.
         stream_idle: Seconds ["number"] = Seconds::whole(300),
+        /// For a client to agree on TLS, from when it has connected; default 10.
+        tls_handshake: Seconds ["number"] = Seconds::whole(10),
         /// For the head of a client's request, from its first byte; default 10.
         client_header: Seconds ["number"] = Seconds::whole(10),
         /// For the next request on a client's connection; default 60.
@@ -317,6 +311,14 @@ impl Config {
         self.rules().settings()
     }
 
+    /// The files that a running proxy reads with the configuration, so that a
+    /// change of one is a change of it.
+    pub fn files_read(&self) -> impl Iterator<Item = &str> {
+        let of_servers = self.servers.iter().filter_map(|server| server.tls.as_ref());
+        let of_servers = of_servers.flat_map(ServerTls::files_read);
+        self.listen.files_read().chain(of_servers)
+    }
+
     /// The servers as the engine takes them.
     pub fn servers(&self) -> Vec<Server> {
         self.servers.iter().cloned().map(Server::from).collect()
@@ -331,6 +333,7 @@ impl Config {
                 message,
             });
         };
+        self.listen.check(&mut fault);
         self.health_check.check(&mut fault);
         self.forwarding.check(&mut fault);
         if self.retries.backoff_max < self.retries.backoff {

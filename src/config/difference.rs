@@ -9,7 +9,7 @@ use crate::wire::{Fault, Faults};
 /// What is only looked at when the program starts: sockets that are bound,
 /// threads that are made, and all of the API, so that nobody can lock the
 /// operators out while it runs.
-const NEEDS_RESTART: &[&str] = &["api", "listen", "process.workers"];
+const NEEDS_RESTART: &[&str] = &["api", "listen.host", "listen.port", "process.workers"];
 
 /// What is taken from the configuration in effect, whenever it is needed.
 #[cfg(test)]
@@ -23,6 +23,7 @@ const APPLIED: &[&str] = &[
     "limits.connections",
     "limits.header_bytes",
     "limits.headers",
+    "listen.tls",
     "pool",
     "process.max_moved",
     "process.shutdown_delay",

@@ -7,8 +7,9 @@ use std::path::Path;
 use ts_rs::{Config as Style, TS, TypeVisitor};
 
 use super::{
-    AccessLogFormat, AlgorithmName, Config, CookieIssue, PlanSpec, ProbeKind, ProbeTls,
-    RateLimitRule, SameSite, ServerKey, SnapshotView, TrustedField, Via,
+    AccessLogFormat, AlgorithmName, CertificateFiles, ClientCertificates, Config, CookieIssue,
+    ListenTls, PlanSpec, ProbeKind, ProbeTls, RateLimitRule, SameSite, ServerKey, SnapshotView,
+    TlsVersion, TrustedField, Via,
 };
 use crate::wire::{
     ChangeView, EventView, ExplainView, FaultView, HealthView, HotKeysView, MetricsView, PlanView,
@@ -110,6 +111,10 @@ fn typescript_is_that_of_the_shapes() {
     all.visit::<ServerKey>();
     all.visit::<ProbeKind>();
     all.visit::<ProbeTls>();
+    all.visit::<ListenTls>();
+    all.visit::<CertificateFiles>();
+    all.visit::<ClientCertificates>();
+    all.visit::<TlsVersion>();
     all.visit::<AlgorithmName>();
     all.visit::<RateLimitRule>();
     all.visit::<AccessLogFormat>();

@@ -22,6 +22,7 @@ use super::counters::{BoundedShard, Shard};
 use super::in_flight::{InFlightCount, TrialPlace};
 use super::latency::LatencyShard;
 use super::operations::Operations;
+use super::proxy::tls;
 use super::rate_limit::{RateLimitCounters, RateLimits};
 use super::retries::Retries;
 use super::server_tls::{EveryServerTls, ServerTls};
@@ -124,6 +125,8 @@ pub struct Shared {
     pub(super) server_tls: Arc<EveryServerTls>,
     /// For each worker, a copy of its sketch that is about a second old.
     hot_keys: Box<[ArcSwap<KeySketch>]>,
+    /// TLS towards clients.
+    pub tls: tls::InUse,
     /// Connections that have changed over to another protocol, of all workers.
     pub(super) tunnels: InFlightCount,
     /// For requests of the API, by rules without keys.
@@ -254,6 +257,7 @@ impl Shared {
             hot_keys: (0..n_workers)
                 .map(|_| ArcSwap::from_pointee(sketch.clone()))
                 .collect(),
+            tls: tls::InUse::default(),
             tunnels: InFlightCount::default(),
             picker: Mutex::new(Picker::new(random())),
             retries: Retries::default(),

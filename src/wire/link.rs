@@ -79,6 +79,14 @@ impl Default for ServerTls {
     }
 }
 
+impl ServerTls {
+    /// The files that are read with it.
+    pub fn files_read(&self) -> impl Iterator<Item = &str> {
+        let files = [&self.ca_file, &self.cert_file, &self.key_file];
+        files.into_iter().filter_map(|file| file.as_deref())
+    }
+}
+
 impl Deserr<Faults> for ServerTls {
     fn deserialize_from_value<V: IntoValue>(
         value: Value<V>,

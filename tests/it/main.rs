@@ -57,6 +57,8 @@ mod state_file;
 mod survive;
 /// The program under systemd: sockets passed, word sent; and how it ends.
 mod systemd;
+/// TLS towards clients: names, proofs, reloads, with real clients.
+mod tls;
 /// What a server gets when its ejection is over.
 mod trials;
 /// Who is believed about clients, and what servers are told of them.

@@ -485,6 +485,7 @@ impl<'a> Attempts<'a> {
         let new_id = || client.worker.request_ids.next();
         let rules = &self.fleet.rules().heads;
         headers::prepare_request(&mut head, &sent.asker, rules, new_id, || false).ok()?;
+        client.certificate.tell(&mut head.headers);
         head.version = Version::HTTP_11;
         upgrade::ask(sent.upgrade.as_ref(), &mut head.headers);
         Some(Request::from_parts(head, RequestBody::Empty))

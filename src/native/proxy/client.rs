@@ -9,6 +9,7 @@ use http::HeaderMap;
 use super::asker::Asker;
 use super::cookie::Issue;
 use super::hash_key::KeyParts;
+use super::tls::ClientCert;
 use super::worker::{Rules, Worker, WorkerFleet};
 use crate::engine::{Position, Spread};
 
@@ -16,15 +17,21 @@ use crate::engine::{Position, Spread};
 pub(super) struct Client {
     /// The thread that serves it.
     pub(super) worker: Rc<Worker>,
+    /// What servers are told of the certificate that it has proven to have.
+    pub(super) certificate: ClientCert,
     /// The client itself, as all its requests come from it but those in which it
     /// asks for others.
     peer: Rc<Asker>,
 }
 
 impl Client {
-    /// A client that has connected from `ip` and speaks by `scheme`.
-    pub(super) fn new(ip: IpAddr, scheme: &'static str, worker: Rc<Worker>) -> Self {
+    /// A client that has connected from `ip`, over TLS if `certificate` says what
+    /// servers are told of its certificate.
+    pub(super) fn new(ip: IpAddr, certificate: Option<ClientCert>, worker: Rc<Worker>) -> Self {
+        let is_over_tls = certificate.is_some();
+        let scheme = if is_over_tls { "https" } else { "http" };
         Self {
+            certificate: certificate.unwrap_or(ClientCert::AsItCame),
             peer: Rc::new(Asker::peer(ip, scheme)),
             worker,
         }

@@ -103,6 +103,7 @@ fn forward<'a>(
         if let Some(entry) = entry {
             entry.request_id = head.headers.get(&headers::X_REQUEST_ID).cloned();
         }
+        client.certificate.tell(&mut head.headers);
         head.version = Version::HTTP_11;
         upgrade::ask(upgrade.as_ref(), &mut head.headers);
         let has_body = !body.is_end_stream();

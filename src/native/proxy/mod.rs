@@ -8,6 +8,7 @@
 //! - `listen`, `places`: bound sockets, the accept loop, the limit on connections;
 //! - `worker`: what a thread has; its view of the fleet; start and stop;
 //! - `timer`: the thread's deadlines;
+//! - `tls`: how the proxy proves to clients who it is, and whom it lets in;
 //! - `conn`: one client's connection, from its acceptance to its end: over what
 //!   it goes, and what is spoken on it;
 //! - `client`, `in_hand`: what all its requests have in common; what each of those
@@ -54,6 +55,7 @@ mod request_id;
 mod retry;
 mod silence;
 mod timer;
+pub mod tls;
 mod trace;
 mod trailers;
 mod trust;

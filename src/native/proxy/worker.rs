@@ -182,6 +182,7 @@ pub(super) struct Waits {
     /// For the head of an answer, or for an attempt where that is less.
     pub(super) response_header: Wait,
     pub(super) stream_idle: Wait,
+    pub(super) tls_handshake: Wait,
     pub(super) client_header: Wait,
     pub(super) client_idle: Wait,
     pub(super) tunnel_idle: Wait,
@@ -196,6 +197,7 @@ impl Waits {
             connect: timeouts.connect.duration().into(),
             response_header: answer.duration().into(),
             stream_idle: timeouts.stream_idle.duration().into(),
+            tls_handshake: timeouts.tls_handshake.duration().into(),
             client_header: timeouts.client_header.duration().into(),
             client_idle: timeouts.client_idle.duration().into(),
             tunnel_idle: timeouts.tunnel_idle.duration().into(),

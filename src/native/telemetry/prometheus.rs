@@ -25,6 +25,9 @@ use crate::native::retries::{Reason, RetryCounts};
 mod operations;
 pub use operations::Done;
 
+mod tls;
+pub use tls::TlsFigures;
+
 /// What the text is.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -71,6 +74,8 @@ pub struct Figures {
     pub n_tunnels: u32,
     /// Connections to servers.
     pub connections: Vec<(ServerName, ConnectionCounts)>,
+    /// TLS towards clients.
+    pub tls: TlsFigures,
 }
 
 impl Collector for Figures {
@@ -84,6 +89,7 @@ impl Collector for Figures {
         self.retries(&mut out)?;
         self.rate_limits(&mut out)?;
         self.connections(&mut out)?;
+        self.tls.encode(&mut out)?;
         self.traffic(&mut out)
     }
 }
@@ -399,7 +405,7 @@ impl Writer<'_> {
         self.gauges(name, help, [(Vec::new(), value)])
     }
 
-    fn gauges<'l>(
+    pub(super) fn gauges<'l>(
         &mut self,
         name: &str,
         help: &str,
