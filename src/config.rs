@@ -38,10 +38,15 @@ mod hot_keys;
 pub use hot_keys::{HotKeys, Multiple};
 
 mod listen;
-pub use listen::{CertificateFiles, ClientCertificates, Listen, ListenTls, TlsVersion};
+pub use listen::{
+    CertificateFiles, ClientCertificates, ExpectedHeader, Listen, ListenTls, TlsVersion,
+};
 
 mod plan;
 pub use plan::{ChangeSpec, PlanSpec, StateChange, WeightChange};
+
+mod queue;
+pub use queue::{AfterQueue, Queue};
 
 mod rate_limit;
 pub use rate_limit::{LimitedBy, Rate, RateLimit, RateLimitRule};
@@ -134,6 +139,11 @@ fields! {
         #[schemars(default)]
         #[cfg_attr(test, ts(optional, as = "Option<_>"))]
         pub limits: Limits,
+        /// Requests that wait for a place at a full server.
+        #[deserr(default)]
+        #[schemars(default)]
+        #[cfg_attr(test, ts(optional, as = "Option<_>"))]
+        pub queue: Queue,
         /// What servers are told of clients, and who is believed about them.
         #[deserr(default)]
         #[schemars(default)]
@@ -347,6 +357,14 @@ impl Config {
             fault(
                 "retries.per_try_timeout",
                 "give less than timeouts.response_header".to_owned(),
+            );
+        }
+        let expects_header = self.listen.proxy_protocol != ExpectedHeader::Off;
+        if expects_header && self.forwarding.trusted_proxies.is_empty() {
+            fault(
+                "listen.proxy_protocol",
+                "nobody is believed who sends a PROXY header; give forwarding.trusted_proxies"
+                    .to_owned(),
             );
         }
         if self.listen.port == self.api.port && self.listen.host == self.api.host {

@@ -19,7 +19,29 @@ section! {
         port: Port ["number"] = known_port(8080),
         /// TLS towards clients. Default null: they are spoken to in clear text.
         tls: Option<ListenTls> ["ListenTls | null"] = None,
+        /// Which connections begin with a header of the PROXY protocol, version 1
+        /// or 2, that says who the client is: off, none; trusted, those of
+        /// forwarding.trusted_proxies, and others are clients' own; required, all,
+        /// and only trusted proxies may connect. Default off.
+        proxy_protocol: ExpectedHeader ["ExpectedHeader"] = ExpectedHeader::Off,
     }
+}
+
+/// Which connections begin with a header of the PROXY protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserr, Serialize, JsonSchema)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[deserr(error = Faults)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExpectedHeader {
+    /// None.
+    #[deserr(rename = "off")]
+    Off,
+    /// Those that come from a trusted proxy.
+    #[deserr(rename = "trusted")]
+    Trusted,
+    /// All, and all come from a trusted proxy.
+    #[deserr(rename = "required")]
+    Required,
 }
 
 section! {

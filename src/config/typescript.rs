@@ -8,8 +8,8 @@ use ts_rs::{Config as Style, TS, TypeVisitor};
 
 use super::{
     AccessLogFormat, AlgorithmName, CertificateFiles, ClientCertificates, Config, CookieIssue,
-    ListenTls, PlanSpec, ProbeKind, ProbeTls, RateLimitRule, SameSite, ServerKey, SnapshotView,
-    TlsVersion, TrustedField, Via,
+    ExpectedHeader, ListenTls, PlanSpec, ProbeKind, ProbeTls, RateLimitRule, SameSite, ServerKey,
+    SnapshotView, TlsVersion, TrustedField, Via,
 };
 use crate::wire::{
     ChangeView, EventView, ExplainView, FaultView, HealthView, HotKeysView, MetricsView, PlanView,
@@ -111,6 +111,7 @@ fn typescript_is_that_of_the_shapes() {
     all.visit::<ServerKey>();
     all.visit::<ProbeKind>();
     all.visit::<ProbeTls>();
+    all.visit::<ExpectedHeader>();
     all.visit::<ListenTls>();
     all.visit::<CertificateFiles>();
     all.visit::<ClientCertificates>();
@@ -118,6 +119,7 @@ fn typescript_is_that_of_the_shapes() {
     all.visit::<AlgorithmName>();
     all.visit::<RateLimitRule>();
     all.visit::<AccessLogFormat>();
+    all.visit::<super::AfterQueue>();
     all.visit::<CookieIssue>();
     all.visit::<SameSite>();
     all.visit::<TrustedField>();

@@ -23,6 +23,8 @@ mod corpus;
 mod events;
 /// The fault matrix: servers that go wrong in every way, behind the proxy.
 mod faults;
+/// Servers with as many requests as they may have: who waits, goes on, is refused.
+mod full;
 /// The golden vectors, which other languages replay too.
 mod golden;
 /// Hot keys through a running proxy.
@@ -37,6 +39,8 @@ mod probes;
 mod properties;
 /// The proxy between a scripted client and scripted servers, on real sockets.
 mod proxy;
+/// What one proxy says to the next of a connection.
+mod proxy_protocol;
 /// Limits on rates, seen by clients.
 mod rate_limit;
 /// The configuration file read anew while the proxy runs.

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use http::{HeaderMap, HeaderValue, request};
 
+use super::conn::Peer;
 use super::forwarded;
 use super::hash_key::KeyParts;
 use super::headers::X_FORWARDED_FOR;
@@ -26,22 +27,22 @@ pub(super) struct Asker {
     /// Which host it asks for, if a proxy before this one says so; else it is
     /// what `Host` says.
     pub(super) forwarded_host: Option<HeaderValue>,
-    /// Who has connected, and by which scheme.
-    pub(super) peer: (IpAddr, &'static str),
+    /// Who has connected.
+    peer: Peer,
     /// What proxies before this one say in `Forwarded`, or might have said.
     forwarded: Option<String>,
 }
 
 impl Asker {
-    /// Who has connected from `ip`, by this scheme, and asks for itself.
-    pub(super) fn peer(ip: IpAddr, scheme: &'static str) -> Self {
-        let address = ip.to_canonical();
+    /// Who has connected, and asks for itself.
+    pub(super) fn peer(peer: Peer) -> Self {
+        let address = peer.source.ip();
         let ip = address.to_string().into_boxed_str();
         Self {
             forwarded_for: value(&ip),
-            forwarded_proto: HeaderValue::from_static(scheme),
+            forwarded_proto: HeaderValue::from_static(scheme_of(&peer)),
             forwarded_host: None,
-            peer: (address, scheme),
+            peer,
             forwarded: None,
             address,
             ip,
@@ -95,7 +96,7 @@ impl Asker {
             forwarded_for,
             forwarded_proto: told
                 .proto
-                .unwrap_or_else(|| HeaderValue::from_static(self.peer.1)),
+                .unwrap_or_else(|| HeaderValue::from_static(scheme_of(&self.peer))),
             forwarded_host: told.host,
             peer: self.peer,
             forwarded,
@@ -106,14 +107,14 @@ impl Asker {
     pub(super) fn forwarded(&self, host: Option<&HeaderValue>) -> HeaderValue {
         let mut text = self.forwarded.clone().unwrap_or_default();
         let host = host.and_then(|host| host.to_str().ok());
-        let (peer, scheme) = self.peer;
+        let (peer, scheme) = (self.peer.source.ip(), scheme_of(&self.peer));
         forwarded::append(&mut text, peer, Some(scheme), host);
         value(&text)
     }
 
-    /// Who has connected, if that is another.
+    /// Who the connection comes from, if that is another.
     pub(super) fn proxy(&self) -> Option<IpAddr> {
-        Some(self.peer.0).filter(|&peer| peer != self.address)
+        Some(self.peer.connected).filter(|&connected| connected != self.address)
     }
 
     /// Whether it asks over TLS.
@@ -138,6 +139,11 @@ impl Asker {
     }
 }
 
+/// By which scheme a client speaks that has connected itself.
+fn scheme_of(peer: &Peer) -> &'static str {
+    if peer.is_over_tls { "https" } else { "http" }
+}
+
 /// A text that has only characters which a header may have.
 fn value(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("unknown"))
@@ -159,7 +165,8 @@ mod tests {
         for (name, value) in fields {
             headers.append(*name, value.parse().expect("a good value"));
         }
-        let peer = Asker::peer(peer.parse().expect("an address"), "http");
+        let ip: IpAddr = peer.parse().expect("an address");
+        let peer = Asker::peer(Peer::at((ip, 4711).into()));
         let asker = Asker::of(&Rc::new(peer), trust.as_ref(), &headers);
         let text = |value: &HeaderValue| value.to_str().expect("text").to_owned();
         let host = HeaderValue::from_static("here:80");

@@ -1,12 +1,12 @@
 //! Who is at the other end of a connection: what all requests that come over it
 //! have in common, however many there are at a time.
 
-use std::net::IpAddr;
 use std::rc::Rc;
 
 use http::HeaderMap;
 
 use super::asker::Asker;
+use super::conn::Peer;
 use super::cookie::Issue;
 use super::hash_key::KeyParts;
 use super::tls::ClientCert;
@@ -25,14 +25,13 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// A client that has connected from `ip`, over TLS if `certificate` says what
-    /// servers are told of its certificate.
-    pub(super) fn new(ip: IpAddr, certificate: Option<ClientCert>, worker: Rc<Worker>) -> Self {
-        let is_over_tls = certificate.is_some();
-        let scheme = if is_over_tls { "https" } else { "http" };
+    /// A client that has connected, over TLS if `certificate` says what servers
+    /// are told of its certificate.
+    pub(super) fn new(mut peer: Peer, certificate: Option<ClientCert>, worker: Rc<Worker>) -> Self {
+        peer.is_over_tls |= certificate.is_some();
         Self {
             certificate: certificate.unwrap_or(ClientCert::AsItCame),
-            peer: Rc::new(Asker::peer(ip, scheme)),
+            peer: Rc::new(Asker::peer(peer)),
             worker,
         }
     }

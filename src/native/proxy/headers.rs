@@ -439,6 +439,11 @@ const IS_NAME_BYTE: [bool; 256] = {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::native::proxy::conn::Peer;
+
+    fn client() -> Asker {
+        Asker::peer(Peer::at(([192, 0, 2, 7], 4711).into()))
+    }
 
     fn rules(settings: &str) -> HeadRules {
         let text = format!(r#"{{"servers": [], "forwarding": {{{settings}}}}}"#);
@@ -468,7 +473,7 @@ mod tests {
             request.headers_mut().append(*name, value);
         }
         let (mut head, ()) = request.into_parts();
-        let client = Asker::peer("192.0.2.7".parse().expect("an address"), "http");
+        let client = client();
         let has_host = prepare_request(
             &mut head,
             &client,
@@ -765,7 +770,7 @@ mod tests {
             );
             let (mut head, ()) = http::Request::new(()).into_parts();
             head.headers = headers;
-            let client = Asker::peer("192.0.2.7".parse().expect("an address"), "http");
+            let client = client();
             let id = || HeaderValue::from_static("id");
             prepare_request(&mut head, &client, &rules(settings), id, || false)
         };

@@ -49,6 +49,7 @@ pub(crate) fn server(text: &str, n: u64) -> Server {
         backup: false,
         id: None,
         hash_name: None,
+        max_in_flight: None,
         link: None,
     }
 }
