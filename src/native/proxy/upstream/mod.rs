@@ -6,13 +6,17 @@
 //! request (`pool`), and what is spoken over them, which each implementation of
 //! [`Exchange`] knows for one protocol:
 //!
-//! - `http1`, with `gate`: HTTP/1.1 over hyper;
+//! - `own`, with `codec`: HTTP/1.1, read and written by ourselves;
+//! - `http1`, with `gate`: HTTP/1.1 over hyper, which stands in for it, and which
+//!   it is held against.
 //! - `http2`: HTTP/2, whose connections are shared and so no matter of `pool`.
 
+mod codec;
 mod connect;
 mod gate;
 mod http1;
 mod http2;
+mod own;
 mod pool;
 
 use std::error::Error;
@@ -22,14 +26,16 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response, StatusCode, response};
 use http_body::{Frame, SizeHint};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
 
 use super::in_hand::InHand;
 use super::retry::Failure;
 use super::timer::{Timers, Wait};
 use super::upload::RequestBody;
-use crate::config;
+use crate::config::{self, Config, Http1Codec};
 use crate::engine::{Server, ServerProtocol, Timestamp};
 use crate::native::server_tls::ServerTls;
 use crate::native::shared::ServerRuntime;
@@ -87,7 +93,11 @@ pub(super) struct Upstream {
 
 /// What is spoken to a server.
 enum Speaks {
+    /// HTTP/1.1 by hyper's client.
     Http1(http1::Http1),
+    /// HTTP/1.1 by the codec of our own.
+    Own(own::Own),
+    /// HTTP/2.
     Http2(http2::Http2),
 }
 
@@ -97,27 +107,30 @@ impl Upstream {
         server: &Server,
         runtime: &Arc<ServerRuntime>,
         tls: Option<Arc<ServerTls>>,
-        limits: &config::Pool,
+        config: &Config,
         timers: &Rc<Timers>,
     ) -> Self {
-        let connector = Connector::new(server, runtime, tls);
+        let (connector, limits) = (Connector::new(server, runtime, tls), &config.pool);
         let protocol = server.link.as_ref().map(|link| link.protocol);
-        Self {
-            speaks: match protocol.unwrap_or_default() {
-                ServerProtocol::Http1 => {
-                    Speaks::Http1(http1::Http1::new(connector, Pool::new(limits, timers)))
-                }
-                ServerProtocol::Http2 => {
-                    Speaks::Http2(http2::Http2::new(connector, limits, timers))
-                }
-            },
-        }
+        let speaks = match (protocol.unwrap_or_default(), config.process.http1_codec) {
+            (ServerProtocol::Http1, Http1Codec::Own) => {
+                Speaks::Own(own::Own::new(connector, Pool::new(limits, timers)))
+            }
+            (ServerProtocol::Http1, Http1Codec::Hyper) => {
+                Speaks::Http1(http1::Http1::new(connector, Pool::new(limits, timers)))
+            }
+            (ServerProtocol::Http2, _) => {
+                Speaks::Http2(http2::Http2::new(connector, limits, timers))
+            }
+        };
+        Self { speaks }
     }
 
     /// Keeps connections by other limits from now on.
     pub(super) fn set_limits(&self, limits: &config::Pool) {
         match &self.speaks {
             Speaks::Http1(http1) => http1.pool().set_limits(limits),
+            Speaks::Own(own) => own.pool().set_limits(limits),
             Speaks::Http2(http2) => http2.set_limits(limits),
         }
     }
@@ -126,6 +139,7 @@ impl Upstream {
     pub(super) fn sweep(&self, now: Timestamp) {
         match &self.speaks {
             Speaks::Http1(http1) => http1.pool().sweep(now),
+            Speaks::Own(own) => own.pool().sweep(now),
             Speaks::Http2(http2) => http2.sweep(now),
         }
     }
@@ -148,6 +162,10 @@ impl Upstream {
                 let exchange = http1.exchange(request, answer, connection, in_hand, waits);
                 pin!(exchange).await
             }
+            Speaks::Own(own) => {
+                let exchange = own.exchange(request, answer, connection, in_hand, waits);
+                pin!(exchange).await
+            }
             // Apart, so that others do not have room for it.
             Speaks::Http2(http2) => {
                 let exchange = http2.exchange(request, answer, connection, in_hand, waits);
@@ -163,6 +181,56 @@ pub(super) enum Body {
     Http1(http1::Body),
     /// One over HTTP/2.
     Http2(Box<http2::Body>),
+    /// One over HTTP/1.1, by the codec of our own.
+    Own(own::Body),
+}
+
+impl Body {
+    /// Whether all of it has come, as far as is known without asking.
+    pub(super) fn is_here(&self) -> bool {
+        match self {
+            Self::Http1(_) | Self::Http2(_) => false,
+            Self::Own(body) => body.is_here(),
+        }
+    }
+}
+
+/// A server's connection that changes over to another protocol.
+pub(super) enum Switching {
+    /// Handed over by the task that has it.
+    ByTask(OnUpgrade),
+    /// Handed over already, with what has come over it since; none if it was
+    /// not one.
+    Now(Option<(Stream, Bytes)>),
+}
+
+impl Switching {
+    /// The head of an answer with which a server's connection changes over, and
+    /// that connection.
+    pub(super) fn of(mut response: Response<Body>) -> (response::Parts, Self) {
+        let by_task = matches!(response.body(), Body::Http1(_))
+            .then(|| Self::ByTask(hyper::upgrade::on(&mut response)));
+        let (head, body) = response.into_parts();
+        let switching = match body {
+            Body::Own(body) => Self::Now(body.into_stream()),
+            Body::Http1(_) => by_task.unwrap_or(Self::Now(None)),
+            // There it does not happen.
+            Body::Http2(_) => Self::Now(None),
+        };
+        (head, switching)
+    }
+
+    /// The connection, and what has come over it since.
+    pub(super) async fn stream(self) -> Option<(Stream, Bytes)> {
+        match self {
+            Self::Now(stream) => stream,
+            Self::ByTask(upgrade) => {
+                let upgraded = upgrade.await.ok()?;
+                let parts = upgraded.downcast::<TokioIo<Stream>>().ok()?;
+                Some((parts.io.into_inner(), parts.read_buf))
+            }
+        }
+    }
 }
 
 impl http_body::Body for Body {
@@ -175,6 +243,7 @@ impl http_body::Body for Body {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.get_mut() {
             Self::Http1(body) => Pin::new(body).poll_frame(cx),
+            Self::Own(body) => Pin::new(body).poll_frame(cx),
             Self::Http2(body) => Pin::new(body).poll_frame(cx),
         }
     }
@@ -182,6 +251,7 @@ impl http_body::Body for Body {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Http1(body) => body.is_end_stream(),
+            Self::Own(body) => body.is_end_stream(),
             Self::Http2(body) => body.is_end_stream(),
         }
     }
@@ -189,6 +259,7 @@ impl http_body::Body for Body {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Http1(body) => body.size_hint(),
+            Self::Own(body) => body.size_hint(),
             Self::Http2(body) => body.size_hint(),
         }
     }
