@@ -114,6 +114,8 @@ test-long:  ## Play many more histories, fuzz for ten minutes each what reads in
 	$(NEED) python
 	$(NEED) products
 	$(STEP) ringway-debug "building the binary that other products are compared with" cargo build --bin ringway
+	$(NEED) load
+	$(STEP) --show beside "real clients through Ringway, between nginx and HAProxy" tests/beside/run target/debug/ringway
 	$(STEP) --show products "nginx, HAProxy, Envoy, twemproxy and libmemcached on fleets nobody has seen" \
 		tests/oracle/products/run fresh target/debug/ringway $(or $(RINGWAY_SEED),$(shell date +%s))
 
