@@ -20,6 +20,9 @@ TEMPLATE := $(wildcard pkg-template/*) LICENSE
 # Of the package the page loads one door: what its index.js imports.
 PAGE_FILES := index.js core.js fault.js wasm-inline.js
 
+# The most user instructions that a small request may take.
+INSTRUCTIONS := 26000
+
 # Steps build once and are then left alone; what incremental builds keep would only cost time.
 export CARGO_INCREMENTAL ?= 0
 
@@ -102,7 +105,7 @@ docs:  ## Check the documentation's links
 		env RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items --quiet
 	$(STEP) links "no link in the Markdown files is broken" node tests/scripts/links.mjs
 
-test-long:  ## Play many more histories, fuzz for ten minutes each what reads input, ask other products
+test-long: www/pkg/index.js  ## Play many more histories, fuzz for ten minutes each what reads input, ask other products
 	$(NEED) cc
 	$(STEP) --show simulation "the simulation with 16384 seeds" \
 		env RINGWAY_SEEDS=16384 cargo test --release --quiet --test it simulation
@@ -110,6 +113,16 @@ test-long:  ## Play many more histories, fuzz for ten minutes each what reads in
 		env RINGWAY_CHAOS_SECONDS=60 cargo test --release --quiet --test it chaos
 	$(STEP) --show fuzz "configurations, requests and the API, fuzzed" \
 		env RINGWAY_FUZZ_SECONDS=600 cargo test --release --quiet --test it fuzz
+	$(STEP) --show codec "ten million answers and two million requests, by our codec and by hyper's client" \
+		env RINGWAY_CODEC_CASES=10000000 cargo test --release --quiet --lib codec::differential
+	$(NEED) callgrind
+	$(STEP) ringway-release "building the binary whose instructions are counted" cargo build --release --bin ringway
+	$(STEP) --show callgrind "a small request costs no more instructions than it did" \
+		bench/proxy/run.py --callgrind --only ringway --at-most $(INSTRUCTIONS)
+	$(NEED) node-modules
+	$(NEED) chromium
+	$(STEP) --show soak "two hours of a live stream in the page" \
+		env RINGWAY_SOAK=7200 node --test --test-reporter=spec --test-name-pattern='long stream' tests/page/live.test.mjs
 
 	$(NEED) python
 	$(NEED) products

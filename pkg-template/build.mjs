@@ -49,7 +49,11 @@ for (const file of sources) write(join('dist', file), file.endsWith('.js') ? bri
 const parts = join(output, 'parts');
 mkdirSync(parts);
 for (const file of PARTS) cpSync(join(template, file), join(parts, file));
-cpSync(join(bindgen, 'lb_bg.js'), join(parts, 'glue.js'));
+// Of the glue the class needs what the wasm imports; the rest is dropped.
+cpSync(join(bindgen, 'lb_bg.js'), join(parts, 'lb_bg.js'));
+const imports = WebAssembly.Module.imports(new WebAssembly.Module(readFileSync(join(bindgen, 'lb_bg.wasm'))));
+const imported = ['__wbg_set_wasm', ...imports.map(({ name }) => name)];
+writeFileSync(join(parts, 'glue.js'), `export { ${imported.join(', ')} } from './lb_bg.js';\n`);
 buildSync({
   entryPoints: [join(parts, 'core.js')],
   outfile: join(dist, 'core.js'),

@@ -20,6 +20,10 @@ const REASON_CHARS_MAX = 1000;
 const SNAPSHOT_VERSION = 1;
 // A ring has no more points than this.
 const POINTS_MAX = 1_048_576;
+// Of a picture there are no more than this.
+const CELLS_MAX = 65_536;
+// The whole ring in units of its positions.
+const RING_UNITS = 2 ** 64;
 // UTF-8 needs at most three bytes for each UTF-16 unit.
 const BYTES_PER_CHAR_MAX = 3;
 // Room for the keys there usually are; more is made when a longer one comes.
@@ -28,11 +32,40 @@ const SCRATCH_BYTES_MIN = 1024;
 const NO_SERVERS = [undefined];
 // More than there can be.
 const ALL = 0xffff_ffff;
+
+// What the engine is asked, by the numbers of src/wasm.rs, and what it says.
+const DIRECTORY = 0;
+const CANDIDATES = 1;
+const EXPLAIN = 2;
+const ADD_SERVER = 3;
+const REMOVE_SERVER = 4;
+const SET_WEIGHT = 5;
+const SET_STATE = 6;
+const PLAN = 7;
+const SERVERS = 8;
+const HEALTH = 9;
+const METRICS = 10;
+const HOT_KEYS = 11;
+const RING = 12;
+const CONFIG = 13;
+const SNAPSHOT = 14;
+const RESUME = 15;
+const FINGERPRINT = 16;
+const PROBES_DUE = 17;
+const POINTS = 18;
+const POINT = 19;
+const VIRTUAL_NODE = 20;
+const CELLS = 21;
+const REFUSED = 0;
+const NOTHING = 1;
+const ANSWERED = 2;
 const NO_BYTES = new Uint8Array(0);
 
 const encoder = new TextEncoder();
 // What a typed array says it is, true also for one of another realm, where `instanceof` fails.
 const typedArrayName = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag).get;
+// Balancers that nobody holds on to give their memory back.
+const closing = new FinalizationRegistry((handle) => wasm.close(handle));
 let wasm;
 
 /**
@@ -42,6 +75,7 @@ let wasm;
 export function attach(module) {
   if (isAttached()) return;
   const { exports } = new WebAssembly.Instance(module(), { './lb_bg.js': glue });
+  if (!exports.ask) throw new TypeError('it does not export what the class calls');
   glue.__wbg_set_wasm(exports);
   exports.__wbindgen_start();
   wasm = exports;
@@ -53,9 +87,8 @@ export function isAttached() {
 }
 
 export class LoadBalancer {
-  #engine;
-  // Where the engine is in its memory; 0 once it is freed.
-  #pointer = 0;
+  // By which the engine knows it; 0 once it is freed.
+  #handle = 0;
   // A view of the memory that keys are written to; of length 0 when that memory has moved.
   #scratch = NO_BYTES;
   // What `route` answers, by the engine's number for it; number 0 is no server.
@@ -68,9 +101,11 @@ export class LoadBalancer {
     if (!isAttached()) throw fault('not-started', 'the engine is not started: await init() first');
     const spec = toSpec(config);
     const seed = toSeed(options);
-    this.#engine = refusing(() => new glue.Engine(spec, seed));
-    this.#pointer = this.#engine.__wbg_ptr;
-    this.#isKeyless = this.#engine.is_keyless();
+    write(spec);
+    this.#handle = wasm.open(seed ?? NaN);
+    if (this.#handle === 0) throw refusal();
+    closing.register(this, this.#handle, this);
+    this.#isKeyless = wasm.is_keyless(this.#handle) !== 0;
     this.#refresh(0, 0, ALL);
   }
 
@@ -82,12 +117,12 @@ export class LoadBalancer {
   }
 
   get fingerprint() {
-    return this.#alive().fingerprint();
+    return this.#ask(FINGERPRINT);
   }
 
   route(key) {
     const length = this.#write(key);
-    return this.#servers[wasm.engine_route(this.#pointer, length)];
+    return this.#servers[wasm.route(this.#handle, length)];
   }
 
   routeMany(keys) {
@@ -106,66 +141,86 @@ export class LoadBalancer {
   candidates(key, n) {
     const length = this.#write(key);
     if (!Number.isInteger(n) || n < 0) throw fault('invalid-argument', `n must be a whole number from 0, not ${show(n)}`);
-    const numbers = this.#engine.candidates(length, Math.min(n, this.#servers.length - 1));
-    return Array.from(numbers, (number) => this.#servers[number]);
+    return this.#ask(CANDIDATES, length, Math.min(n, ALL)).map((number) => this.#servers[number]);
   }
 
   explain(key) {
-    const length = this.#write(key);
-    return fromBytes(this.#engine.explain(length));
+    return this.#ask(EXPLAIN, this.#write(key));
   }
 
   addServer(spec) {
-    const bytes = toSpec(spec);
-    return this.#change((engine) => engine.add_server(bytes));
+    return this.#change(ADD_SERVER, '', toSpec(spec));
   }
 
   removeServer(name) {
-    return this.#change((engine) => engine.remove_server(toName(name)));
+    return this.#change(REMOVE_SERVER, name, NO_BYTES);
   }
 
   setWeight(name, weight) {
-    const spec = toSpec({ weight });
-    return this.#change((engine) => engine.set_weight(toName(name), spec));
+    return this.#change(SET_WEIGHT, name, toSpec({ weight }));
   }
 
   setState(name, state) {
-    const spec = toSpec({ state });
-    return this.#change((engine) => engine.set_state(toName(name), spec));
+    return this.#change(SET_STATE, name, toSpec({ state }));
   }
 
   plan(changes) {
-    const spec = toSpec({ changes });
-    const engine = this.#alive();
-    return fromBytes(refusing(() => engine.plan(spec)));
+    return this.#ask(PLAN, 0, 0, toSpec({ changes }));
   }
 
   servers() {
-    return fromBytes(this.#alive().servers());
+    return this.#ask(SERVERS);
   }
 
   health() {
-    return fromBytes(this.#alive().health());
+    return this.#ask(HEALTH);
   }
 
   metrics() {
-    return fromBytes(this.#alive().metrics());
+    return this.#ask(METRICS);
   }
 
   hotKeys(limit = 20) {
-    const engine = this.#alive();
+    this.#alive();
     if (!Number.isInteger(limit) || limit < 0) throw fault('invalid-argument', `limit must be a whole number from 0, not ${show(limit)}`);
-    return fromBytes(engine.hot_keys(Math.min(limit, POINTS_MAX)));
+    return this.#ask(HOT_KEYS, Math.min(limit, POINTS_MAX));
   }
 
   ring(page) {
-    const engine = this.#alive();
+    this.#alive();
     const { after, limit } = toPage(page);
-    return fromBytes(refusing(() => engine.ring(after, limit)));
+    return this.#ask(RING, limit, 0, encoder.encode(after));
+  }
+
+  points() {
+    const numbers = new Uint32Array(this.#bytes(POINTS));
+    const n = numbers.length / 3;
+    return { positions: numbers.subarray(0, 2 * n), servers: numbers.subarray(2 * n) };
+  }
+
+  point(index) {
+    this.#alive();
+    if (!isWhole(index, 0, POINTS_MAX)) throw fault('invalid-argument', `a point's index must be a whole number from 0, not ${show(index)}`);
+    const point = this.#ask(POINT, index);
+    // Nothing is told as no events.
+    if (Array.isArray(point)) return undefined;
+    point.virtual_node = this.#ask(VIRTUAL_NODE, index);
+    return point;
+  }
+
+  cells(n, window = {}) {
+    this.#alive();
+    const { from = [0, 0], length = RING_UNITS, server } = fields(window, 'a window');
+    if (!isWhole(n, 1, CELLS_MAX)) throw fault('invalid-argument', `n must be a whole number from 1 to ${CELLS_MAX}, not ${show(n)}`);
+    if (!Array.isArray(from) || from.length !== 2 || !from.every((half) => isWhole(half, 0, ALL))) throw fault('invalid-argument', 'from must be the two halves of a position, each a whole number below 2^32');
+    if (!(length >= 1 && length <= RING_UNITS)) throw fault('invalid-argument', `length must be a number of units from 1 to 2^64, not ${show(length)}`);
+    if (server !== undefined && !isWhole(server, 0, ALL)) throw fault('invalid-argument', `server must be its place in ring().servers, not ${show(server)}`);
+    const numbers = Uint32Array.from(server === undefined ? from : [...from, server]);
+    return new Float32Array(this.#bytes(CELLS, n, length, new Uint8Array(numbers.buffer)));
   }
 
   snapshot() {
-    return fromBytes(this.#alive().snapshot());
+    return this.#ask(SNAPSHOT);
   }
 
   restore(snapshot, options = {}) {
@@ -174,73 +229,89 @@ export class LoadBalancer {
     const nowMs = now === undefined ? now : toTime(now, 'now');
     const known = toSpec(servers);
     if (fingerprint !== this.fingerprint) throw fault('not-alike', `the snapshot is of a fleet that routes otherwise: its fingerprint is ${fingerprint}, ours ${this.fingerprint}`);
-    return ofSnapshot('servers', () => this.#events((engine) => engine.resume(known, nowMs)));
+    return ofSnapshot('servers', () => this.#ask(RESUME, nowMs ?? NaN, 0, known));
   }
 
   toJSON() {
-    return fromBytes(this.#alive().config());
+    return this.#ask(CONFIG);
   }
 
   begin(key, options) {
-    const number = options === undefined ? wasm.engine_begin(this.#pointer, this.#write(key)) : this.#beginExcept(key, options);
+    const number = options === undefined ? wasm.begin(this.#handle, this.#write(key)) : this.#beginExcept(key, options);
     const server = this.#servers[number];
     if (server === undefined) return { server, finish: () => [] };
     const id = this.#ids[number];
-    const term = this.#engine.request_started(id);
+    const term = wasm.request_started(this.#handle, id);
     let isRunning = true;
     const finish = (result) => {
       const { ok, latencyMs } = toResult(result);
-      if (!isRunning || this.#pointer === 0) return [];
+      if (!isRunning || this.#handle === 0) return [];
       isRunning = false;
-      return this.#events((engine) => engine.request_finished(id, term, ok, latencyMs));
+      return answered(wasm.request_finished(this.#handle, id, term, ok, latencyMs));
     };
     return { server, finish };
   }
 
   probesDue() {
-    return fromBytes(this.#alive().probes_due());
+    return this.#ask(PROBES_DUE);
   }
 
   recordProbe(probe, result) {
     this.#alive();
     const { ok, latencyMs, error } = toResult(result);
-    const id = toProbeId(probe);
-    return this.#events((engine) => engine.probe_finished(id, ok, latencyMs, error));
+    const id = encoder.encode(toProbeId(probe));
+    write(id, encoder.encode(error ?? 'failed'));
+    return answered(wasm.probe_finished(this.#handle, id.length, ok, latencyMs));
   }
 
   advance(nowMs) {
-    return this.#events((engine) => engine.advance(toTime(nowMs, 'nowMs')));
+    this.#alive();
+    return answered(wasm.advance(this.#handle, toTime(nowMs, 'nowMs')));
   }
 
   nextDeadlineMs() {
-    return this.#alive().next_deadline_ms();
+    this.#alive();
+    const deadline = wasm.next_deadline_ms(this.#handle);
+    return Number.isNaN(deadline) ? undefined : deadline;
   }
 
   free() {
-    if (this.#pointer === 0) return;
-    this.#pointer = 0;
+    if (this.#handle === 0) return;
+    closing.unregister(this);
+    wasm.close(this.#handle);
+    this.#handle = 0;
     this.#scratch = NO_BYTES;
     this.#servers = NO_SERVERS;
-    this.#engine.free();
   }
 
   #alive() {
-    if (this.#pointer === 0) throw fault('freed', 'this LoadBalancer was freed');
-    return this.#engine;
+    if (this.#handle === 0) throw fault('freed', 'this LoadBalancer was freed');
   }
 
-  #change(call) {
-    const engine = this.#alive();
-    const answer = refusing(() => call(engine));
-    const changed = engine.changed();
+  #ask(what, n = 0, m = 0, ...input) {
+    this.#alive();
+    write(...input);
+    return answered(wasm.ask(this.#handle, what, n, m));
+  }
+
+  // The same where the answer is bytes as they lie in memory, of which this is a copy.
+  #bytes(what, n = 0, m = 0, ...input) {
+    this.#alive();
+    write(...input);
+    wasm.ask(this.#handle, what, n, m);
+    const at = wasm.answer_at();
+    return wasm.memory.buffer.slice(at, at + wasm.answer_bytes());
+  }
+
+  #change(what, name, spec) {
+    this.#alive();
+    const bytes = encoder.encode(toName(name));
+    write(bytes, spec);
+    const said = wasm.ask(this.#handle, what, bytes.length, 0);
+    const answer = answered(said);
+    const changed = said - ANSWERED;
     this.#refresh(changed >>> 2, (changed >>> 1) & 1, changed & 1);
-    return fromBytes(answer);
-  }
-
-  // What came of it; most often nothing, for which nothing is made.
-  #events(call) {
-    const answer = refusing(() => call(this.#alive()));
-    return answer ? fromBytes(answer) : [];
+    return answer;
   }
 
   // The number of the first server that would take the key if those in `except` were not there.
@@ -248,7 +319,7 @@ export class LoadBalancer {
     this.#alive();
     const { except = [] } = fields(options, 'options');
     if (!Array.isArray(except)) throw fault('invalid-argument', `except must be an array of names, not ${kind(except)}`);
-    if (except.length === 0) return wasm.engine_begin(this.#pointer, this.#write(key));
+    if (except.length === 0) return wasm.begin(this.#handle, this.#write(key));
     const passed = new Set(except.map(toName));
     const name = this.#isKeyless ? this.#idlest(passed) : this.#candidateExcept(key, passed);
     return name === undefined ? 0 : this.#servers.findIndex((server) => server?.name === name);
@@ -269,7 +340,7 @@ export class LoadBalancer {
   // Asks for the servers by number that are new, after the first `from`, in place of those that
   // are gone; one that did not change keeps its object.
   #refresh(from, nGone, nNew) {
-    const { ids, servers } = fromBytes(this.#engine.directory(from, nNew));
+    const { ids, servers } = this.#ask(DIRECTORY, nNew, from);
     const gone = this.#ids.slice(from + 1, from + 1 + nGone);
     const known = new Map(gone.map((id, i) => [id, this.#servers[from + 1 + i]]));
     const kept = (server, i) => {
@@ -323,7 +394,7 @@ export class LoadBalancer {
   #reserve(bytes) {
     if (this.#scratch.length >= Math.max(bytes, SCRATCH_BYTES_MIN)) return;
     const room = Math.max(bytes, SCRATCH_BYTES_MIN);
-    const pointer = this.#engine.scratch(room);
+    const pointer = wasm.scratch(this.#handle, room);
     this.#scratch = new Uint8Array(wasm.memory.buffer, pointer, room);
   }
 
@@ -336,14 +407,14 @@ export class LoadBalancer {
       if (typeof key !== 'string' || key.length > BATCH_KEY_CHARS_MAX) return false;
     }
     const text = keys.join('');
-    const ends = this.#engine.batch(length);
+    const ends = wasm.batch(this.#handle, length);
     this.#reserve(text.length * BYTES_PER_CHAR_MAX);
     const { written } = encoder.encodeInto(text, this.#scratch);
     // More bytes than characters: where each key ends would have to be counted.
     if (written !== text.length) return false;
     const numbers = new Uint32Array(wasm.memory.buffer, ends, length);
     for (let i = 0, end = 0; i < length; i += 1) numbers[i] = end += keys[i].length;
-    wasm.engine_route_batch(this.#pointer);
+    wasm.route_batch(this.#handle);
     const known = this.#servers;
     for (let i = 0; i < length; i += 1) servers[from + i] = known[numbers[i]];
     return true;
@@ -359,6 +430,10 @@ function isSame(a, b) {
   return true;
 }
 
+function isWhole(value, from, upto) {
+  return Number.isInteger(value) && value >= from && value <= upto;
+}
+
 function tooLong(size) {
   return fault('key-too-long', `a key of ${size} is too long; ${KEY_BYTES_MAX} bytes are allowed`);
 }
@@ -371,15 +446,33 @@ function show(value) {
   return typeof value === 'number' ? String(value) : kind(value);
 }
 
-// Calls the engine. What it throws are the bytes of a refusal.
-function refusing(call) {
-  try {
-    return call();
-  } catch (error) {
-    if (!(error instanceof Uint8Array)) throw error;
-    const { code, message, errors } = fromBytes(error);
-    throw Object.assign(fault(code, message), errors.length ? { errors } : {});
+// Writes what the engine takes with the next call.
+function write(...parts) {
+  const bytes = parts.reduce((sum, part) => sum + part.length, 0);
+  if (bytes === 0) return;
+  let at = wasm.input(bytes);
+  const memory = new Uint8Array(wasm.memory.buffer);
+  for (const part of parts) {
+    memory.set(part, at);
+    at += part.length;
   }
+}
+
+// What the engine answers, after it said so; most often nothing came of an event, for which nothing
+// is made.
+function answered(said) {
+  if (said === NOTHING) return [];
+  if (said === REFUSED) throw refusal();
+  return answer();
+}
+
+function answer() {
+  return fromBytes(new Uint8Array(wasm.memory.buffer, wasm.answer_at(), wasm.answer_bytes()));
+}
+
+function refusal() {
+  const { code, message, errors } = answer();
+  return Object.assign(fault(code, message), errors.length ? { errors } : {});
 }
 
 function toSpec(value) {
@@ -439,7 +532,7 @@ function toPage(page = {}) {
     throw fault('invalid-argument', 'after must be the position of a point: sixteen hexadecimal digits');
   }
   if (!Number.isInteger(limit) || limit < 0) throw fault('invalid-argument', `limit must be a whole number from 0, not ${show(limit)}`);
-  return { after, limit: Math.min(limit, POINTS_MAX) };
+  return { after: after ?? '', limit: Math.min(limit, POINTS_MAX) };
 }
 
 // How a request or a probe went.

@@ -9,7 +9,9 @@ import type {
   HotKeysView,
   MetricsView,
   PlanView,
+  PointView,
   RingView,
+  RoutingConfig,
   ServerSpec,
   ServerView,
   SnapshotView,
@@ -22,7 +24,8 @@ export type Key = string | Uint8Array;
 
 /** A server as `route` answers it: the same frozen object for the same server each time. */
 export type Server = Readonly<
-  Required<Omit<ServerSpec, 'id' | 'hash_name'>> & Pick<ServerSpec, 'id' | 'hash_name'>
+  Required<Omit<ServerSpec, 'id' | 'hash_name' | 'max_in_flight'>> &
+    Pick<ServerSpec, 'id' | 'hash_name' | 'max_in_flight'>
 >;
 
 /** How a request or a probe went. */
@@ -42,6 +45,20 @@ export interface Attempt {
    * Answers with what came of it.
    */
   finish(result: Result): EventView[];
+}
+
+/** The points of a ring, for drawing. */
+export interface RingPoints {
+  /** The upper and the lower 32 bits of each point's position, by turns. */
+  positions: Uint32Array;
+  /** The place of each point's server in `ring().servers`. */
+  servers: Uint32Array;
+}
+
+/** A point of a ring. */
+export interface RingPoint extends PointView {
+  /** Which of its server's virtual nodes it is, from 0; null where points are another product's. */
+  virtual_node: number | null;
 }
 
 /** A probe to send to a server. */
@@ -85,7 +102,9 @@ export interface LoadBalancerError extends Error {
  */
 export class LoadBalancer {
   /**
-   * Takes what the proxy's configuration file has; only `servers` is required. Rules without keys
+   * Takes what the proxy's configuration file has; only `servers` is required. What decides where keys
+   * go is checked; of what only the proxy goes by (its listeners, limits, …), and how it asks in a
+   * probe, only the names are. Rules without keys
    * draw what follows from `seed`, a whole number, or else from a random one.
    */
   constructor(config: Config, options?: { seed?: number });
@@ -161,6 +180,24 @@ export class LoadBalancer {
   ring(page?: { after?: string; limit?: number }): RingView;
 
   /**
+   * The points of the ring in numbers, for drawing: of each, in order, the two halves of its position
+   * and the place of its server in `ring().servers`. None by rules that are no ring.
+   */
+  points(): RingPoints;
+
+  /** One of them in words, and which of its server's virtual nodes it is; `undefined` past the last. */
+  point(index: number): RingPoint | undefined;
+
+  /**
+   * The ring, or a window of it, in `n` equal cells (1 to 65,536), for drawing: of each, what part of
+   * it `server` owns, 0 to 1; or without one how many points stand there.
+   *
+   * @param window `from`: the two halves of its first position, default 0; `length`: in units of
+   *   positions, 1 to 2^64, default all; `server`: its place in `ring().servers`.
+   */
+  cells(n: number, window?: { from?: readonly [number, number]; length?: number; server?: number }): Float32Array;
+
+  /**
    * What another balancer needs to route as this one does at this moment: for `fromSnapshot` and
    * `restore`, as plain JSON.
    */
@@ -176,8 +213,11 @@ export class LoadBalancer {
    */
   restore(snapshot: SnapshotView, options?: { now?: number }): EventView[];
 
-  /** The configuration, with the servers there are now. */
-  toJSON(): Config;
+  /**
+   * The configuration, with the servers there are now: another balancer can be made of it. What only
+   * the proxy goes by is not in it, and so no secret either.
+   */
+  toJSON(): RoutingConfig;
 
   /**
    * Routes a request and counts it as in flight until it is finished. With `routing.load_factor` a

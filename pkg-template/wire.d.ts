@@ -18,6 +18,9 @@ export type AccessLog = {
 /** What a line of the access log is. */
 export type AccessLogFormat = "json" | "combined" | "common";
 
+/** What becomes of a request that got no place at its key's server. */
+export type AfterQueue = "overflow" | "refuse";
+
 /** The name of a rule; options of some are in sections of the same name. */
 export type AlgorithmName = "ring" | "local-rendezvous" | "maglev" | "rendezvous" | "jump" | "nginx" | "ketama" | "libmemcached" | "twemproxy" | "envoy-ring" | "envoy-maglev" | "haproxy" | "least-connections" | "response-time" | "round-robin" | "random";
 
@@ -84,11 +87,14 @@ export type CandidateView = {
   /** Why it is the answer, or why not. */
   reason: ReasonWord,
   /**
-   * Of one above its bound, or usable by a rule without keys: requests in
-   * flight there.
+   * Of one that is full or above its bound, or usable by a rule without
+   * keys: requests in flight there.
    */
   in_flight?: number,
-  /** Of one above its bound: it takes a request only while it has fewer. */
+  /**
+   * Of one that is full or above its bound: it takes a request only while
+   * it has fewer.
+   */
   bound?: number,
   /**
    * Of one that does not admit the key yet: what part of its keys it
@@ -101,6 +107,14 @@ export type CandidateView = {
    * out while nothing is known.
    */
   latency_ms?: number,
+};
+
+/** A certificate and its key. */
+export type CertificateFiles = {
+  /** A file with the certificate in PEM, and after it those that vouch for it. */
+  cert_file: string,
+  /** A file with its private key in PEM. */
+  key_file: string,
 };
 
 /** One change: exactly one of these. */
@@ -145,6 +159,9 @@ export type ClassesView = {
   /** No answer, or one of another status. */
   none: number,
 };
+
+/** Whether clients need a certificate. */
+export type ClientCertificates = "required" | "optional";
 
 /**
  * What the product is set to whose rule is followed: the options that
@@ -213,6 +230,10 @@ export type Config = {
   pool?: Pool,
   /** How much the proxy takes from clients. */
   limits?: Limits,
+  /** Requests that wait for a place at a full server. */
+  queue?: Queue,
+  /** What servers are told of clients, and who is believed about them. */
+  forwarding?: Forwarding,
   /**
    * How often a client, or a key, may ask: a rule, or a list of rules that
    * must all admit a request. Default none.
@@ -226,6 +247,33 @@ export type Config = {
   tracing?: Tracing,
   /** The listener for operators. */
   api?: Api,
+};
+
+/** How a client without the cookie is given one, with a random value. */
+export type CookieIssue = {
+  /**
+   * Seconds for which the client keeps it, at most 34560000 (400 days,
+   * which is all that browsers allow); 0, the default, until it ends.
+   */
+  ttl?: number,
+  /**
+   * The paths for which the client sends it, by their beginning; default
+   * /, all.
+   */
+  path?: string,
+  /** Whether scripts in a browser cannot read it; default true. */
+  http_only?: boolean,
+  /**
+   * Whether requests that other sites bring about have it: strict, never;
+   * lax, when they lead the user here; none, always, for which secure
+   * must be true. Default lax.
+   */
+  same_site?: SameSite,
+  /**
+   * Whether the client sends it over TLS alone; default null: just when
+   * the request came over TLS.
+   */
+  secure?: boolean | null,
 };
 
 /**
@@ -343,6 +391,9 @@ export type EventView = {
   round: number,
 };
 
+/** Which connections begin with a header of the PROXY protocol. */
+export type ExpectedHeader = "off" | "trusted" | "required";
+
 /** `GET /api/explain`: why a key goes where it goes. */
 export type ExplainView = {
   /** The key, as text (bytes that are not UTF-8 replaced). */
@@ -395,6 +446,41 @@ export type FlowView = {
   fraction: number,
 };
 
+/** What servers are told of clients, and who is believed about them. */
+export type Forwarding = {
+  /**
+   * Networks, as 10.0.0.0/8, of proxies that stand before this one and
+   * are believed when they say for whom they ask; at most 1000. Default
+   * none: who connects is the client.
+   */
+  trusted_proxies?: string[],
+  /**
+   * By which field trusted proxies say for whom they ask: the first of
+   * these that a request has. Name only what they really set, as they
+   * may pass on the other as a client sent it. Default x-forwarded-for,
+   * then forwarded.
+   */
+  trusted_fields?: TrustedField[],
+  /**
+   * Whether servers get the field Forwarded (RFC 7239) besides
+   * X-Forwarded-For, -Proto and -Host; default false.
+   */
+  forwarded?: boolean,
+  /**
+   * What Host says to servers: client, as the client sent it; server, the
+   * address and port of the server; or {"name": "shop.internal"}, always
+   * this. Default client. X-Forwarded-Host has what the client sent.
+   */
+  host?: 'client' | 'server' | {
+    name: string
+  },
+  /**
+   * Which messages get the field Via: requests, answers too (both), or
+   * none. Default requests.
+   */
+  via?: Via,
+};
+
 /**
  * Judging servers by probes: each server is asked once in a while, and its
  * answers say whether it is healthy.
@@ -404,6 +490,26 @@ export type HealthCheck = {
   enabled?: boolean,
   /** Seconds from one probe of a server to the next; default 30. */
   interval?: number,
+  /**
+   * Seconds between probes while results contradict the health; default
+   * 1, at most `interval`.
+   */
+  fast_interval?: number,
+  /**
+   * How far an interval may differ from its length, in percent, so that
+   * probes spread out; 0 to 50, default 10.
+   */
+  jitter_percent?: number,
+  /**
+   * Failed probes in a row that make a healthy server unhealthy; 1 to
+   * 100, default 3. The first probe of a server decides at once.
+   */
+  fall?: number,
+  /**
+   * Good probes in a row that make an unhealthy server healthy; 1 to
+   * 100, default 2.
+   */
+  rise?: number,
   /** Seconds until a probe has failed; default 5, at most `interval`. */
   timeout?: number,
   /**
@@ -450,17 +556,28 @@ export type HealthCheck = {
    */
   tls?: ProbeTls | null,
   /**
-   * Seconds between probes while results contradict the health; default
-   * 1, at most `interval`.
-   */
-  fast_interval?: number,
-  /**
    * Seconds after which a server is suspected that answers none of the
    * requests which wait for it: it is probed at once, and one failed probe
    * then decides, so that a server that hangs is found out long before its
    * next probes would have. Default 2; null: never.
    */
   suspect_after?: number | null,
+};
+
+/**
+ * What of `health_check` the engine goes by: when servers are probed, and what decides.
+ * How they are asked is the proxy's.
+ */
+export type HealthRules = {
+  /** Whether servers are probed; default true. */
+  enabled?: boolean,
+  /** Seconds from one probe of a server to the next; default 30. */
+  interval?: number,
+  /**
+   * Seconds between probes while results contradict the health; default
+   * 1, at most `interval`.
+   */
+  fast_interval?: number,
   /**
    * How far an interval may differ from its length, in percent, so that
    * probes spread out; 0 to 50, default 10.
@@ -564,6 +681,9 @@ export type HotShareView = {
   at_most: number,
 };
 
+/** What speaks HTTP/1.1 to servers. */
+export type Http1Codec = "own" | "hyper";
+
 /** How many of the given requests go to a server. */
 export type KeyCountView = {
   /** Its name. */
@@ -604,7 +724,7 @@ export type KeySource =
   | 'uri'
   | 'client_ip'
   | { header: string }
-  | { cookie: string }
+  | { cookie: string; issue?: CookieIssue }
   | { query: string }
   | { join: KeySource[] };
 
@@ -646,6 +766,43 @@ export type Listen = {
   host?: string,
   /** A TCP port; default 8080. */
   port?: number,
+  /** TLS towards clients. Default null: they are spoken to in clear text. */
+  tls?: ListenTls | null,
+  /**
+   * Which connections begin with a header of the PROXY protocol, version 1
+   * or 2, that says who the client is: off, none; trusted, those of
+   * forwarding.trusted_proxies, and others are clients' own; required, all,
+   * and only trusted proxies may connect. Default off.
+   */
+  proxy_protocol?: ExpectedHeader,
+};
+
+/** TLS towards clients. The files are read at start and with every reload. */
+export type ListenTls = {
+  /**
+   * What the proxy proves itself with: the first certificate for the name
+   * that a client asks for, and for other names the very first. At least one.
+   */
+  certificates?: CertificateFiles[],
+  /** The oldest version that is spoken, "1.2" or "1.3"; default 1.2. */
+  min_version?: TlsVersion,
+  /**
+   * A file with certificates in PEM: of clients, those are let in that have
+   * a certificate which one of these vouches for. Default null: clients are
+   * not asked for any.
+   */
+  client_ca_file?: string | null,
+  /**
+   * Whether clients without a certificate are let in: required, none is;
+   * optional, they are too. Needs client_ca_file. Default required.
+   */
+  client_certificates?: ClientCertificates | null,
+  /**
+   * Whether servers are told the client's certificate, in the field
+   * `Client-Cert` of RFC 9440. What clients say in that field, or in
+   * `Client-Cert-Chain`, is dropped then. Needs client_ca_file. Default false.
+   */
+  tell_servers?: boolean,
 };
 
 /** What part of all keys goes to a server. */
@@ -687,6 +844,11 @@ export type MetricsView = {
   bounded_loads: BoundedLoadsView | null,
   /** Requests that were sent again; null in the package, which sends none. */
   retries: RetriesView | null,
+  /**
+   * Requests that waited for a place, at any server; null while none has a
+   * `max_in_flight`, and in the package, where none waits.
+   */
+  queue: QueueView | null,
   /** The servers, by name. */
   servers: Array<ServerMetricsView>,
 };
@@ -761,6 +923,11 @@ export type PlanView = {
    * who gain grow by.
    */
   minimum: number,
+  /**
+   * What would move if a key's hash modulo the number of servers chose
+   * the server: for comparison, and without weights.
+   */
+  modulo: number,
   /** How `moved` and `flows` are known. */
   basis: BasisWord,
   /**
@@ -879,6 +1046,44 @@ export type Process = {
    * survives a restart; default null: nothing is kept.
    */
   state_file?: string | null,
+  /**
+   * What speaks HTTP/1.1 to servers: own, which is cheaper and stricter
+   * in what it takes for an answer; or hyper. Default own.
+   */
+  http1_codec?: Http1Codec,
+};
+
+/**
+ * Requests that wait for a place at a server with as many in flight as its
+ * `max_in_flight`.
+ */
+export type Queue = {
+  /**
+   * The most requests that wait for one server, all workers together; 0,
+   * for none, to 100000. Default null: as many as it may have in flight,
+   * so that who waits at the end waits for about one answer.
+   */
+  length?: number | null,
+  /** Seconds that a request waits at most; default 1. */
+  timeout?: number,
+  /**
+   * What becomes of a request that has waited in vain, or found the queue
+   * full: `overflow`, the default, sends it to the next candidate of its
+   * key that has a place; `refuse` answers 503.
+   */
+  then?: AfterQueue,
+};
+
+/** Requests that waited for a place at a full server, since the start. */
+export type QueueView = {
+  /** Those that wait now. */
+  waiting: number,
+  /** Those that waited, or still do. */
+  waited: number,
+  /** Those that waited for `queue.timeout` in vain. */
+  timed_out: number,
+  /** Those that found `queue.length` requests waiting. */
+  turned_away: number,
 };
 
 /**
@@ -913,7 +1118,7 @@ export type RateLimitRule = {
 };
 
 /** Why a candidate is the answer, or why it is not. */
-export type ReasonWord = "chosen" | "next" | "usable" | "unproven" | "unhealthy" | "ejected" | "on-trial" | "draining" | "not-admitted" | "backup" | "tried" | "above-bound";
+export type ReasonWord = "chosen" | "next" | "usable" | "unproven" | "unhealthy" | "ejected" | "on-trial" | "draining" | "not-admitted" | "backup" | "tried" | "full" | "above-bound";
 
 /** A server that is no longer what it was. */
 export type ReloadServerView = {
@@ -1110,17 +1315,17 @@ export type Routing = {
    */
   drain?: number | null,
   /**
+   * When no server is eligible: route by the ring as if all were; default
+   * true. Otherwise such requests are answered with 503.
+   */
+  fail_open?: boolean,
+  /**
    * What is tried as the key of a request; the first that is present
    * wins. Default: the header x-ringway-key, then the client's IP
    * address. Without any, the server with the fewest requests in flight
    * for its weight is taken.
    */
   hash_key?: KeySource[],
-  /**
-   * When no server is eligible: route by the ring as if all were; default
-   * true. Otherwise such requests are answered with 503.
-   */
-  fail_open?: boolean,
   /**
    * Whether answers carry `x-ringway-server`, `x-ringway-attempts` and
    * `x-ringway-explain`; default false, since they tell clients what
@@ -1129,24 +1334,66 @@ export type Routing = {
   debug_header?: boolean,
 };
 
-/**
- * What of a configuration decides where keys go, and is one too. The header
- * fields of probes are left out, since they may be secret.
- */
+/** What of a configuration decides where keys go, and is one too. */
 export type RoutingConfig = {
-  /** The servers. Where the rule goes by their ids, all have one. */
+  /** The servers. In a snapshot, where the rule goes by their ids, all have one. */
   servers: Array<ServerSpec>,
   /** Which server a request goes to. */
-  routing: Routing,
+  routing: RoutingRules,
   /** What the product is set to whose rule is followed. */
   compat: CompatOptions,
   /** Judging servers by probes. */
-  health_check: HealthCheck,
+  health_check: HealthRules,
   /** Judging servers by their traffic. */
   ejection: Ejection,
   /** Counting the hottest keys, and spreading them. */
   hot_keys: HotKeys,
 };
+
+/** What of `routing` the engine goes by. */
+export type RoutingRules = {
+  /**
+   * The rule by which keys go to servers, or one without keys by which
+   * requests do; default ring.
+   */
+  algorithm?: AlgorithmName,
+  /**
+   * Points on the ring for each unit of weight, 1 to 10000; default 100.
+   * All servers together may have 2^20.
+   */
+  virtual_nodes?: number,
+  /**
+   * Slots of the table of maglev and envoy-maglev, a prime number from 2
+   * to 5000011; default 65537.
+   */
+  table_size?: number,
+  /**
+   * Bounded loads: how many times its fair part of all requests in flight
+   * a server may have, 1.001 to 100, before further ones go to the next
+   * candidate of their key; 1.25 is the advice. Default null: no bound. Not
+   * for rules without keys.
+   */
+  load_factor?: number | null,
+  /**
+   * Seconds in which a server that comes back, or joins a running fleet,
+   * gets its keys: a tenth at once, the others bit by bit, each key once.
+   * Default null: all at once.
+   */
+  slow_start?: number | null,
+  /**
+   * Seconds in which a drained server loses its keys, bit by bit. Default
+   * null: all at once.
+   */
+  drain?: number | null,
+  /**
+   * When no server is eligible: route by the ring as if all were; default
+   * true. Otherwise such requests are answered with 503.
+   */
+  fail_open?: boolean,
+};
+
+/** Whether requests that other sites bring about have a cookie. */
+export type SameSite = "strict" | "lax" | "none";
 
 /** One server's part of [`HealthView`]. */
 export type ServerHealthView = {
@@ -1189,6 +1436,11 @@ export type ServerMemory = {
 export type ServerMetricsView = {
   /** Its name. */
   name: string,
+  /**
+   * Those that waited for a place at it; null while it has no
+   * `max_in_flight`, and in the package.
+   */
+  queue: QueueView | null,
   /** Requests sent whose answer has not ended. */
   in_flight: number,
   /** Since the start (of the server, for a server). */
@@ -1219,6 +1471,11 @@ export type ServerSpec = {
    * makes of the address and the port; 1 to 255 bytes.
    */
   hash_name?: string | null,
+  /**
+   * The most requests it may have in flight, 1 to 1000000; further ones
+   * wait for a place, or go elsewhere. Default null: any number.
+   */
+  max_in_flight?: number | null,
 };
 
 /** A server and everything known about it. */
@@ -1259,6 +1516,8 @@ export type ServerView = {
   share: ShareView,
   /** Requests sent to it whose answer has not ended. */
   in_flight: number,
+  /** The most that it may have; null for any number. */
+  max_in_flight: number | null,
   /** Finished requests since it was added. */
   requests: number,
   /** Those that ended with a 5xx or without an answer. */
@@ -1356,6 +1615,8 @@ export type Timeouts = {
   response_header?: number,
   /** Between two pieces of a body, in either direction; default 300. */
   stream_idle?: number,
+  /** For a client to agree on TLS, from when it has connected; default 10. */
+  tls_handshake?: number,
   /** For the head of a client's request, from its first byte; default 10. */
   client_header?: number,
   /** For the next request on a client's connection; default 60. */
@@ -1378,6 +1639,9 @@ export type TimesView = {
   /** 99 % were. */
   p99: number,
 };
+
+/** A version of TLS. */
+export type TlsVersion = "1.2" | "1.3";
 
 /** Traces of requests, sent to a collector. */
 export type Tracing = {
@@ -1410,6 +1674,9 @@ export type TrafficView = {
   by_class: ClassesView,
 };
 
+/** A field in which a proxy says for whom it asks. */
+export type TrustedField = "x-forwarded-for" | "forwarded";
+
 /**
  * Connections that change over to another protocol, at a client's request
  * and with a server's consent: tunnels.
@@ -1421,6 +1688,9 @@ export type Upgrades = {
    */
   protocols?: string[],
 };
+
+/** Which messages get the field Via. */
+export type Via = "requests" | "both" | "none";
 
 /** A server's new weight. */
 export type WeightChange = {

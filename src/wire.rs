@@ -13,16 +13,16 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::engine::{
-    Address, AdminState, Counters, Event, FleetHealth, Health, Moved, NoServer, Position,
-    ProbeOutcome, ProbeRecord, Quoted, Ring, RoutingTable, Server, ServerName, ServerNumber,
-    ServerSnapshot, Share, Snapshot, Standing, Timestamp, Verdict, Weight,
+    Address, AdminState, Counters, Event, FleetHealth, Health, MaxInFlight, Moved, NoServer,
+    OwnedArc, Position, ProbeOutcome, ProbeRecord, Quoted, Ring, RoutingTable, Server, ServerName,
+    ServerNumber, ServerSnapshot, Share, Snapshot, Standing, Timestamp, Verdict, Weight,
 };
 
 mod access_log;
 pub use access_log::{AccessLogLine, common_log_time, rfc3339};
 
 mod feed;
-pub use feed::{FeedEvent, FeedSnapshot, FeedTick};
+pub use feed::{FeedEvent, FeedSnapshot, FeedState, FeedTick};
 
 mod faults;
 use faults::one_of;
@@ -30,7 +30,7 @@ pub use faults::{Fault, Faults};
 pub(crate) use faults::{shown, shown_text};
 
 mod fields;
-pub(crate) use fields::{Given, Slot, fields, read_fields};
+pub(crate) use fields::{Fields, Given, Slot, fields, read_fields};
 
 mod otlp;
 pub use otlp::{AttributeValue, OtlpTraces, Span, SpanKind};
@@ -79,6 +79,9 @@ pub use handover::{Handover, ServerMemory};
 
 mod bounded_loads;
 pub use bounded_loads::BoundedLoadsView;
+
+mod queue;
+pub use queue::QueueView;
 
 mod retries;
 pub use retries::RetriesView;
@@ -130,6 +133,13 @@ shape! { in
         #[serde(skip_serializing_if = "Option::is_none")]
         #[cfg_attr(test, ts(type = "string | null", optional))]
         pub hash_name: Option<ServerName>,
+        /// The most requests it may have in flight, 1 to 1000000; further ones
+        /// wait for a place, or go elsewhere. Default null: any number.
+        #[deserr(default)]
+        #[schemars(extend("default" = null))]
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(type = "number | null", optional))]
+        pub max_in_flight: Option<MaxInFlight>,
     }
 }
 
@@ -147,6 +157,7 @@ impl From<ServerSpec> for Server {
             backup: spec.backup,
             id: spec.id,
             hash_name: spec.hash_name,
+            max_in_flight: spec.max_in_flight,
         }
     }
 }
@@ -163,6 +174,7 @@ impl From<&Server> for ServerSpec {
             backup: server.backup,
             id: server.id,
             hash_name: server.hash_name,
+            max_in_flight: server.max_in_flight,
         }
     }
 }
@@ -263,6 +275,9 @@ shape! { out
         /// Requests sent to it whose answer has not ended.
         #[cfg_attr(test, ts(type = "number"))]
         pub in_flight: u32,
+        /// The most that it may have; null for any number.
+        #[cfg_attr(test, ts(type = "number | null"))]
+        pub max_in_flight: Option<u32>,
         /// Finished requests since it was added.
         #[cfg_attr(test, ts(type = "number"))]
         pub requests: u64,
@@ -397,6 +412,9 @@ shape! { out
         pub bounded_loads: Option<BoundedLoadsView>,
         /// Requests that were sent again; null in the package, which sends none.
         pub retries: Option<RetriesView>,
+        /// Requests that waited for a place, at any server; null while none has a
+        /// `max_in_flight`, and in the package, where none waits.
+        pub queue: Option<QueueView>,
         /// The servers, by name.
         pub servers: Vec<ServerMetricsView>,
     }
@@ -410,6 +428,9 @@ shape! { out
         /// Its requests.
         #[serde(flatten)]
         pub load: LoadView,
+        /// Those that waited for a place at it; null while it has no
+        /// `max_in_flight`, and in the package.
+        pub queue: Option<QueueView>,
     }
 }
 
@@ -810,6 +831,7 @@ impl ServerView {
                 actual: server.share_actual.fraction(),
             },
             in_flight: server.in_flight,
+            max_in_flight: server.server.max_in_flight.map(MaxInFlight::number),
             requests: server.total.requests().min(COUNT_MAX),
             errors: server.total.errors.min(COUNT_MAX),
             last_probe: server
@@ -892,6 +914,7 @@ impl From<&Snapshot> for MetricsView {
             },
             bounded_loads: None,
             retries: None,
+            queue: None,
             servers: servers
                 .iter()
                 .map(|server| ServerMetricsView {
@@ -901,6 +924,7 @@ impl From<&Snapshot> for MetricsView {
                         since_start: (&server.total).into(),
                         last_minute: (&server.last_minute).into(),
                     },
+                    queue: None,
                 })
                 .collect(),
         }
@@ -934,12 +958,24 @@ impl From<&Counters> for TrafficView {
     }
 }
 
+impl PointView {
+    /// The point of `ring` in which `arc` ends.
+    pub fn new(ring: &Ring, arc: &OwnedArc) -> Self {
+        Self {
+            position: arc.end.to_string(),
+            turn: arc.end.turn(),
+            server: ring.servers()[arc.server as usize].name.to_string(),
+            after: arc.after.to_string(),
+            share: arc.share.fraction(),
+        }
+    }
+}
+
 impl RingView {
     /// The primary ring of `table`, with at most `limit` of the points that
     /// stand after `after` (all points at one position come on one page).
     pub fn new(table: &RoutingTable, after: Option<Position>, limit: usize) -> Self {
         let layout = table.primary();
-        let name = |rank: u32| layout.servers()[rank as usize].name.to_string();
         let balance = layout.balance();
         let all_points = layout.ring().map_or(&[][..], Ring::points);
         let mut n_points_of = vec![0; layout.servers().len()];
@@ -949,19 +985,16 @@ impl RingView {
         let from = after.map_or(0, |after| {
             all_points.partition_point(|point| point.position <= after)
         });
-        let arcs = layout.ring().into_iter().flat_map(Ring::arcs);
+        let arcs = layout.ring().into_iter();
+        let arcs = arcs.flat_map(|ring| ring.arcs().map(move |arc| (ring, arc)));
         let mut arcs = arcs.skip(from).peekable();
         let mut points = Vec::with_capacity(limit.min(all_points.len() - from));
         let mut last = None;
-        while let Some(arc) = arcs.next_if(|arc| points.len() < limit || last == Some(arc.end)) {
+        while let Some((ring, arc)) =
+            arcs.next_if(|(_, arc)| points.len() < limit || last == Some(arc.end))
+        {
             last = Some(arc.end);
-            points.push(PointView {
-                position: arc.end.to_string(),
-                turn: arc.end.turn(),
-                server: name(arc.server),
-                after: arc.after.to_string(),
-                share: arc.share.fraction(),
-            });
+            points.push(PointView::new(ring, &arc));
         }
         Self {
             fingerprint: format!("{:016x}", table.fingerprint()),
@@ -1134,6 +1167,7 @@ pub fn no_server_code(reason: NoServer) -> &'static str {
         NoServer::Empty => "no-servers",
         NoServer::NoneEligible => "none-eligible",
         NoServer::AllTried => "all-tried",
+        NoServer::AllFull => "all-full",
     }
 }
 

@@ -6,7 +6,7 @@ use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
-use super::Config;
+use super::RoutingConfig;
 use crate::engine::{
     Algorithm, Compat, EnvoyRing, Haproxy, HaproxyHash, HaproxyHashKey, KeyHash, Keyless,
     Libmemcached, LoadFactor, Twemproxy,
@@ -88,7 +88,7 @@ pub enum ServerKey {
     AddrPort,
 }
 
-impl Config {
+impl RoutingConfig {
     /// The rule by which keys go to servers, with its options.
     ///
     /// # Errors

@@ -9,7 +9,13 @@ use crate::wire::{Fault, Faults};
 /// What is only looked at when the program starts: sockets that are bound,
 /// threads that are made, and all of the API, so that nobody can lock the
 /// operators out while it runs.
-const NEEDS_RESTART: &[&str] = &["api", "listen", "process.workers"];
+const NEEDS_RESTART: &[&str] = &[
+    "api",
+    "listen.host",
+    "listen.port",
+    "process.http1_codec",
+    "process.workers",
+];
 
 /// What is taken from the configuration in effect, whenever it is needed.
 #[cfg(test)]
@@ -17,17 +23,21 @@ const APPLIED: &[&str] = &[
     "access_log",
     "compat",
     "ejection",
+    "forwarding",
     "health_check",
     "hot_keys",
     "limits.connections",
     "limits.header_bytes",
     "limits.headers",
+    "listen.proxy_protocol",
+    "listen.tls",
     "pool",
     "process.max_moved",
     "process.shutdown_delay",
     "process.shutdown_grace",
     "process.state_file",
     "process.watch_config",
+    "queue",
     "rate_limit",
     "retries",
     "routing",

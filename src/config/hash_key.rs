@@ -7,17 +7,19 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
+use super::cookie::CookieIssue;
 use crate::engine::Quoted;
 use crate::wire::{Faults, shown, shown_text};
 
 /// One part of a request that can be its key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum KeySource {
     /// `{"header": "x-user-id"}`: the values of a header field, by its name in
     /// lower case.
     Header(String),
-    /// `{"cookie": "session"}`: the value of a cookie.
-    Cookie(String),
+    /// `{"cookie": "session"}`: the value of a cookie, by its name; one that a
+    /// client without it is given when there is `"issue"`.
+    Cookie(String, Option<CookieIssue>),
     /// `{"query": "id"}`: the value of a parameter of the query.
     Query(String),
     /// `"path"`: the path, without the query.
@@ -32,6 +34,17 @@ pub enum KeySource {
 
 /// The most parts in a list of sources or a join.
 const PARTS_MAX: usize = 16;
+
+impl KeySource {
+    /// How many cookies in it are issued.
+    fn n_issued(&self) -> usize {
+        match self {
+            Self::Cookie(_, Some(_)) => 1,
+            Self::Join(parts) => parts.iter().map(Self::n_issued).sum(),
+            _ => 0,
+        }
+    }
+}
 
 const ALLOWED: &str = "\"path\", \"uri\", \"client_ip\", {\"header\": …}, {\"cookie\": …}, \
     {\"query\": …} or {\"join\": […]}";
@@ -54,15 +67,18 @@ impl Deserr<Faults> for KeySource {
                 "client_ip" => Ok(Self::ClientIp),
                 _ => refuse(&shown_text(&word)),
             },
-            Value::Map(map) if map.len() == 1 => {
-                let Some((kind, value)) = map.into_iter().next() else {
-                    return refuse("an empty object");
+            Value::Map(mut map) => {
+                if let Some(name) = map.remove("cookie") {
+                    return cookie(name.into_value(), map, location);
+                }
+                let mut entries = map.into_iter();
+                let (Some((kind, value)), None) = (entries.next(), entries.next()) else {
+                    return refuse("an object");
                 };
                 let value = value.into_value();
                 let inner = location.push_key(&kind);
                 match kind.as_str() {
                     "header" => Ok(Self::Header(token(value, inner)?.to_ascii_lowercase())),
-                    "cookie" => Ok(Self::Cookie(token(value, inner)?)),
                     "query" => Ok(Self::Query(parameter(value, inner)?)),
                     "join" => Ok(Self::Join(sources(value, inner)?)),
                     _ => refuse(&format!("{{{}: …}}", Quoted(&kind))),
@@ -71,6 +87,36 @@ impl Deserr<Faults> for KeySource {
             other => refuse(&shown(&other)),
         }
     }
+}
+
+/// A cookie of this `name`; `rest` may say how it is issued. All of it is read,
+/// so that all faults are told.
+fn cookie<V: IntoValue>(
+    name: Value<V>,
+    mut rest: V::Map,
+    location: ValuePointerRef<'_>,
+) -> Result<KeySource, Faults> {
+    let mut faults = Vec::new();
+    let mut note = |found: Faults| faults.extend(found.into_vec());
+    let name = token(name, location.push_key("cookie"))
+        .map_err(&mut note)
+        .ok();
+    let issue = rest.remove("issue").and_then(|issue| {
+        let location = location.push_key("issue");
+        let read = CookieIssue::deserialize_from_value(issue.into_value(), location);
+        let checked = read.and_then(|issue| match issue.contradiction() {
+            Some(why) => Err(Faults::at(location, why)),
+            None => Ok(issue),
+        });
+        checked.map_err(&mut note).ok()
+    });
+    for (name, _) in rest.into_iter() {
+        let message = "this name is not known here; known are cookie, issue";
+        note(Faults::at(location.push_key(&name), message));
+    }
+    Faults::check(faults)?;
+    // There is one, or that would be a fault.
+    Ok(KeySource::Cookie(name.unwrap_or_default(), issue))
 }
 
 /// A list of 1 to [`PARTS_MAX`] sources.
@@ -132,7 +178,13 @@ impl Serialize for KeySource {
             Self::Uri => serializer.serialize_str("uri"),
             Self::ClientIp => serializer.serialize_str("client_ip"),
             Self::Header(name) => single(serializer, "header", name),
-            Self::Cookie(name) => single(serializer, "cookie", name),
+            Self::Cookie(name, None) => single(serializer, "cookie", name),
+            Self::Cookie(name, Some(issue)) => {
+                let mut map = serializer.serialize_map(Some(2))?;
+                map.serialize_entry("cookie", name)?;
+                map.serialize_entry("issue", issue)?;
+                map.end()
+            }
             Self::Query(name) => single(serializer, "query", name),
             Self::Join(parts) => single(serializer, "join", parts),
         }
@@ -150,7 +202,7 @@ fn single<S: Serializer>(
 }
 
 /// The chain of sources: the first that is present is the key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct HashKey(Vec<KeySource>);
 
 impl HashKey {
@@ -174,7 +226,12 @@ impl Deserr<Faults> for HashKey {
         value: Value<V>,
         location: ValuePointerRef<'_>,
     ) -> Result<Self, Faults> {
-        sources(value, location).map(Self)
+        let sources = sources(value, location)?;
+        if sources.iter().map(KeySource::n_issued).sum::<usize>() > 1 {
+            let message = "only one cookie can be issued; leave out the others' issue";
+            return Err(Faults::at(location, message));
+        }
+        Ok(Self(sources))
     }
 }
 
@@ -191,6 +248,7 @@ impl JsonSchema for KeySource {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let list = generator.subschema_for::<HashKey>();
+        let issue = generator.subschema_for::<CookieIssue>();
         let named = |kind: &str| {
             json_schema!({
                 "type": "object", "required": [kind], "additionalProperties": false,
@@ -201,7 +259,14 @@ impl JsonSchema for KeySource {
             "description": "A part of a request that can be its key.",
             "oneOf": [
                 { "type": "string", "enum": ["path", "uri", "client_ip"] },
-                named("header"), named("cookie"), named("query"),
+                named("header"), named("query"),
+                {
+                    "type": "object", "required": ["cookie"], "additionalProperties": false,
+                    "properties": {
+                        "cookie": { "type": "string", "minLength": 1, "maxLength": 256 },
+                        "issue": issue
+                    }
+                },
                 {
                     "type": "object", "required": ["join"], "additionalProperties": false,
                     "properties": { "join": list }

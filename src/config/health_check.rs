@@ -32,11 +32,27 @@ const OWN_FIELDS: &[&str] = &[
 section! {
     /// Judging servers by probes: each server is asked once in a while, and its
     /// answers say whether it is healthy.
-    pub struct HealthCheck {
+    pub struct HealthCheck =
+    /// What of `health_check` the engine goes by: when servers are probed, and what decides.
+    /// How they are asked is the proxy's.
+    HealthRules {
         /// Whether servers are probed; default true.
         enabled: bool ["boolean"] = true,
         /// Seconds from one probe of a server to the next; default 30.
         interval: Seconds ["number"] = Seconds::whole(30),
+        /// Seconds between probes while results contradict the health; default
+        /// 1, at most `interval`.
+        fast_interval: Option<Seconds> ["number"] = None,
+        /// How far an interval may differ from its length, in percent, so that
+        /// probes spread out; 0 to 50, default 10.
+        jitter_percent: Whole<0, 50> ["number"] = Whole::new(10),
+        /// Failed probes in a row that make a healthy server unhealthy; 1 to
+        /// 100, default 3. The first probe of a server decides at once.
+        fall: Whole<1, 100> ["number"] = Whole::new(3),
+        /// Good probes in a row that make an unhealthy server healthy; 1 to
+        /// 100, default 2.
+        rise: Whole<1, 100> ["number"] = Whole::new(2),
+    } + {
         /// Seconds until a probe has failed; default 5, at most `interval`.
         timeout: Seconds ["number"] = Seconds::whole(5),
         /// How a server is asked: by `http` or `https` requests, by connecting to
@@ -68,23 +84,11 @@ section! {
         /// Of https and grpc: whom to trust. Default null: https trusts whom the
         /// system trusts, grpc is in clear text.
         tls: Option<ProbeTls> ["ProbeTls | null"] = None,
-        /// Seconds between probes while results contradict the health; default
-        /// 1, at most `interval`.
-        fast_interval: Option<Seconds> ["number"] = None,
         /// Seconds after which a server is suspected that answers none of the
         /// requests which wait for it: it is probed at once, and one failed probe
         /// then decides, so that a server that hangs is found out long before its
         /// next probes would have. Default 2; null: never.
         suspect_after: Option<Seconds> ["number | null"] = Some(Seconds::whole(2)),
-        /// How far an interval may differ from its length, in percent, so that
-        /// probes spread out; 0 to 50, default 10.
-        jitter_percent: Whole<0, 50> ["number"] = Whole::new(10),
-        /// Failed probes in a row that make a healthy server unhealthy; 1 to
-        /// 100, default 3. The first probe of a server decides at once.
-        fall: Whole<1, 100> ["number"] = Whole::new(3),
-        /// Good probes in a row that make an unhealthy server healthy; 1 to
-        /// 100, default 2.
-        rise: Whole<1, 100> ["number"] = Whole::new(2),
     }
 }
 
@@ -99,7 +103,7 @@ section! {
     }
 }
 
-impl HealthCheck {
+impl HealthRules {
     /// The interval while results contradict the health.
     pub fn fast_interval(&self) -> Duration {
         let interval = self.interval.duration();
@@ -108,7 +112,9 @@ impl HealthCheck {
             None => interval.min(Duration::from_secs(1)),
         }
     }
+}
 
+impl HealthCheck {
     /// Tells `fault` of settings that do not go together, each with its path.
     pub(super) fn check(&self, fault: &mut impl FnMut(&str, String)) {
         use ProbeKind::{Grpc, Http, Https};
@@ -117,12 +123,6 @@ impl HealthCheck {
                 "health_check.timeout",
                 "a probe must end before the next begins; give at most health_check.interval"
                     .to_owned(),
-            );
-        }
-        if self.fast_interval.is_some_and(|fast| fast > self.interval) {
-            fault(
-                "health_check.fast_interval",
-                "give at most health_check.interval".to_owned(),
             );
         }
         let default = Self::default();

@@ -3,7 +3,7 @@
 
 use schemars::JsonSchema;
 
-use super::{AlgorithmName, Config};
+use super::{AlgorithmName, RoutingConfig};
 use crate::engine::{AdminState, Change, ServerName, VirtualNodes, Weight};
 use crate::wire::{Fault, Faults, ServerSpec, fields};
 
@@ -87,7 +87,7 @@ impl PlanSpec {
     ///
     /// # Errors
     /// Every change that is none or several.
-    pub fn changes(self, config: &Config) -> Result<Vec<Change>, Faults> {
+    pub fn changes(self, config: &RoutingConfig) -> Result<Vec<Change>, Faults> {
         let mut changes = Vec::with_capacity(self.changes.len());
         let mut faults = Vec::new();
         for (i, spec) in self.changes.into_iter().enumerate() {
@@ -104,7 +104,7 @@ impl PlanSpec {
 }
 
 impl ChangeSpec {
-    fn change(self, config: &Config) -> Result<Change, String> {
+    fn change(self, config: &RoutingConfig) -> Result<Change, String> {
         let rule = |name| config.algorithm_called(name).map(Change::Algorithm);
         let algorithm = self.algorithm.map(rule);
         let given = [

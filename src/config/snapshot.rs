@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{CompatOptions, Config, Ejection, HealthCheck, HotKeys, ProbeHeaders, Routing};
+use super::RoutingConfig;
 use crate::engine::{LoadBalancer, Server, ServerNumber, Timestamp};
 use crate::wire::{ServerMemory, ServerSpec};
 
@@ -28,28 +28,9 @@ pub struct SnapshotView {
     pub servers: Vec<ServerMemory>,
 }
 
-/// What of a configuration decides where keys go, and is one too. The header
-/// fields of probes are left out, since they may be secret.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-pub struct RoutingConfig {
-    /// The servers. Where the rule goes by their ids, all have one.
-    pub servers: Vec<ServerSpec>,
-    /// Which server a request goes to.
-    pub routing: Routing,
-    /// What the product is set to whose rule is followed.
-    pub compat: CompatOptions,
-    /// Judging servers by probes.
-    pub health_check: HealthCheck,
-    /// Judging servers by their traffic.
-    pub ejection: Ejection,
-    /// Counting the hottest keys, and spreading them.
-    pub hot_keys: HotKeys,
-}
-
 impl SnapshotView {
     /// That of a balancer at `now`, which was made with `config`.
-    pub fn new(config: &Config, balancer: &LoadBalancer, now: Timestamp) -> Self {
+    pub fn new(config: &RoutingConfig, balancer: &LoadBalancer, now: Timestamp) -> Self {
         let table = balancer.table();
         let goes_by_number = balancer.settings().algorithm.goes_by_number();
         let numbered = |server: &Server| {
@@ -72,10 +53,7 @@ impl SnapshotView {
                 servers: servers.iter().map(|(server, _)| numbered(server)).collect(),
                 routing: config.routing.clone(),
                 compat: config.compat.clone(),
-                health_check: HealthCheck {
-                    headers: ProbeHeaders::default(),
-                    ..config.health_check.clone()
-                },
+                health_check: config.health_check.clone(),
                 ejection: config.ejection.clone(),
                 hot_keys: config.hot_keys.clone(),
             },

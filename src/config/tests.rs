@@ -41,7 +41,7 @@ fn all_faults_are_reported_at_once_with_their_paths() {
         "servers[1].name: an empty name is not allowed; give 1 to 255 bytes of UTF-8 without control characters",
         "servers[1].address: \"http://x\" is not allowed; give an IP address or a host name, without scheme and port",
         "servers[1].port: 70000 is not allowed; give 1 to 65535",
-        "servers[1].wieght: this name is not known here; known are name, address, port, weight, backup, id, hash_name",
+        "servers[1].wieght: this name is not known here; known are name, address, port, weight, backup, id, hash_name, max_in_flight",
         "servers[2].port: \"80\" is not allowed; give a whole number, 1 to 65535",
         "servers[3].port: this is required and was not given",
         "health_check.interval: \"30s\" is not allowed; give seconds, 0.001 to 86400",
@@ -81,8 +81,11 @@ fn rules_that_join_settings_are_checked() {
 fn hash_keys_are_read_and_written_alike() {
     let text =
         r#"["path",{"header":"x-user"},{"join":["uri",{"cookie":"c"},{"query":"q"}]},"client_ip"]"#;
-    let key: HashKey = wire::parse(text.as_bytes()).expect("good");
-    assert_eq!(serde_json::to_string(&key).expect("plain"), text);
+    let issued = r#"[{"cookie":"c","issue":{"ttl":9,"path":"/a","http_only":false,"same_site":"none","secure":true}}]"#;
+    for text in [text, issued] {
+        let key: HashKey = wire::parse(text.as_bytes()).expect("good");
+        assert_eq!(serde_json::to_string(&key).expect("plain"), text);
+    }
     for bad in [
         r#"[]"#,
         r#"["ip"]"#,
@@ -91,6 +94,8 @@ fn hash_keys_are_read_and_written_alike() {
         r#"[{}]"#,
         r#"[{"header":"a","cookie":"b"}]"#,
         r#"[{"body":"a"}]"#,
+        r#"[{"header":"a","issue":{}}]"#,
+        r#"[{"issue":{}}]"#,
         r#"[7]"#,
     ] {
         assert!(
@@ -143,6 +148,7 @@ fn the_schema_names_every_section() {
         "timeouts",
         "pool",
         "limits",
+        "forwarding",
         "access_log",
         "tracing",
         "api",

@@ -7,8 +7,9 @@ use std::path::Path;
 use ts_rs::{Config as Style, TS, TypeVisitor};
 
 use super::{
-    AccessLogFormat, AlgorithmName, Config, PlanSpec, ProbeKind, ProbeTls, RateLimitRule,
-    ServerKey, SnapshotView,
+    AccessLogFormat, AlgorithmName, CertificateFiles, ClientCertificates, Config, CookieIssue,
+    ExpectedHeader, Http1Codec, ListenTls, PlanSpec, ProbeKind, ProbeTls, RateLimitRule, SameSite,
+    ServerKey, SnapshotView, TlsVersion, TrustedField, Via,
 };
 use crate::wire::{
     ChangeView, EventView, ExplainView, FaultView, HealthView, HotKeysView, MetricsView, PlanView,
@@ -30,7 +31,7 @@ export type KeySource =
   | 'uri'
   | 'client_ip'
   | { header: string }
-  | { cookie: string }
+  | { cookie: string; issue?: CookieIssue }
   | { query: string }
   | { join: KeySource[] };
 ";
@@ -110,9 +111,20 @@ fn typescript_is_that_of_the_shapes() {
     all.visit::<ServerKey>();
     all.visit::<ProbeKind>();
     all.visit::<ProbeTls>();
+    all.visit::<ExpectedHeader>();
+    all.visit::<ListenTls>();
+    all.visit::<CertificateFiles>();
+    all.visit::<ClientCertificates>();
+    all.visit::<TlsVersion>();
     all.visit::<AlgorithmName>();
     all.visit::<RateLimitRule>();
     all.visit::<AccessLogFormat>();
+    all.visit::<Http1Codec>();
+    all.visit::<super::AfterQueue>();
+    all.visit::<CookieIssue>();
+    all.visit::<SameSite>();
+    all.visit::<TrustedField>();
+    all.visit::<Via>();
     all.visit::<EventView>();
     all.visit::<ProblemView>();
     all.visit::<FaultView>();

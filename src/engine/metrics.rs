@@ -200,6 +200,21 @@ impl Histogram {
     }
 }
 
+/// What requests do at an instant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LoadFigures {
+    /// Requests in flight.
+    pub in_flight: u64,
+    /// Finished requests since the start, or since the server was added.
+    pub requests: u64,
+    /// Those of them that were errors.
+    pub errors: u64,
+    /// The time that half of the answers of the last minute did not exceed.
+    pub p50: Duration,
+    /// The time that 99 % of them did not exceed.
+    pub p99: Duration,
+}
+
 /// Slots of the one-minute window.
 const SLOTS: u64 = 12;
 /// The length of a slot.
@@ -255,6 +270,19 @@ impl Traffic {
             }
         }
         sum
+    }
+
+    /// The figures of this traffic at `now`, with so many requests in flight.
+    pub fn figures(&self, in_flight: u64, now: Timestamp) -> LoadFigures {
+        let total = self.total();
+        let times = self.last_minute(now).latency;
+        LoadFigures {
+            in_flight,
+            requests: total.requests(),
+            errors: total.errors,
+            p50: times.percentile(50),
+            p99: times.percentile(99),
+        }
     }
 
     fn slot(&mut self, now: Timestamp) -> &mut Counters {

@@ -27,14 +27,14 @@ pub(crate) use quoted::Quoted;
 
 mod server;
 pub use server::{
-    Address, AddressError, AdminState, NameError, OutOfRange, Port, Server, ServerName,
-    ServerNumber, VirtualNodes, Weight,
+    Address, AddressError, AdminState, MaxInFlight, NameError, OutOfRange, Port, Server,
+    ServerName, ServerNumber, VirtualNodes, Weight,
 };
 
 mod ring;
 pub use ring::{
     Balance, Basis, Flow, Moved, OwnedArc, POINTS_MAX, Point, Position, Rank, Ring, RingServer,
-    Share, TooManyPoints,
+    Share, TooManyPoints, Window,
 };
 
 mod jump;
@@ -99,7 +99,7 @@ mod hot_keys;
 pub use hot_keys::{KEY_BYTES_SHOWN, KeyCount, KeyCounts, KeySketch};
 
 mod snapshot;
-pub use snapshot::{FleetHealth, ProbeRecord, ServerSnapshot, Snapshot};
+pub use snapshot::{Figures, FleetHealth, ProbeRecord, ServerFigures, ServerSnapshot, Snapshot};
 
 mod timers;
 

@@ -5,9 +5,9 @@ use core::time::Duration;
 use super::admission::Admission;
 use super::health::{Health, Standing};
 use super::message::{ProbeOutcome, ServerId};
-use super::metrics::Counters;
+use super::metrics::{Counters, LoadFigures};
 use super::ring::Share;
-use super::server::{AdminState, Server};
+use super::server::{AdminState, Server, ServerName};
 use super::time::Timestamp;
 
 /// The whole state at one instant.
@@ -59,6 +59,35 @@ pub struct ServerSnapshot {
     pub last_minute: Counters,
     /// Its last finished probe.
     pub last_probe: Option<ProbeRecord>,
+}
+
+/// The figures of an instant: of all there is to show, what changes from second
+/// to second. Cheap beside a [`Snapshot`], which copies histograms and asks for
+/// shares.
+#[derive(Clone, Debug)]
+pub struct Figures<'a> {
+    /// When.
+    pub at: Timestamp,
+    /// The servers, by name.
+    pub servers: Vec<ServerFigures<'a>>,
+    /// All requests, those of removed servers and those that no server got
+    /// included.
+    pub total: LoadFigures,
+}
+
+/// One server's part of [`Figures`].
+#[derive(Clone, Debug)]
+pub struct ServerFigures<'a> {
+    /// Its stay in the fleet.
+    pub id: ServerId,
+    /// Its name.
+    pub name: &'a ServerName,
+    /// Whether it may get a new request, or why not.
+    pub standing: Standing,
+    /// What it does.
+    pub load: LoadFigures,
+    /// Its last finished probe.
+    pub last_probe: Option<&'a ProbeRecord>,
 }
 
 /// A finished probe.

@@ -87,8 +87,20 @@ impl Asked {
             headers: &self.headers,
             uri: &self.uri,
             client_ip: &self.client_ip,
+            issued: None,
         };
-        match HashKey::new(chain).explain(parts) {
+        let chain = HashKey::new(chain);
+        if let Some(issue) = chain.to_issue(parts) {
+            let name = issue.name();
+            return Err(Faults::new(
+                "",
+                format_args!(
+                    "the request has no key yet: its client is given the cookie {name} with a \
+                     random value, by which this request and its next ones go"
+                ),
+            ));
+        }
+        match chain.explain(parts) {
             Ok((key, key_from)) => Ok(ExplainView::new(table, loads, &key, Some(key_from))),
             Err(absent) => Err(Faults::new(
                 "",

@@ -9,6 +9,7 @@ pub mod clock;
 pub mod counters;
 
 pub mod in_flight;
+pub mod queue;
 pub mod retries;
 
 pub mod latency;
@@ -19,6 +20,7 @@ pub mod state;
 
 pub mod rate_limit;
 
+pub mod fleet;
 pub mod shared;
 
 pub mod driver;
@@ -26,6 +28,7 @@ pub mod driver;
 pub mod health;
 
 pub mod proxy;
+mod proxy_protocol;
 
 pub mod telemetry;
 
@@ -47,6 +50,7 @@ pub mod asked;
 
 pub mod offline;
 
+mod pem;
 pub mod plan;
 
 use std::ffi::OsString;

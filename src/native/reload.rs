@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use super::health;
+use super::proxy::tls::Tls;
 use super::shared::Shared;
 use super::state::Refused;
 use super::systemd;
@@ -70,6 +71,7 @@ pub fn read(file: &Path) -> Result<(Config, Stamp), Refusal> {
 pub fn read_ready(file: &Path) -> Result<(Config, Stamp), Refusal> {
     let (config, stamp) = read(file)?;
     health::check_files(&config).map_err(Refusal::Invalid)?;
+    Tls::read(&config, None).map_err(Refusal::Invalid)?;
     Ok((config, stamp))
 }
 
@@ -97,11 +99,38 @@ fn read_text(file: &Path) -> (Result<Vec<u8>, Refusal>, Option<Stamp>) {
 pub struct Reloader {
     file: PathBuf,
     shared: Arc<Shared>,
-    /// What the file was like when it was last read; also the turn of whoever
-    /// reads it, so that an older state never follows a newer one.
-    last_read: Mutex<Option<Stamp>>,
+    /// What was last read; also the turn of whoever reads it, so that an older
+    /// state never follows a newer one.
+    last_read: Mutex<LastRead>,
     /// What lines of requests are written to, if anything ever is.
     access_log: OnceLock<AccessLog>,
+}
+
+/// What files were like when they were last read; `None`: not there.
+#[derive(Clone, Debug, PartialEq)]
+struct LastRead {
+    file: Option<Stamp>,
+    /// Those that the configuration names.
+    named: Vec<(String, Option<Stamp>)>,
+}
+
+impl LastRead {
+    fn new(file: Option<Stamp>, config: &Config) -> Self {
+        let named = config.files_read().map(|file| (file.to_owned(), None));
+        let mut read = Self {
+            file,
+            named: named.collect(),
+        };
+        read.look();
+        read
+    }
+
+    /// Takes in what the named ones are like now.
+    fn look(&mut self) {
+        for (file, stamp) in &mut self.named {
+            *stamp = std::fs::metadata(file).ok().map(Stamp::from);
+        }
+    }
 }
 
 /// What is wanted.
@@ -171,8 +200,8 @@ impl Reloader {
     pub fn new(file: PathBuf, stamp: Stamp, shared: Arc<Shared>) -> Arc<Self> {
         Arc::new(Self {
             file,
+            last_read: Mutex::new(LastRead::new(Some(stamp), &shared.config())),
             shared,
-            last_read: Mutex::new(Some(stamp)),
             access_log: OnceLock::new(),
         })
     }
@@ -207,10 +236,16 @@ impl Reloader {
             .unwrap_or_else(PoisonError::into_inner);
         let (text, stamp) = read_text(&self.file);
         if let Asked::Reload(_) = asked {
-            *last_read = stamp;
+            last_read.file = stamp;
+            // Before they are read: what comes meanwhile is news.
+            last_read.look();
         }
         let after = Config::parse(&text?).map_err(Refusal::Invalid)?;
+        if let Asked::Reload(_) = asked {
+            *last_read = LastRead::new(stamp, &after);
+        }
         health::check_files(&after).map_err(Refusal::Invalid)?;
+        let tls = Tls::read(&after, self.shared.tls.now().as_deref()).map_err(Refusal::Invalid)?;
         let mut turn = self
             .shared
             .keeper()
@@ -271,6 +306,7 @@ impl Reloader {
                 if let Some((access_log, prepared)) = log {
                     access_log.switch(prepared);
                 }
+                self.shared.tls.switch(tls);
                 let view = ReloadView::new(&applied.before, &applied.after, &plan, settings);
                 Ok(Outcome::Reloaded(view))
             }
@@ -310,14 +346,20 @@ impl Reloader {
         }
     }
 
-    /// What the file is like, if that is not how it was last read.
-    fn news(&self) -> Option<Stamp> {
+    /// What the file is like, and those that it names, if that is not how they
+    /// were last read.
+    fn news(&self) -> Option<LastRead> {
         let stamp = std::fs::metadata(&self.file).ok()?.into();
         let last_read = self
             .last_read
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        (*last_read != Some(stamp)).then_some(stamp)
+        let mut now = LastRead {
+            file: Some(stamp),
+            named: last_read.named.clone(),
+        };
+        now.look();
+        (*last_read != now).then_some(now)
     }
 }
 

@@ -13,6 +13,7 @@ use super::admin::{self, Admin};
 use super::cli::RecordArgs;
 use super::driver;
 use super::proxy;
+use super::proxy::tls::Tls;
 use super::reload::{self, Reloader, Stamp};
 use super::shared::Shared;
 use super::sockets::Sockets;
@@ -54,6 +55,8 @@ pub fn serve(
     };
     let (shared, reports) =
         Shared::starting(&config, n_workers, start, keeper).map_err(io::Error::other)?;
+    let tls = Tls::read(&config, None).map_err(io::Error::other)?;
+    shared.tls.switch(tls);
     let access_log = AccessLog::open(&config.access_log, Arc::clone(&shared.counts))?;
     let reloader = file.map(|(file, stamp)| {
         let reloader = Reloader::new(file, stamp, Arc::clone(&shared));

@@ -5,96 +5,43 @@
 //! without a lock, write counters of their own, and hand failures to the
 //! driver through a bounded queue.
 
+mod telling;
+
 use std::collections::BTreeMap;
 use std::hash::BuildHasher;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use tokio::sync::{Notify, mpsc};
 
 use super::clock;
-use super::counters::{BoundedShard, CODES, Shard};
-use super::in_flight::{InFlightCount, TrialPlace};
-use super::latency::LatencyShard;
+use super::counters::{BoundedShard, Shard};
+use super::fleet::Queue;
+pub use super::fleet::{Fleet, ServerRuntime};
+use super::in_flight::InFlightCount;
 use super::operations::Operations;
+use super::proxy::tls;
+use super::queue::{Queued, Waiting};
 use super::rate_limit::{RateLimitCounters, RateLimits};
 use super::retries::Retries;
 use super::state::{Keeper, Start};
-use super::telemetry::feed::{Feed, Kind, Line};
+use super::telemetry::feed::{Feed, Kind};
 use super::telemetry::otlp::Trace;
-use super::telemetry::told::Told;
 use super::telemetry::{Counts, events, moved, otlp};
 use crate::config::{Config, SnapshotView};
 use crate::engine::{
     BoundedCounters, Change, Command, CommandError, Counters, Event, Events, KeyCounts, KeySketch,
-    LoadBalancer, Loads, Memory, NoServer, Observation, Outcome, Picker, Plan, Route, RoutingTable,
-    Server, ServerId, ServerIndex, ServerName, Snapshot, Standing, Term, Timestamp, Verdict,
+    LoadBalancer, Memory, NoServer, Observation, Outcome, Picker, Plan, Route, RoutingTable,
+    ServerId, ServerName, Snapshot, Standing, Term, Timestamp, Verdict,
 };
-use crate::wire::{FeedEvent, FeedSnapshot, FeedTick, FleetState, ServerSpec};
-
-/// Ticks from one whole state in the feed to the next, so that the log of the
-/// last minutes has one to begin with.
-const KEYFRAME_TICKS: u64 = 60;
+use crate::wire::{FeedEvent, FleetState, ServerSpec};
+use telling::Ticked;
 
 /// Verdicts waiting for the driver. It takes them out in batches thousands of
 /// times a second; more only pile up when the machine is drowning, and are
 /// then dropped and counted.
 const REPORTS_MAX: usize = 4096;
-
-/// A routing table with what the proxy keeps for each of its servers.
-#[derive(Debug)]
-pub struct Fleet {
-    /// Where keys go.
-    pub table: Arc<RoutingTable>,
-    /// By [`ServerIndex`].
-    pub servers: Vec<Arc<ServerRuntime>>,
-    /// The configuration in effect; its servers may be out of date.
-    pub config: Arc<Config>,
-    /// How often who may ask.
-    pub rate_limits: Arc<RateLimits>,
-}
-
-impl Loads for Fleet {
-    fn in_flight(&self, server: ServerIndex) -> u32 {
-        self.servers[server.as_usize()].in_flight.number()
-    }
-
-    /// That of the worker to which it seems slowest.
-    fn latency(&self, server: ServerIndex) -> u64 {
-        let now = clock::now();
-        let shards = self.servers[server.as_usize()].latencies.iter();
-        shards
-            .map(|shard| shard.read().mean(now))
-            .max()
-            .unwrap_or(0)
-    }
-
-    fn has_trial(&self, server: ServerIndex, term: Term) -> bool {
-        self.servers[server.as_usize()].trial.is_taken(term)
-    }
-}
-
-/// What the proxy keeps for a server during its stay in the fleet.
-#[derive(Debug)]
-pub struct ServerRuntime {
-    /// Its stay.
-    pub id: ServerId,
-    /// Its name and where it listens; its weight here may be out of date.
-    pub server: Server,
-    /// Requests in flight, of all workers.
-    pub in_flight: InFlightCount,
-    /// For its one request while it is on trial.
-    pub trial: TrialPlace,
-    /// One for each worker.
-    pub shards: Box<[Shard]>,
-    /// One for each worker; written where the rule goes by that.
-    pub latencies: Box<[LatencyShard]>,
-    /// How its last reported request ended, as one of the states below.
-    last: AtomicU8,
-    /// While it is on trial every success is reported.
-    is_on_trial: AtomicBool,
-}
 
 /// It went well: further successes need not be reported.
 const WELL: u8 = 0;
@@ -116,10 +63,14 @@ pub struct Shared {
     bounded: Box<[BoundedShard]>,
     /// For each worker, a copy of its sketch that is about a second old.
     hot_keys: Box<[ArcSwap<KeySketch>]>,
+    /// TLS towards clients.
+    pub tls: tls::InUse,
     /// Connections that have changed over to another protocol, of all workers.
     pub(super) tunnels: InFlightCount,
     /// For requests of the API, by rules without keys.
     picker: Mutex<Picker>,
+    /// Requests that wait for a place.
+    queue: Queue,
     /// Requests that were sent again.
     retries: Retries,
     /// For each worker, tells it that another fleet is published.
@@ -137,6 +88,9 @@ pub struct Shared {
     pub counts: Arc<Counts>,
     /// What happens, for whoever follows it.
     pub feed: Feed,
+    /// When its lines were last asked for by somebody who will ask again, in
+    /// milliseconds since the UNIX epoch.
+    asked: AtomicU64,
     /// Wakes the driver after a change that may have brought a nearer deadline.
     pub(super) is_changed: Notify,
 }
@@ -151,7 +105,11 @@ struct Control {
     rate_limits: Arc<RateLimits>,
     members: BTreeMap<ServerId, Member>,
     unrouted: Counted,
+    /// How many configurations have been in effect, this one included.
+    generation: u64,
     n_ticks: u64,
+    /// What the last tick that was made has told.
+    ticked: Ticked,
     /// What part of all keys changes have moved, about, added up.
     keys_moved: f64,
 }
@@ -169,6 +127,9 @@ struct Counted {
 struct Member {
     runtime: Arc<ServerRuntime>,
     counted: Counted,
+    standing: Standing,
+    /// Since when it stands so.
+    since: Timestamp,
 }
 
 /// What a command did.
@@ -213,10 +174,13 @@ impl Shared {
             rate_limits: Arc::new(RateLimits::new(&config.rate_limit)),
             members: BTreeMap::new(),
             unrouted: Counted::default(),
+            generation: 1,
             n_ticks: 0,
+            ticked: Ticked::default(),
             keys_moved: 0.0,
         };
-        let fleet = control.fleet(n_workers);
+        let waiting = Queue::new(n_workers);
+        let fleet = control.fleet(n_workers, &waiting, now);
         let (reports, queue) = mpsc::channel(REPORTS_MAX);
         let (traces, traces_out) = mpsc::channel(otlp::QUEUE_MAX);
         let sketch = KeySketch::new(&config.hot_keys.settings(), clock::now());
@@ -228,8 +192,10 @@ impl Shared {
             hot_keys: (0..n_workers)
                 .map(|_| ArcSwap::from_pointee(sketch.clone()))
                 .collect(),
+            tls: tls::InUse::default(),
             tunnels: InFlightCount::default(),
             picker: Mutex::new(Picker::new(random())),
+            queue: waiting,
             retries: Retries::default(),
             is_published: (0..n_workers).map(|_| Notify::new()).collect(),
             reports,
@@ -240,6 +206,7 @@ impl Shared {
             operations: Operations::default(),
             counts: Arc::default(),
             feed: Feed::new(),
+            asked: AtomicU64::new(0),
             is_changed: Notify::new(),
         };
         shared.tell_state(&shared.lock(), Kind::Keyframe, clock::now());
@@ -254,6 +221,25 @@ impl Shared {
     /// Waits until another fleet is published; for the worker of this number.
     pub async fn published(&self, worker: usize) {
         self.is_published[worker].notified().await;
+    }
+
+    /// Waits until there may be a place for a request of the worker of this
+    /// number that waits for one.
+    pub async fn called(&self, worker: usize) {
+        self.queue.calls[worker].notified().await;
+    }
+
+    /// Who waits for a place at any server.
+    pub fn waiting_anywhere(&self) -> &Arc<Waiting> {
+        &self.queue.anywhere
+    }
+
+    /// What became of requests that found their servers full.
+    pub fn queued(&self) -> Queued {
+        let fleet = self.fleet.load();
+        let at_servers = fleet.servers.iter().map(|server| server.waiting.number());
+        let waiting = self.queue.anywhere.number() + at_servers.sum::<u32>();
+        self.queue.counts.with(waiting)
     }
 
     /// Requests that were sent again.
@@ -507,6 +493,7 @@ impl Shared {
         control.balancer = balancer;
         control.rate_limits = Arc::new(control.rate_limits.with(&config.rate_limit));
         control.config = Arc::new(config);
+        control.generation += 1;
         let moved = plan.moved.total.fraction();
         self.settle_moved(&mut control, events, now, Some(moved));
         self.tell_state(&control, Kind::Snapshot, now);
@@ -529,7 +516,7 @@ impl Shared {
     /// What another engine needs to route as this proxy does now.
     pub fn routing_snapshot(&self) -> SnapshotView {
         let control = self.lock();
-        SnapshotView::new(&control.config, &control.balancer, clock::now())
+        SnapshotView::new(&control.config.rules(), &control.balancer, clock::now())
     }
 
     /// Where a request of the API goes by `fleet`, of which the rule has no keys.
@@ -556,70 +543,9 @@ impl Shared {
         }
     }
 
-    /// Adds up what the workers have counted, and tells the figures to whoever
-    /// follows; for the driver, each second.
-    pub(super) fn tick(&self) {
-        let mut control = self.lock();
-        self.collect(&mut control);
-        let now = clock::now();
-        control.n_ticks += 1;
-        if control.n_ticks.is_multiple_of(KEYFRAME_TICKS) {
-            self.tell_state(&control, Kind::Keyframe, now);
-        }
-        let snapshot = control.balancer.snapshot(now);
-        drop(control);
-        self.feed.push(Kind::News, |seq| {
-            (FeedTick::NAME, FeedTick::new(seq, &snapshot))
-        });
-    }
-
-    /// The whole state, up to the last line of the feed; not kept there.
-    pub fn state_line(&self) -> Line {
-        let mut control = self.lock();
-        self.collect(&mut control);
-        let (snapshot, config) = (
-            control.balancer.snapshot(clock::now()),
-            control.config_now(),
-        );
-        let seq = self.feed.last();
-        let fingerprint = control.balancer.table().fingerprint();
-        // Others may go on while it is written.
-        drop(control);
-        let boot = self.feed.boot();
-        let shape = FeedSnapshot::new(seq, boot, fingerprint, &config, &snapshot);
-        let name = FeedSnapshot::<Config>::NAME;
-        self.feed.line(seq, Kind::Snapshot, name, &shape)
-    }
-
-    /// What there is to know of the process and of what it tells.
-    pub fn told(&self) -> Told {
-        let fleet = self.fleet.load();
-        let codes = fleet.servers.iter().map(|server| {
-            let mut codes = [0; CODES];
-            let shards = server.shards.iter();
-            shards.for_each(|shard| shard.add_codes_to(&mut codes));
-            (server.server.name.clone(), codes)
-        });
-        Told {
-            counts: Arc::clone(&self.counts),
-            keys_moved: self.lock().keys_moved,
-            codes: codes.collect(),
-        }
-    }
-
     /// The configuration in effect, with the servers that there are now.
     pub fn config_now(&self) -> Config {
         self.lock().config_now()
-    }
-
-    fn tell_state(&self, control: &Control, kind: Kind, now: Timestamp) {
-        let (snapshot, config) = (control.balancer.snapshot(now), control.config_now());
-        let fingerprint = control.balancer.table().fingerprint();
-        self.feed.push(kind, |seq| {
-            let boot = self.feed.boot();
-            let shape = FeedSnapshot::new(seq, boot, fingerprint, &config, &snapshot);
-            (FeedSnapshot::<Config>::NAME, shape)
-        });
     }
 
     /// Fires what is due; for the driver. Returns the probes to send and when
@@ -676,7 +602,8 @@ impl Shared {
         if control.balancer.table().version() != published.table.version()
             || !Arc::ptr_eq(&control.config, &published.config)
         {
-            self.fleet.store(Arc::new(control.fleet(self.n_workers())));
+            self.fleet
+                .store(Arc::new(control.fleet(self.n_workers(), &self.queue, now)));
             self.is_published.iter().for_each(Notify::notify_one);
         }
         probes
@@ -761,26 +688,29 @@ impl Control {
         }
     }
 
-    /// The fleet of the present table; servers that stay keep their runtime.
-    fn fleet(&mut self, n_workers: usize) -> Fleet {
+    /// The fleet of the table that is there from `now` on; servers that stay keep
+    /// their runtime.
+    fn fleet(&mut self, n_workers: usize, queue: &Queue, now: Timestamp) -> Fleet {
         let table = Arc::clone(self.balancer.table());
         let servers = table
             .servers()
             .iter()
             .map(|entry| {
                 let member = self.members.entry(entry.id).or_insert_with(|| Member {
-                    runtime: Arc::new(ServerRuntime {
-                        id: entry.id,
-                        server: entry.server.clone(),
-                        in_flight: InFlightCount::default(),
-                        shards: (0..n_workers).map(|_| Shard::default()).collect(),
-                        latencies: (0..n_workers).map(|_| LatencyShard::default()).collect(),
-                        last: AtomicU8::new(WELL),
-                        trial: TrialPlace::default(),
-                        is_on_trial: AtomicBool::new(false),
-                    }),
+                    runtime: Arc::new(ServerRuntime::new(
+                        entry.id,
+                        entry.server.clone(),
+                        n_workers,
+                        queue,
+                    )),
                     counted: Counted::default(),
+                    standing: entry.standing,
+                    since: now,
                 });
+                member.runtime.limit(entry.server.max_in_flight);
+                if member.standing != entry.standing {
+                    (member.standing, member.since) = (entry.standing, now);
+                }
                 let is_on_trial = entry.standing == Standing::OnTrial;
                 member.runtime.is_on_trial.store(is_on_trial, Relaxed);
                 Arc::clone(&member.runtime)

@@ -11,6 +11,10 @@ pub struct AccessLogLine<'a> {
     pub time: String,
     /// The client's IP address.
     pub client_ip: &'a str,
+    /// The IP address of the trusted proxy that asked for the client; left out
+    /// when the client has connected itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy_ip: Option<core::net::IpAddr>,
     /// The request's method.
     pub method: &'a str,
     /// Its path and query.

@@ -60,7 +60,14 @@ impl<V: IntoValue, T: Deserr<Faults>> Read<V> for Given<'_, T> {
 
 const MISSING: &str = "this is required and was not given";
 
-/// Reads the fields of an object; names that are not among them are refused.
+/// A shape, by the names of its fields.
+pub(crate) trait Fields {
+    /// The names, as they were declared.
+    const NAMES: &'static [&'static str];
+}
+
+/// Reads the fields of an object. Of other names those in `passed_over`, where
+/// the fields may be repeated, are left to others; the rest is refused.
 ///
 /// # Errors
 /// Every fault of the object.
@@ -68,6 +75,7 @@ pub(crate) fn read_fields<V: IntoValue>(
     value: Value<V>,
     location: ValuePointerRef<'_>,
     fields: &mut [(&str, &mut dyn Read<V>)],
+    passed_over: &[&str],
 ) -> Result<(), Faults> {
     let Value::Map(map) = value else {
         let given = shown(&value);
@@ -84,9 +92,13 @@ pub(crate) fn read_fields<V: IntoValue>(
                 let found = fields[i].1.read(value, location);
                 faults.extend(found.into_iter().flat_map(Faults::into_vec));
             }
+            None if passed_over.contains(&name.as_str()) => {}
             None => {
                 let names: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
-                let known = names.join(", ");
+                let known = match passed_over {
+                    [] => names.join(", "),
+                    all => all.join(", "),
+                };
                 let message = format_args!("this name is not known here; known are {known}");
                 faults.extend(Faults::at(location, message).into_vec());
             }
@@ -101,11 +113,12 @@ pub(crate) fn read_fields<V: IntoValue>(
 }
 
 /// Declares a shape that is read by its fields. Those with `#[deserr(default)]`
-/// or `#[deserr(default = …)]` may be left out.
+/// or `#[deserr(default = …)]` may be left out. One that is declared `of` another
+/// passes over what only that one has.
 macro_rules! fields {
     (
         $(#[$attr:meta])*
-        pub struct $name:ident {
+        pub struct $name:ident $(of $whole:ident)? {
             $(
                 $(#[doc = $doc:literal])+
                 $(#[deserr $deserr:tt])?
@@ -127,6 +140,10 @@ macro_rules! fields {
             )*
         }
 
+        impl crate::wire::Fields for $name {
+            const NAMES: &'static [&'static str] = &[$( stringify!($field) ),*];
+        }
+
         impl deserr::Deserr<crate::wire::Faults> for $name {
             fn deserialize_from_value<V: deserr::IntoValue>(
                 value: deserr::Value<V>,
@@ -138,11 +155,13 @@ macro_rules! fields {
                 )*
                 crate::wire::read_fields(value, location, &mut [
                     $( (stringify!($field), &mut $field), )*
-                ])?;
+                ], crate::wire::fields!(@passed_over $($whole)?))?;
                 Ok(Self { $( $field: $field.take()?, )* })
             }
         }
     };
+    (@passed_over) => { &[] };
+    (@passed_over $whole:ident) => { <$whole as crate::wire::Fields>::NAMES };
     (@default) => { None };
     (@default (default)) => { Some(Default::default()) };
     (@default (default = $default:expr)) => { Some($default) };

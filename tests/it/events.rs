@@ -1,6 +1,9 @@
 //! What happens to the fleet, as live streams tell it and as it is recorded,
 //! over real sockets and by the real program.
 
+mod ticks;
+mod websocket;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -202,21 +205,20 @@ async fn a_stream_begins_with_the_state_and_tells_what_happens_at_once() {
     let state = follower.next().await.expect("a state");
     assert_eq!(state.name, "snapshot");
     assert_eq!(state.data["format"], "ringway-events");
-    assert_eq!(state.data["version"], 1);
+    assert_eq!(state.data["version"], 2);
+    assert_eq!(state.data["generation"], 1);
+    assert_eq!(state.data["since_s"].as_array().map(Vec::len), Some(1));
+    assert_eq!(
+        state.data["routing"]["fingerprint"],
+        state.data["fingerprint"]
+    );
     assert_eq!(state.data["config"]["api"]["token"], "[redacted]");
     assert_eq!(state.data["config"]["servers"][0]["name"], "mortal");
     assert_eq!(state.data["servers"][0]["name"], "mortal");
 
     let first = follower.await_named("tick").await;
     assert_eq!(first.data["servers"], json!(["mortal"]));
-    for column in [
-        "standing",
-        "in_flight",
-        "requests",
-        "errors",
-        "p50_ms",
-        "p99_ms",
-    ] {
+    for column in ["in_flight", "requests", "errors", "p50_ms", "p99_ms"] {
         assert_eq!(
             first.data[column].as_array().map(Vec::len),
             Some(1),
@@ -239,7 +241,11 @@ async fn a_stream_begins_with_the_state_and_tells_what_happens_at_once() {
     );
     assert_eq!(follower.await_named("fail-open").await.data["on"], true);
     let tick = follower.await_named("tick").await;
-    assert_eq!(tick.data["standing"], json!(["unhealthy"]));
+    let changed = &tick.data["changed"];
+    assert_eq!(changed["server"], json!([0]));
+    assert_eq!(changed["standing"], json!(["unhealthy"]));
+    assert_eq!(changed["probe_why"], json!([0]));
+    assert_eq!(changed["reasons"], json!([died.data["why"]]));
     stop.cancel();
 }
 
@@ -464,6 +470,7 @@ async fn a_recording_replays_to_the_states_that_the_program_ended_in() {
         "servers": [at("dies", dies), at("leaves", lives), at("stays", lives), at("drained", lives)],
         "listen": {"port": port},
         "health_check": quick_checks(),
+        "routing": {"slow_start": 30},
         "api": {"port": api_port},
     });
     write(&file, &document);
@@ -497,6 +504,11 @@ async fn a_recording_replays_to_the_states_that_the_program_ended_in() {
     let lines = std::fs::read_to_string(&record).expect("a recording");
     assert_eq!(replay(&lines), expected);
     assert!(lines.contains("\"event\":\"tick\""), "{lines}");
+    let lines = lines.lines().map(serde_json::from_str::<Value>);
+    let died = lines.flatten().find(|line| line["health"] == "unhealthy");
+    // About a quarter of the ring was its own.
+    let moved = died.expect("it died")["moved"].as_f64().expect("a part");
+    assert!((0.1..0.4).contains(&moved), "{moved}");
 }
 
 #[tokio::test]

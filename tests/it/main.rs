@@ -9,18 +9,24 @@ mod support;
 mod access_log;
 /// What holds for every algorithm, and what each promises.
 mod algorithms;
+/// What servers send for an answer, and what becomes of it.
+mod answers;
 /// The REST API over real sockets: every call, every refusal, every example.
 mod api;
 /// Bounded loads: the engine's answers, the counts that workers share, a proxy.
 mod bounds;
 /// Load held while servers break, come back and change.
 mod chaos;
+/// Cookies that clients are given as their keys.
+mod cookies;
 /// Raw requests, and what becomes of each.
 mod corpus;
 /// What happens to the fleet, streamed and recorded.
 mod events;
 /// The fault matrix: servers that go wrong in every way, behind the proxy.
 mod faults;
+/// Servers with as many requests as they may have: who waits, goes on, is refused.
+mod full;
 /// The golden vectors, which other languages replay too.
 mod golden;
 /// Hot keys through a running proxy.
@@ -35,6 +41,8 @@ mod probes;
 mod properties;
 /// The proxy between a scripted client and scripted servers, on real sockets.
 mod proxy;
+/// What one proxy says to the next of a connection.
+mod proxy_protocol;
 /// Limits on rates, seen by clients.
 mod rate_limit;
 /// The configuration file read anew while the proxy runs.
@@ -53,8 +61,12 @@ mod state_file;
 mod survive;
 /// The program under systemd: sockets passed, word sent; and how it ends.
 mod systemd;
+/// TLS towards clients: names, proofs, reloads, with real clients.
+mod tls;
 /// What a server gets when its ejection is over.
 mod trials;
+/// Who is believed about clients, and what servers are told of them.
+mod trust;
 /// Connections that change over to another protocol: WebSocket and raw bytes.
 mod tunnels;
 /// Another process takes over from a running one.

@@ -145,7 +145,7 @@ fn an_engine_of_a_snapshot_routes_as_the_one_it_is_of() {
         assert_eq!(standings(&lb), all, "{routing}");
         // Its clock begins elsewhere: before, and after.
         for now in [at(0), at(1_000_000)] {
-            let mut other = restored(&SnapshotView::new(&config, &lb, at(50)), now);
+            let mut other = restored(&SnapshotView::new(&config.rules(), &lb, at(50)), now);
             assert_eq!(standings(&other), all, "{routing}");
             assert_eq!(other.table().fingerprint(), lb.table().fingerprint());
             assert_eq!(routes(&other), routes(&lb), "{routing}");
@@ -156,7 +156,7 @@ fn an_engine_of_a_snapshot_routes_as_the_one_it_is_of() {
             let _ = other.advance(later(20));
             assert_eq!(standings(&other)[1], OnTrial);
         }
-        let mut other = restored(&SnapshotView::new(&config, &lb, at(50)), at(0));
+        let mut other = restored(&SnapshotView::new(&config.rules(), &lb, at(50)), at(0));
         let _ = lb.advance(at(74));
         let _ = other.advance(at(24));
         assert_eq!(standings(&other), standings(&lb));
@@ -193,7 +193,7 @@ fn servers_keep_the_ids_they_were_given_where_the_rule_goes_by_them() {
         let _ = lb
             .apply(Command::AddServer(early), at(2))
             .expect("it may come");
-        let other = restored(&SnapshotView::new(&config, &lb, at(3)), at(0));
+        let other = restored(&SnapshotView::new(&config.rules(), &lb, at(3)), at(0));
         assert_eq!(routes(&other), routes(&lb), "{rule}");
         assert_eq!(other.table().fingerprint(), lb.table().fingerprint());
     }
@@ -223,7 +223,7 @@ fn an_untrusted_server_is_untrusted_there_when_nobody_is_left_who_was_probed() {
         .apply(Command::RemoveServer(name("a")), at(3))
         .expect("it may go");
     assert_eq!(standings(&lb), [Standing::Unproven]);
-    let other = restored(&SnapshotView::new(&config, &lb, at(4)), at(0));
+    let other = restored(&SnapshotView::new(&config.rules(), &lb, at(4)), at(0));
     assert_eq!(standings(&other), [Standing::Unproven]);
     assert_eq!(routes(&other), routes(&lb));
 }

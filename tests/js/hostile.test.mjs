@@ -55,9 +55,10 @@ function calls(what, f) {
 const methods = [
   'route', 'routeMany', 'candidates', 'explain', 'begin', 'addServer', 'removeServer', 'setWeight', 'setState', 'servers', 'health',
   'metrics', 'ring', 'toJSON', 'probesDue', 'recordProbe', 'advance', 'nextDeadlineMs', 'plan', 'hotKeys',
+  'points', 'point', 'cells',
 ];
 
-const takesTwo = new Set(['candidates', 'begin', 'setWeight', 'setState', 'recordProbe']);
+const takesTwo = new Set(['cells', 'candidates', 'begin', 'setWeight', 'setState', 'recordProbe']);
 
 test('every method with every value', () => {
   const lb = new LoadBalancer(config);
@@ -85,6 +86,30 @@ test('every value as configuration, and in every field of it', () => {
       calls(`servers[0].${field}: ${show(value)}`, () => new LoadBalancer({ servers: [server] }).free());
     }
   }
+});
+
+// Nor need it be right, and nothing of it comes out again.
+test('what only the proxy goes by is passed over', () => {
+  const token = 'correct-horse-battery';
+  const lb = new LoadBalancer({
+    ...config,
+    listen: { port: 80 }, limits: 7, rate_limit: [{ nonsense: 1 }], api: { host: '0.0.0.0', token },
+    routing: { hash_key: ['path'], debug_header: true, virtual_nodes: 50 },
+    health_check: { path: '/up', headers: { authorization: token }, interval: 4 },
+  });
+  const { servers, ...settings } = lb.toJSON();
+  assert.deepEqual(servers, new LoadBalancer(config).toJSON().servers);
+  assert.deepEqual(Object.keys(settings), ['routing', 'compat', 'health_check', 'ejection', 'hot_keys']);
+  assert.equal(settings.routing.virtual_nodes, 50);
+  assert.equal(settings.health_check.interval, 4);
+  assert.ok(!JSON.stringify([lb, lb.snapshot()]).includes(token));
+  const wrong = { ...config, lisen: {}, routing: { virtual_node: 1 }, health_check: { fast_interval: 31 } };
+  assert.throws(() => new LoadBalancer(wrong), ({ code, errors }) => {
+    assert.equal(code, 'invalid-config');
+    assert.deepEqual(errors.map(({ path }) => path), ['lisen', 'routing.virtual_node']);
+    return true;
+  });
+  lb.free();
 });
 
 test('every value when a request or a probe ends', () => {

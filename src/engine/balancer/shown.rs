@@ -5,7 +5,7 @@ use crate::engine::admission::Admission;
 use crate::engine::health::Standing;
 use crate::engine::ring::Share;
 use crate::engine::server::ServerName;
-use crate::engine::snapshot::{ServerSnapshot, Snapshot};
+use crate::engine::snapshot::{Figures, ServerFigures, ServerSnapshot, Snapshot};
 use crate::engine::table::TableServer;
 use crate::engine::time::Timestamp;
 
@@ -42,6 +42,26 @@ impl LoadBalancer {
             total: self.traffic.total().clone(),
             last_minute: self.traffic.last_minute(now),
             fail_open: self.table.is_fail_open(),
+        }
+    }
+
+    /// What changes from second to second.
+    pub fn figures(&self, now: Timestamp) -> Figures<'_> {
+        let members = self.servers.values().zip(self.table.servers());
+        let servers: Vec<ServerFigures<'_>> = members
+            .map(|(member, entry)| ServerFigures {
+                id: member.id,
+                name: &member.server.name,
+                standing: entry.standing,
+                load: member.traffic.figures(u64::from(member.in_flight), now),
+                last_probe: member.last_probe.as_ref(),
+            })
+            .collect();
+        let in_flight = servers.iter().map(|server| server.load.in_flight).sum();
+        Figures {
+            at: now,
+            total: self.traffic.figures(in_flight, now),
+            servers,
         }
     }
 

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use axum::body::Body;
 use bytes::Bytes;
 use deserr::Deserr;
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, Version, header};
+use hyper::upgrade::OnUpgrade;
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
 
@@ -26,7 +27,10 @@ pub(super) struct Call {
     pub(super) admin: Arc<Admin>,
     /// Where the connection came in.
     pub(super) local: SocketAddr,
+    pub(super) version: Version,
     pub(super) headers: HeaderMap,
+    /// The connection, once it has changed over to another protocol.
+    pub(super) upgrade: Option<OnUpgrade>,
     /// The part of the path that names a server, decoded.
     pub(super) name: Option<String>,
     /// The parameters of the query that the entry knows, decoded, each once.

@@ -87,7 +87,10 @@ pub async fn serve(listener: TcpListener, admin: Arc<Admin>, stop: CancellationT
     drop(listener);
     admin.streams.end();
     let grace = admin.shared.config().process.shutdown_grace.duration();
-    let all = async { while connections.join_next().await.is_some() {} };
+    let all = async {
+        while connections.join_next().await.is_some() {}
+        admin.streams.ended().await;
+    };
     if timeout(grace, all).await.is_err() {
         warn!("requests to the API were cut off");
     }
@@ -106,7 +109,8 @@ async fn connection(stream: TcpStream, admin: Arc<Admin>, router: Router, stop: 
         .header_read_timeout(HEAD_WAIT)
         .max_buf_size(HEAD_MAX)
         .max_headers(HEADERS_MAX)
-        .serve_connection(TokioIo::new(Patient::new(stream)), service);
+        .serve_connection(TokioIo::new(Patient::new(stream)), service)
+        .with_upgrades();
     let mut connection = pin!(connection);
     let result = tokio::select! {
         result = &mut connection => result,

@@ -85,8 +85,12 @@ fn operation(entry: &Entry, schemas: &mut Schemas) -> Value {
                 add(one, json!({ "type": "string" }));
                 add(other, json!({ "type": "string" }));
             }
+            Content::Nothing => {}
         }
-        let answer = json!({ "description": what, "content": medias });
+        let mut answer = json!({ "description": what });
+        if !medias.is_empty() {
+            answer["content"] = medias.into();
+        }
         responses.insert(status.to_string(), answer);
     }
     let problem = schemas.outgoing.subschema_for::<ProblemView>();

@@ -11,7 +11,7 @@ use crate::wire::{Fault, Faults, PlanView};
 
 pub(super) fn plan(call: &Call) -> Answer {
     let spec: PlanSpec = call.read()?;
-    let changes = spec.changes(&call.admin.shared.config())?;
+    let changes = spec.changes(&call.admin.shared.config().rules())?;
     let plan = call.admin.shared.plan(changes)?;
     Ok(json(StatusCode::OK, &PlanView::new(&plan, None)))
 }

@@ -72,7 +72,7 @@ async fn call(
     entry: &Entry,
     admin: Arc<Admin>,
     names: Result<RawPathParams, RawPathParamsRejection>,
-    parts: Parts,
+    mut parts: Parts,
     body: Body,
 ) -> Result<Call, Problem> {
     let not_text = |_| Faults::new(NAME, "give the name's UTF-8 bytes, percent-encoded");
@@ -93,7 +93,9 @@ async fn call(
         local: local.unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0))),
         name: name.map(|(_, name)| name.to_owned()),
         query,
+        version: parts.version,
         headers: parts.headers,
+        upgrade: parts.extensions.remove(),
         body,
     })
 }

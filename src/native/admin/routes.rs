@@ -52,6 +52,8 @@ pub(super) enum Content {
     Other(&'static str),
     /// The same, of one of two types.
     Either(&'static str, &'static str),
+    /// There is none.
+    Nothing,
 }
 
 /// Who does it.
@@ -281,19 +283,35 @@ pub(super) static ROUTES: &[Entry] = &[
         method: GET,
         path: "/api/events",
         summary: "What happens to the fleet: as it happens, or the last minutes.",
-        query: &[Parameter {
-            name: "format",
-            what: "`sse`, a live stream of events, as Accept: text/event-stream asks for; \
-                   or `jsonl`, the last minutes as lines of JSON, the default.",
-            is_required: false,
-            schema: || json_schema!({ "type": "string", "enum": events::FORMATS }),
-        }],
+        query: &[
+            Parameter {
+                name: "format",
+                what: "`sse`, a live stream of events, as Accept: text/event-stream asks for; \
+                       or `jsonl`, the last minutes as lines of JSON, the default.",
+                is_required: false,
+                schema: || json_schema!({ "type": "string", "enum": events::FORMATS }),
+            },
+            Parameter {
+                name: "after",
+                what: "The `id` of the last line that is known: only what came after it; \
+                       and the whole state, where that is kept no longer.",
+                is_required: false,
+                schema: || json_schema!({ "type": "string" }),
+            },
+        ],
         body: None,
-        answers: &[(
-            200,
-            "The lines; each is an object of JSON, in a stream the data of an event.",
-            Content::Either("application/jsonl", "text/event-stream"),
-        )],
+        answers: &[
+            (
+                101,
+                "A WebSocket, for which Upgrade: websocket asks; each line is a message.",
+                Content::Nothing,
+            ),
+            (
+                200,
+                "The lines; each is an object of JSON, in a stream the data of an event.",
+                Content::Either("application/jsonl", "text/event-stream"),
+            ),
+        ],
         run: Run::Now(events::events),
     },
     Entry {

@@ -53,7 +53,8 @@ mod tests {
         let config = Config::read(config).expect("it is good");
         let mut lb =
             LoadBalancer::new(config.settings(), config.servers(), at(0)).expect("a fleet");
-        let tag_of = |lb: &LoadBalancer, seconds| tag(&SnapshotView::new(&config, lb, at(seconds)));
+        let tag_of =
+            |lb: &LoadBalancer, seconds| tag(&SnapshotView::new(&config.rules(), lb, at(seconds)));
         let mut tags = vec![tag_of(&lb, 0)];
         let mut expect = |lb: &LoadBalancer, seconds: u64, is_new: bool| {
             let tag = tag_of(lb, seconds);

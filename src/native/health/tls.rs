@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring};
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio::net::TcpStream;
@@ -12,6 +11,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::config::ProbeTls;
+use crate::native::pem;
 
 /// What is spoken over TLS, as ALPN has it.
 pub(super) const HTTP1: &[u8] = b"http/1.1";
@@ -40,7 +40,7 @@ impl Tls {
         let verify = settings.is_none_or(|settings| settings.verify);
         let mut config = if verify {
             let ca_file = settings.and_then(|settings| settings.ca_file.as_deref());
-            let roots = ca_file.map_or_else(of_system, of_file)?;
+            let roots = ca_file.map_or_else(of_system, pem::roots)?;
             builder.with_root_certificates(roots).with_no_client_auth()
         } else {
             builder
@@ -80,23 +80,6 @@ fn of_system() -> Result<RootCertStore, String> {
         return Err(format!(
             "this system has no certificates to trust{why}; give a file of them"
         ));
-    }
-    Ok(roots)
-}
-
-/// Whom the certificates of a file vouch for.
-fn of_file(file: &str) -> Result<RootCertStore, String> {
-    let unusable = |why: String| format!("{file} cannot be used: {why}");
-    let mut roots = RootCertStore::empty();
-    let certificates =
-        CertificateDer::pem_file_iter(file).map_err(|error| unusable(error.to_string()))?;
-    for certificate in certificates {
-        let certificate = certificate.map_err(|error| unusable(error.to_string()))?;
-        let added = roots.add(certificate);
-        added.map_err(|error| unusable(error.to_string()))?;
-    }
-    if roots.is_empty() {
-        return Err(unusable("it has no certificate in PEM".to_owned()));
     }
     Ok(roots)
 }

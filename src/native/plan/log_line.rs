@@ -127,6 +127,7 @@ impl LoggedRequest {
             headers: &self.headers,
             uri: &self.uri,
             client_ip: &self.client_ip,
+            issued: None,
         }
     }
 
@@ -558,6 +559,7 @@ mod tests {
         let written = crate::wire::AccessLogLine {
             time: crate::wire::rfc3339(0),
             client_ip: "2001:db8::1",
+            proxy_ip: None,
             method: "GET",
             path: "/a\"?b",
             status: 200,

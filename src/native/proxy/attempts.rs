@@ -1,6 +1,8 @@
 //! The attempts of one request: each at its key's next candidate, until a
 //! server answers or nothing more may be tried.
 
+mod wait;
+
 use std::future::{Future, poll_fn};
 use std::mem;
 use std::pin::{Pin, pin};
@@ -12,6 +14,7 @@ use http::header::HOST;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version, request};
 use hyper::body::Body;
 
+use super::asker::Asker;
 use super::backoff::retry_after;
 use super::body::InFlight;
 use super::client::Client;
@@ -23,8 +26,8 @@ use super::retry::{self, Failure};
 use super::trace::Trace;
 use super::upgrade;
 use super::upload::{RequestBody, Upload};
-use super::upstream::{self, AttemptWaits, Connection, Exchange};
-use super::worker::{WorkerFleet, WorkerServer};
+use super::upstream::{self, AttemptWaits, Connection};
+use super::worker::{NoEntry, WorkerFleet, WorkerServer};
 use crate::config::Retries;
 use crate::engine::{NoServer, Outcome, Position, ServerIndex, Spread};
 use crate::native::clock;
@@ -32,6 +35,10 @@ use crate::native::retries::{Reason, UnderWay};
 
 /// What of a request decides where and how it may be sent.
 pub(super) struct Sent {
+    /// Who it comes from.
+    pub(super) asker: Rc<Asker>,
+    /// The value of the cookie that the client is given, if it is given one.
+    pub(super) issued: Option<Box<str>>,
     /// Its method.
     pub(super) method: Method,
     /// Where its key stands, if it has one.
@@ -120,6 +127,16 @@ impl<'a> Attempts<'a> {
         self.sent.upgrade.as_ref()
     }
 
+    /// The value of the cookie that the client is given, if it is given one.
+    pub(super) fn issued(&self) -> Option<&str> {
+        self.sent.issued.as_deref()
+    }
+
+    /// Whether the request came over TLS.
+    pub(super) fn is_over_tls(&self) -> bool {
+        self.sent.asker.is_over_tls()
+    }
+
     /// Sends `request`, which is there, until a server answers it, with what is
     /// `response` then. Once.
     ///
@@ -138,9 +155,13 @@ impl<'a> Attempts<'a> {
         let mut place = None;
         loop {
             let (key, spread) = (self.sent.key, self.sent.spread);
-            let entered = self.fleet.enter(key, spread, &self.tried, worker.bounded());
+            let entered = match self.fleet.enter(key, spread, &self.tried, worker) {
+                Err(NoEntry::Full(at)) => Box::pin(self.wait(at)).await,
+                Err(NoEntry::NoServer(why)) => Err(why),
+                Ok(entered) => Ok(entered),
+            };
             let (index, in_flight) = match entered {
-                Ok(route) => route,
+                Ok(entered) => entered,
                 // What went wrong at the last server says more than that there is
                 // no other.
                 Err(why) => {
@@ -162,9 +183,9 @@ impl<'a> Attempts<'a> {
             let began = clock::now();
             let mut result = {
                 // Pinned where it is made: it is large.
-                let pool = &server.pool;
+                let upstream = &server.upstream;
                 let exchange =
-                    pin!(pool.exchange(request, response, connection, in_hand, self.waits));
+                    pin!(upstream.exchange(request, response, connection, in_hand, self.waits));
                 self.unless_taken_out(server, exchange).await
             };
             let took = clock::now().since(began);
@@ -297,7 +318,7 @@ impl<'a> Attempts<'a> {
     /// Whether all of an answer is awaited: where it is short and another server
     /// could still be asked.
     fn is_awaited_whole(&self, body: &upstream::Body) -> bool {
-        if body.is_end_stream() {
+        if body.is_here() || body.is_end_stream() {
             return false;
         }
         let retries = self.retries();
@@ -458,7 +479,8 @@ impl<'a> Attempts<'a> {
             return None;
         }
         let (mut head, ()) = in_hand.head_bytes.parse()?.into_parts();
-        let key_now = client.key(&self.fleet, &head);
+        let parts = sent.asker.key_parts(&head, sent.issued.as_deref());
+        let key_now = self.fleet.key(parts);
         let is_same = head.method == sent.method
             && key_now == sent.key
             && head.headers.len() == sent.n_fields;
@@ -467,7 +489,9 @@ impl<'a> Attempts<'a> {
             return None;
         }
         let new_id = || client.worker.request_ids.next();
-        headers::prepare_request(&mut head, &client.fields, new_id, || false).ok()?;
+        let rules = &self.fleet.rules().heads;
+        headers::prepare_request(&mut head, &sent.asker, rules, new_id, || false).ok()?;
+        client.certificate.tell(&mut head.headers);
         head.version = Version::HTTP_11;
         upgrade::ask(sent.upgrade.as_ref(), &mut head.headers);
         Some(Request::from_parts(head, RequestBody::Empty))

@@ -13,8 +13,9 @@ use http_body::{Body, Frame, SizeHint};
 use super::hold::Ahead;
 use super::in_hand::InHand;
 use super::trace::Trace;
+use super::trailers;
 use super::upgrade::Tunnel;
-use super::upstream;
+use super::upstream::{self, BodyError};
 use super::worker::WorkerServer;
 use crate::engine::{Route, Term};
 use crate::native::clock;
@@ -30,6 +31,8 @@ pub(super) struct InFlight {
     is_trial: bool,
     /// Whether it waits for the head of its answer, and for nothing else.
     is_waiting: Cell<bool>,
+    /// Whether it is counted on elsewhere.
+    is_apart: bool,
 }
 
 impl InFlight {
@@ -41,12 +44,18 @@ impl InFlight {
         if route.is_trial && !runtime.trial.enter(route.term) {
             return None;
         }
-        // A trial has no bound, so that nothing is to be given back here.
-        runtime.in_flight.enter(route.bound).then(|| Self {
+        if !runtime.in_flight.enter(route.bound) {
+            if route.is_trial {
+                runtime.trial.leave(route.term);
+            }
+            return None;
+        }
+        Some(Self {
             server: Rc::clone(server),
             term: route.term,
             is_trial: route.is_trial,
             is_waiting: Cell::new(false),
+            is_apart: false,
         })
     }
 
@@ -66,11 +75,9 @@ impl InFlight {
 
     /// The same request, counted on without what this thread keeps for the
     /// server: that may leave the fleet long before the request ends.
-    pub(super) fn apart(self) -> InFlightApart {
-        let runtime = Arc::clone(&self.server.runtime);
-        // For a moment it is in twice, and never not at all.
-        let _ = runtime.in_flight.enter(None);
-        InFlightApart(runtime)
+    pub(super) fn apart(mut self) -> InFlightApart {
+        self.is_apart = true;
+        InFlightApart(Arc::clone(&self.server.runtime))
     }
 
     /// Where it is.
@@ -82,7 +89,9 @@ impl InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         let runtime = &self.server.runtime;
-        runtime.in_flight.leave();
+        if !self.is_apart {
+            runtime.leave();
+        }
         if self.is_waiting.get() {
             self.server.silence.give_up();
         }
@@ -97,7 +106,7 @@ pub(super) struct InFlightApart(Arc<ServerRuntime>);
 
 impl Drop for InFlightApart {
     fn drop(&mut self) {
-        self.0.in_flight.leave();
+        self.0.leave();
     }
 }
 
@@ -167,19 +176,24 @@ impl ResponseBody {
 
 impl Body for ResponseBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
         let frame = match &mut this.source {
             Source::Server(ahead, rest, in_flight) => {
-                let frame = match ahead.take() {
+                let mut frame = match ahead.take() {
                     Some(data) => Poll::Ready(Some(Ok(Frame::data(data)))),
                     None => Pin::new(rest).poll_frame(cx),
                 };
+                if let Poll::Ready(Some(Ok(frame))) = &mut frame
+                    && let Some(trailers) = frame.trailers_mut()
+                {
+                    trailers::filter(trailers);
+                }
                 let shared = &this.in_hand.client.worker.shared;
                 let (server, term) = (&in_flight.server.runtime, in_flight.term);
                 match &frame {

@@ -28,6 +28,11 @@ pub(super) enum ProxyError {
     /// `Max-Forwards` let it come here and no further, so it is for the proxy
     /// itself.
     LastStep,
+    /// `TRACE` that came here and may go no further: what it would show, such as
+    /// cookies, is not for scripts to read.
+    Trace,
+    /// It has come by here so often that it goes in a circle.
+    Loop,
     /// There was nowhere to send it.
     NoServer(NoServer),
     /// The last server that was tried could not be connected to.
@@ -49,7 +54,8 @@ impl ProxyError {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
-            Self::Connect => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Connect | Self::Trace => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Loop => StatusCode::LOOP_DETECTED,
             Self::LastStep => StatusCode::OK,
             Self::NoServer(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::ConnectFailed | Self::Broken | Self::BadAnswer => StatusCode::BAD_GATEWAY,
@@ -71,6 +77,8 @@ impl ProxyError {
             Self::AnswerTimeout => "answer_timeout",
             Self::RateLimited(_) => "rate_limited",
             Self::LastStep => "last_step",
+            Self::Trace => "trace_method",
+            Self::Loop => "loop",
         }
     }
 
@@ -93,7 +101,7 @@ impl ProxyError {
                 headers.insert(RETRY_AFTER, allowance.wait().into());
                 rate_limit::tell(&[allowance], headers);
             }
-            Self::Connect | Self::LastStep => {
+            Self::Connect | Self::Trace | Self::LastStep => {
                 headers.insert(
                     ALLOW,
                     HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
@@ -121,6 +129,8 @@ impl fmt::Display for ProxyError {
             }
             Self::Connect => "CONNECT is not offered here",
             Self::LastStep => "this is a proxy, and Max-Forwards lets the request go no further",
+            Self::Trace => "TRACE is not answered here, and Max-Forwards lets it go no further",
+            Self::Loop => "loop detected: the request has come by here too often",
             Self::NoServer(why) => return write!(f, "service unavailable: {why}"),
             Self::ConnectFailed => "bad gateway: the server could not be connected to",
             Self::ConnectTimeout => "gateway timeout: the server could not be connected to in time",
@@ -142,6 +152,8 @@ mod tests {
             (ProxyError::BodyTimeout, 408),
             (ProxyError::Connect, 405),
             (ProxyError::LastStep, 200),
+            (ProxyError::Trace, 405),
+            (ProxyError::Loop, 508),
             (ProxyError::NoServer(NoServer::Empty), 503),
             (ProxyError::ConnectFailed, 502),
             (ProxyError::Broken, 502),

@@ -5,9 +5,8 @@
 //! `key="header x-user-id", position="1f…", owner="a", candidates=("a";tried "b";chosen)`.
 
 use http::HeaderValue;
-use http::request;
 
-use super::client::Client;
+use super::hash_key::KeyParts;
 use super::worker::WorkerFleet;
 use crate::engine::{Position, Reason, ServerIndex};
 use crate::wire::ReasonWord;
@@ -20,18 +19,16 @@ pub(super) struct Explanation {
     /// The source of its key; `None` when it has none.
     source: Option<String>,
     key: Option<Position>,
+    /// Whether the key is of a cookie that the client is only given now.
+    is_issued: bool,
 }
 
 impl Explanation {
-    pub(super) fn new(
-        client: &Client,
-        fleet: &WorkerFleet,
-        head: &request::Parts,
-        key: Option<Position>,
-    ) -> Self {
+    pub(super) fn new(fleet: &WorkerFleet, parts: KeyParts<'_>, key: Option<Position>) -> Self {
         Self {
-            source: client.key_source(fleet, head),
+            source: fleet.key_source(parts),
             key,
+            is_issued: parts.issued.is_some(),
         }
     }
 
@@ -57,7 +54,11 @@ impl Explanation {
                 reason => reason,
             };
             let figures = match reason {
-                Reason::AboveBound { in_flight, bound } => {
+                Reason::AboveBound { in_flight, bound }
+                | Reason::Full {
+                    in_flight,
+                    max: bound,
+                } => {
                     format!(";in-flight={in_flight};bound={bound}")
                 }
                 Reason::NotAdmitted { admission } => {
@@ -70,8 +71,9 @@ impl Explanation {
         });
         let candidates: Vec<String> = candidates.collect();
         let text = format!(
-            "key={}, position=\"{key}\", owner={}, candidates=({})",
+            "key={}{}, position=\"{key}\", owner={}, candidates=({})",
             quoted(source),
+            if self.is_issued { ";issued" } else { "" },
             owner.unwrap_or_default(),
             candidates.join(" ")
         );

@@ -1,6 +1,7 @@
 //! One request: from its key over what its attempts came to, to its answer.
 
 use std::convert::Infallible;
+use std::mem;
 use std::rc::Rc;
 
 use http::{HeaderName, HeaderValue, Request, Response, Version, request};
@@ -10,7 +11,7 @@ use super::attempts::{Attempts, Kept, Sent};
 use super::body::ResponseBody;
 use super::error::ProxyError;
 use super::explanation::Explanation;
-use super::headers;
+use super::headers::{self, HeadRules};
 use super::in_hand::InHand;
 use super::rate_limit;
 use super::trace::Trace;
@@ -36,15 +37,8 @@ pub(super) fn handle(
     // before it does anything.
     let (head, body) = request.into_parts();
     async move {
-        let client = &*in_hand.client;
-        let mut entry = client
-            .worker
-            .access_log
-            .as_ref()
-            .and_then(AccessLog::format)
-            .map(|format| Box::new(Entry::new(&client.ip, &head, clock::now(), format)));
-        let mut trace = None;
-        let forwarded = forward(&in_hand, head, body, entry.as_deref_mut(), &mut trace);
+        let (mut entry, mut trace) = (None, None);
+        let forwarded = forward(&in_hand, head, body, &mut entry, &mut trace);
         let mut response = match forwarded.await {
             Ok(response) => response,
             Err(error) => error
@@ -72,7 +66,7 @@ fn forward<'a>(
     in_hand: &'a Rc<InHand>,
     mut head: request::Parts,
     body: Incoming,
-    mut entry: Option<&'a mut Entry>,
+    entry: &'a mut Option<Box<Entry>>,
     trace: &'a mut Option<Rc<Trace>>,
 ) -> impl Future<Output = Result<Response<ResponseBody>, ProxyError>> {
     async move {
@@ -82,24 +76,34 @@ fn forward<'a>(
         let fleet = worker.fleet();
         let rules = fleet.rules();
         in_hand.follow(rules);
-        if rules.config.tracing.otlp.is_some() {
-            *trace = Trace::begin(client, &head, &rules.config.tracing);
+        let asker = client.asker(rules, &head.headers);
+        let log = worker.access_log.as_ref();
+        if let Some(format) = log.and_then(AccessLog::format) {
+            let (ip, proxy) = (&asker.ip, asker.proxy());
+            *entry = Some(Box::new(Entry::new(ip, proxy, &head, clock::now(), format)));
         }
-        let told = rate_limit::admit(client, &fleet, &head)?;
-        let (key, spread) = client.counted_key(&fleet, &head);
+        if rules.config.tracing.otlp.is_some() {
+            *trace = Trace::begin(&client.worker, &asker, &head, &rules.config.tracing);
+        }
+        let told = rate_limit::admit(&asker, &fleet, &head)?;
+        let issued = fleet.to_issue(asker.key_parts(&head, None));
+        let parts = asker.key_parts(&head, issued.as_deref());
+        let (key, spread) = client.counted_key(&fleet, parts);
         let debug = rules.config.routing.debug_header;
-        let explanation = debug.then(|| Explanation::new(client, &fleet, &head, key));
+        let explanation = debug.then(|| Explanation::new(&fleet, parts, key));
         let n_fields = head.headers.len();
         let upgrade = rules.upgrades.asked(&mut head);
         let has_host = headers::prepare_request(
             &mut head,
-            &client.fields,
+            &asker,
+            &rules.heads,
             || worker.request_ids.next(),
             || in_hand.head_bytes.is_framed_twice(),
         )?;
-        if let Some(entry) = &mut entry {
+        if let Some(entry) = entry {
             entry.request_id = head.headers.get(&headers::X_REQUEST_ID).cloned();
         }
+        client.certificate.tell(&mut head.headers);
         head.version = Version::HTTP_11;
         upgrade::ask(upgrade.as_ref(), &mut head.headers);
         let has_body = !body.is_end_stream();
@@ -109,6 +113,8 @@ fn forward<'a>(
             (RequestBody::Empty, None)
         };
         let sent = Sent {
+            asker,
+            issued,
             method: head.method.clone(),
             key,
             spread,
@@ -143,7 +149,12 @@ fn forward<'a>(
         let switched = match &mut response {
             Some(response) => {
                 let switched = upgrade::switched(response, attempts.upgrade())?;
-                answer(response, fields);
+                let rules = answered.fleet.rules();
+                answer(response, &rules.heads, fields);
+                let issue = rules.hash_key.issue();
+                if let (Some(value), Some(issue)) = (attempts.issued(), issue) {
+                    issue.give(value, attempts.is_over_tls(), response.headers_mut());
+                }
                 rate_limit::tell(&told, response.headers_mut());
                 switched
             }
@@ -182,10 +193,14 @@ fn sendable(
 }
 
 /// Makes a server's answer one that the client gets.
-fn answer<B>(response: &mut Response<B>, debug: Option<[(&HeaderName, HeaderValue); 3]>) {
-    *response.version_mut() = Version::HTTP_11;
+fn answer<B>(
+    response: &mut Response<B>,
+    rules: &HeadRules,
+    debug: Option<[(&HeaderName, HeaderValue); 3]>,
+) {
+    let version = mem::replace(response.version_mut(), Version::HTTP_11);
     let headers = response.headers_mut();
-    headers::prepare_response(headers);
+    headers::prepare_response(headers, version, rules);
     if let Some(fields) = debug {
         for (name, value) in fields {
             headers.insert(name, value);

@@ -11,6 +11,8 @@
 //! - Several values of one header field are joined, in the order they came, by
 //!   a zero byte, which cannot occur in one. Of several cookies or parameters
 //!   of one name the first that is not empty is taken.
+//! - A cookie that is issued is there from the first request on: with the value
+//!   that the client is given. What stands behind it in the chain is not reached.
 //! - Each part of a join is preceded by its length as 4 little-endian bytes, so
 //!   that `ab` + `c` and `a` + `bc` are two keys. A join is there when all of
 //!   its parts are.
@@ -21,18 +23,25 @@ use std::borrow::Cow;
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderName, Uri};
 
+use super::cookie::Issue;
 use crate::config;
 use crate::engine::{Position, RoutingTable};
 use crate::wire::{KeyFromView, KeyPartView};
 
 /// Where keys are looked for: the configured chain with its names parsed.
 #[derive(Clone, Debug)]
-pub(crate) struct HashKey(Vec<Source>);
+pub(crate) struct HashKey {
+    chain: Vec<Source>,
+    /// The cookie of the chain that clients without it are given, if there is one.
+    issue: Option<Issue>,
+}
 
 #[derive(Clone, Debug)]
 enum Source {
     Header(HeaderName),
     Cookie(Box<[u8]>),
+    /// A cookie that clients without it are given.
+    IssuedCookie(Box<[u8]>),
     Query(Box<[u8]>),
     Path,
     Uri,
@@ -49,13 +58,27 @@ pub(crate) struct KeyParts<'a> {
     pub(crate) uri: &'a Uri,
     /// The client's IP address in its canonical text form.
     pub(crate) client_ip: &'a str,
+    /// The value of the cookie that the client is given with the answer.
+    pub(crate) issued: Option<&'a str>,
+}
+
+/// Whether a source is there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Presence {
+    Here,
+    Absent,
+    /// It will be, once a cookie is issued.
+    ToIssue,
 }
 
 impl HashKey {
     /// The chain that configuration asks for. A name that is no header name,
     /// which `config` lets none through, is never found.
     pub(crate) fn new(chain: &config::HashKey) -> Self {
-        Self(compile(chain.sources()))
+        Self {
+            chain: compile(chain.sources()),
+            issue: Issue::of(chain.sources()),
+        }
     }
 
     /// The key of a request: that of the first source that is there.
@@ -65,8 +88,24 @@ impl HashKey {
 
     /// The key of a request, and which source of the chain it is from.
     pub(crate) fn find<'a>(&self, parts: KeyParts<'a>) -> Option<(usize, Cow<'a, [u8]>)> {
-        let mut sources = self.0.iter().enumerate();
+        if self.to_issue(parts).is_some() {
+            return None;
+        }
+        let mut sources = self.chain.iter().enumerate();
         sources.find_map(|(i, source)| Some((i, source.find(parts)?)))
+    }
+
+    /// How the cookie is issued that clients without it are given.
+    pub(super) fn issue(&self) -> Option<&Issue> {
+        self.issue.as_ref()
+    }
+
+    /// The cookie that must be issued before a request has a key.
+    pub(crate) fn to_issue(&self, parts: KeyParts<'_>) -> Option<&Issue> {
+        let issue = self.issue.as_ref()?;
+        let mut found = self.chain.iter().map(|source| source.presence(parts));
+        let first = found.find(|&presence| presence != Presence::Absent);
+        (first == Some(Presence::ToIssue)).then_some(issue)
     }
 
     /// The key of a request and where it was found; `Err` with all sources when
@@ -75,19 +114,17 @@ impl HashKey {
         &self,
         parts: KeyParts<'_>,
     ) -> Result<(Vec<u8>, KeyFromView), Vec<String>> {
-        let mut absent = Vec::new();
-        for source in &self.0 {
-            if let Some(key) = source.find(parts) {
-                let key_from = KeyFromView {
-                    source: source.to_string(),
-                    parts: source.parts(parts),
-                    absent,
-                };
-                return Ok((key.into_owned(), key_from));
-            }
-            absent.push(source.to_string());
-        }
-        Err(absent)
+        let named = |source: &Source| source.to_string();
+        let Some((i, key)) = self.find(parts) else {
+            return Err(self.chain.iter().map(named).collect());
+        };
+        let source = &self.chain[i];
+        let key_from = KeyFromView {
+            source: source.to_string(),
+            parts: source.parts(parts),
+            absent: self.chain[..i].iter().map(named).collect(),
+        };
+        Ok((key.into_owned(), key_from))
     }
 
     /// Where the key of a request stands by `table`.
@@ -100,7 +137,10 @@ fn compile(sources: &[config::KeySource]) -> Vec<Source> {
     let compiled = sources.iter().filter_map(|source| {
         Some(match source {
             config::KeySource::Header(name) => Source::Header(name.parse().ok()?),
-            config::KeySource::Cookie(name) => Source::Cookie(name.as_bytes().into()),
+            config::KeySource::Cookie(name, None) => Source::Cookie(name.as_bytes().into()),
+            config::KeySource::Cookie(name, Some(_)) => {
+                Source::IssuedCookie(name.as_bytes().into())
+            }
             config::KeySource::Query(name) => Source::Query(name.as_bytes().into()),
             config::KeySource::Path => Source::Path,
             config::KeySource::Uri => Source::Uri,
@@ -116,7 +156,7 @@ impl fmt::Display for Source {
         let named = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
         match self {
             Self::Header(name) => write!(f, "header {name}"),
-            Self::Cookie(name) => write!(f, "cookie {}", named(name)),
+            Self::Cookie(name) | Self::IssuedCookie(name) => write!(f, "cookie {}", named(name)),
             Self::Query(name) => write!(f, "query {}", named(name)),
             Self::Path => f.write_str("path"),
             Self::Uri => f.write_str("uri"),
@@ -141,10 +181,34 @@ impl Source {
             .collect()
     }
 
+    fn presence(&self, parts: KeyParts<'_>) -> Presence {
+        match self {
+            Self::Join(sources) => {
+                let mut joined = Presence::Here;
+                for source in sources {
+                    match source.presence(parts) {
+                        Presence::Here => {}
+                        Presence::ToIssue => joined = Presence::ToIssue,
+                        // Nobody is given a cookie that would not be used.
+                        Presence::Absent => return Presence::Absent,
+                    }
+                }
+                joined
+            }
+            source if source.find(parts).is_some() => Presence::Here,
+            Self::IssuedCookie(_) => Presence::ToIssue,
+            _ => Presence::Absent,
+        }
+    }
+
     fn find<'a>(&self, parts: KeyParts<'a>) -> Option<Cow<'a, [u8]>> {
         let found = match self {
             Self::Header(name) => header(parts.headers, name)?,
             Self::Cookie(name) => Cow::Borrowed(cookie(parts.headers, name)?),
+            Self::IssuedCookie(name) => {
+                let issued = || parts.issued.map(str::as_bytes);
+                Cow::Borrowed(cookie(parts.headers, name).or_else(issued)?)
+            }
             Self::Query(name) => Cow::Borrowed(parameter(parts.uri.query()?, name)?),
             Self::Path => Cow::Borrowed(parts.uri.path().as_bytes()),
             Self::Uri => Cow::Borrowed(parts.uri.path_and_query()?.as_str().as_bytes()),
@@ -208,6 +272,16 @@ mod tests {
     use super::*;
 
     fn key(chain: &str, target: &str, fields: &[(&'static str, &'static str)]) -> Option<Vec<u8>> {
+        key_with(None, chain, target, fields).0
+    }
+
+    /// The key, and whether a cookie must be issued first.
+    fn key_with(
+        issued: Option<&str>,
+        chain: &str,
+        target: &str,
+        fields: &[(&'static str, &'static str)],
+    ) -> (Option<Vec<u8>>, bool) {
         let document = format!(r#"{{"servers": [], "routing": {{"hash_key": {chain}}}}}"#);
         let config = config::Config::parse(document.as_bytes()).expect("a good chain");
         let mut headers = HeaderMap::new();
@@ -218,10 +292,12 @@ mod tests {
             headers: &headers,
             uri: &target.parse().expect("a good target"),
             client_ip: "192.0.2.7",
+            issued,
         };
-        HashKey::new(&config.routing.hash_key)
-            .key(parts)
-            .map(Cow::into_owned)
+        let hash_key = HashKey::new(&config.routing.hash_key);
+        let key = hash_key.key(parts).map(Cow::into_owned);
+        assert!(key.is_none() || hash_key.to_issue(parts).is_none());
+        (key, hash_key.to_issue(parts).is_some())
     }
 
     #[test]
@@ -294,5 +370,28 @@ mod tests {
         );
         assert_ne!(key(chain, "/?a=x&b=yz", &[]), key(chain, "/?a=xy&b=z", &[]));
         assert_eq!(key(chain, "/?a=x", &[]), None);
+    }
+
+    #[test]
+    fn a_cookie_is_issued_where_the_chain_comes_to_it_and_it_is_not_there() {
+        const CHAIN: &str = r#"[{"header": "x-user"}, {"cookie": "s", "issue": {}}, "client_ip"]"#;
+        let found = |issued, fields: &[_]| key_with(issued, CHAIN, "/", fields);
+        let of = |text: &str| Some(text.as_bytes().to_vec());
+        assert_eq!(found(None, &[]), (None, true));
+        assert_eq!(found(None, &[("cookie", "s=")]), (None, true));
+        assert_eq!(found(Some("new"), &[]), (of("new"), false));
+        assert_eq!(found(None, &[("cookie", "s=1")]), (of("1"), false));
+        assert_eq!(found(Some("new"), &[("cookie", "s=1")]), (of("1"), false));
+        assert_eq!(found(None, &[("x-user", "ann")]), (of("ann"), false));
+    }
+
+    #[test]
+    fn a_cookie_of_a_join_is_issued_where_the_rest_of_the_join_is_there() {
+        const CHAIN: &str = r#"[{"join": [{"query": "t"}, {"cookie": "s", "issue": {}}]}, "path"]"#;
+        let found = |issued, target| key_with(issued, CHAIN, target, &[]);
+        assert_eq!(found(None, "/a"), (Some(b"/a".to_vec()), false));
+        assert_eq!(found(None, "/a?t=x"), (None, true));
+        let joined = b"\x01\0\0\0x\x03\0\0\0new".to_vec();
+        assert_eq!(found(Some("new"), "/a?t=x"), (Some(joined), false));
     }
 }

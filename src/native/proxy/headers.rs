@@ -12,14 +12,16 @@ use http::header::{
 use http::uri::{Parts, PathAndQuery};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, request};
 
+use super::asker::Asker;
 use super::error::ProxyError;
+use crate::config::{self, ForwardedHost};
 
 /// Who the client's request comes from.
-static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub(super) static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// By which scheme it came.
-static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+pub(super) static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 /// Which host it asked for.
-static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+pub(super) static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 /// By which id it is found in logs.
 pub(super) static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -39,18 +41,52 @@ struct Findings {
     has_connection: bool,
     has_te: bool,
     has_upgrade: bool,
+    has_via: bool,
     has_rare: bool,
     /// Whether any field stands there more than once.
     has_repeated: bool,
 }
 
-/// What the proxy adds to every request of one client.
+/// What configuration asks of heads.
 #[derive(Clone, Debug)]
-pub(super) struct ClientFields {
-    /// Its IP address.
-    pub(super) forwarded_for: HeaderValue,
-    /// The scheme it uses.
-    pub(super) forwarded_proto: HeaderValue,
+pub(super) struct HeadRules {
+    /// What `Host` says to servers.
+    host: Host,
+    /// Whether servers get `Forwarded`.
+    tells_forwarded: bool,
+    /// Whether requests get `Via`.
+    has_via: bool,
+    /// Whether answers get it too.
+    answers_have_via: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Host {
+    /// What the client asked for.
+    Client,
+    /// The server's own address and port.
+    Server,
+    /// Always this.
+    Name(HeaderValue),
+}
+
+impl HeadRules {
+    /// As configured.
+    pub(super) fn new(config: &config::Forwarding) -> Self {
+        Self {
+            host: match &config.host {
+                ForwardedHost::Client => Host::Client,
+                ForwardedHost::Server => Host::Server,
+                // A name has only characters that a header may have.
+                ForwardedHost::Name(name) => {
+                    HeaderValue::from_str(name.as_str()).map_or(Host::Client, Host::Name)
+                }
+            },
+            tells_forwarded: config.forwarded,
+            has_via: config.via != config::Via::None,
+            answers_have_via: config.via == config::Via::Both,
+        }
+    }
 }
 
 /// Checks the head of a client's request and makes it the head that a server
@@ -62,7 +98,8 @@ pub(super) struct ClientFields {
 /// When it is not a request that may be forwarded.
 pub(super) fn prepare_request(
     head: &mut request::Parts,
-    client: &ClientFields,
+    asker: &Asker,
+    rules: &HeadRules,
     new_id: impl FnOnce() -> HeaderValue,
     is_framed_twice: impl FnOnce() -> bool,
 ) -> Result<bool, ProxyError> {
@@ -83,7 +120,10 @@ pub(super) fn prepare_request(
         _ => return Err(ProxyError::BadRequest("several Hosts")),
     }
     if matches!(*method, Method::OPTIONS | Method::TRACE) {
-        count_down(headers)?;
+        count_down(method, headers)?;
+    }
+    if found.has_via && rules.has_via && goes_round(headers) {
+        return Err(ProxyError::Loop);
     }
     if found.n_transfer_encodings > 0 {
         check_transfer_encoding(headers)?;
@@ -100,33 +140,42 @@ pub(super) fn prepare_request(
         let authority = to_origin_form(uri)?;
         headers.insert(HOST, authority);
     }
-    let has_host = if let Some(host) = headers.get(HOST) {
-        if !is_host(host.as_bytes()) {
-            return Err(ProxyError::BadRequest("bad Host"));
+    let host = headers.get(HOST);
+    if host.is_some_and(|host| !is_host(host.as_bytes())) {
+        return Err(ProxyError::BadRequest("bad Host"));
+    }
+    if rules.tells_forwarded {
+        let forwarded = asker.forwarded(host);
+        headers.insert(FORWARDED, forwarded);
+    }
+    let host = headers.get(HOST);
+    let mut has_host = host.is_some();
+    match asker.forwarded_host.as_ref().or(host).cloned() {
+        Some(host) => drop(headers.insert(&X_FORWARDED_HOST, host)),
+        None => drop(headers.remove(&X_FORWARDED_HOST)),
+    }
+    match &rules.host {
+        Host::Client => {}
+        Host::Server => has_host = false,
+        Host::Name(name) => {
+            headers.insert(HOST, name.clone());
+            has_host = true;
         }
-        let host = host.clone();
-        headers.insert(&X_FORWARDED_HOST, host);
-        true
-    } else {
-        headers.remove(&X_FORWARDED_HOST);
-        false
-    };
-    headers.insert(&X_FORWARDED_FOR, client.forwarded_for.clone());
-    headers.insert(&X_FORWARDED_PROTO, client.forwarded_proto.clone());
-    let via = if version < Version::HTTP_11 {
-        HeaderValue::from_static("1.0 ringway")
-    } else {
-        HeaderValue::from_static("1.1 ringway")
-    };
-    headers.append(VIA, via);
+    }
+    headers.insert(&X_FORWARDED_FOR, asker.forwarded_for.clone());
+    headers.insert(&X_FORWARDED_PROTO, asker.forwarded_proto.clone());
+    if rules.has_via {
+        headers.append(VIA, via(version));
+    }
     if let Entry::Vacant(vacant) = headers.entry(&X_REQUEST_ID) {
         vacant.insert(new_id());
     }
     Ok(has_host)
 }
 
-/// Drops from a server's answer what concerned its connection alone.
-pub(super) fn prepare_response(headers: &mut HeaderMap) {
+/// Makes a server's answer, which came by `version`, what the client gets:
+/// drops what concerned its connection alone.
+pub(super) fn prepare_response(headers: &mut HeaderMap, version: Version, rules: &HeadRules) {
     let found = survey(headers);
     if found.n_transfer_encodings > 0 {
         // The body was decoded and is framed anew; a length beside it would
@@ -134,6 +183,18 @@ pub(super) fn prepare_response(headers: &mut HeaderMap) {
         headers.remove(CONTENT_LENGTH);
     }
     drop_connection_fields(headers, &found);
+    if rules.answers_have_via {
+        headers.append(VIA, via(version));
+    }
+}
+
+/// What `Via` says of a message that came by `version`.
+fn via(version: Version) -> HeaderValue {
+    HeaderValue::from_static(match version {
+        Version::HTTP_09 | Version::HTTP_10 => "1.0 ringway",
+        Version::HTTP_2 => "2.0 ringway",
+        _ => "1.1 ringway",
+    })
 }
 
 fn survey(headers: &HeaderMap) -> Findings {
@@ -145,8 +206,9 @@ fn survey(headers: &HeaderMap) -> Findings {
             CONNECTION => found.has_connection = true,
             TE => found.has_te = true,
             UPGRADE => found.has_upgrade = true,
+            VIA => found.has_via = true,
             FORWARDED | PROXY_AUTHENTICATE | PROXY_AUTHORIZATION => found.has_rare = true,
-            _ => found.has_rare |= CONNECTION_FIELDS.contains(name),
+            _ => found.has_rare |= CONNECTION_FIELDS.contains(name) || may_be_x_forwarded(name),
         }
     }
     // `keys` names each field once, however often it stands there.
@@ -177,19 +239,43 @@ fn check_target(method: &Method, uri: &Uri) -> Result<bool, ProxyError> {
 }
 
 /// Takes one from `Max-Forwards` (RFC 9110, section 7.6.2).
-fn count_down(headers: &mut HeaderMap) -> Result<(), ProxyError> {
-    let Some(value) = headers.get(MAX_FORWARDS) else {
+fn count_down(method: &Method, headers: &mut HeaderMap) -> Result<(), ProxyError> {
+    let mut values = headers.get_all(MAX_FORWARDS).iter();
+    let Some(value) = values.next() else {
         return Ok(());
     };
-    let n: Option<u64> = value.to_str().ok().and_then(|text| text.parse().ok());
-    match n {
-        Some(0) => Err(ProxyError::LastStep),
-        Some(n) => {
-            headers.insert(MAX_FORWARDS, HeaderValue::from(n - 1));
-            Ok(())
-        }
-        None => Err(ProxyError::BadRequest("bad Max-Forwards")),
+    let digits = value.as_bytes();
+    let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+    if !is_number || values.next().is_some() {
+        return Err(ProxyError::BadRequest("bad Max-Forwards"));
     }
+    // One that is too large to be counted becomes the largest that is not.
+    let n = value.to_str().ok().and_then(|text| text.parse().ok());
+    let n: u64 = n.unwrap_or(u64::MAX);
+    let Some(rest) = n.checked_sub(1) else {
+        return Err(match *method {
+            Method::TRACE => ProxyError::Trace,
+            _ => ProxyError::LastStep,
+        });
+    };
+    headers.insert(MAX_FORWARDS, HeaderValue::from(rest));
+    Ok(())
+}
+
+/// How often a request may have come by here: more often than any sensible row
+/// of proxies has us in it, and soon enough to end one that goes in a circle.
+const ROUNDS_MAX: usize = 10;
+
+/// Whether a request has come by here so often that it goes in a circle.
+fn goes_round(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(VIA).iter();
+    let members = values.flat_map(|value| value.as_bytes().split(|&b| b == b','));
+    let by_us = members.filter(|member| {
+        let mut words = member.split(u8::is_ascii_whitespace);
+        let mut words = words.by_ref().filter(|word| !word.is_empty());
+        words.nth(1) == Some(b"ringway")
+    });
+    by_us.count() >= ROUNDS_MAX
 }
 
 /// Only one exact `chunked` is understood alike by everybody.
@@ -223,6 +309,30 @@ fn drop_connection_fields(headers: &mut HeaderMap, found: &Findings) {
         for name in &CONNECTION_FIELDS {
             headers.remove(name);
         }
+        drop_look_alikes(headers);
+    }
+}
+
+/// Whether a name is as long as one of the fields `X-Forwarded-…` and begins as
+/// they do: looked at more closely only then.
+fn may_be_x_forwarded(name: &HeaderName) -> bool {
+    let name = name.as_str().as_bytes();
+    (15..=17).contains(&name.len()) && name[0] == b'x' && name.contains(&b'_')
+}
+
+/// Drops names that differ from the proxy's own only by an underscore for a
+/// hyphen, as `x_forwarded-for`: programs that take names for variables (CGI,
+/// WSGI) cannot tell the two apart.
+fn drop_look_alikes(headers: &mut HeaderMap) {
+    let is_look_alike = |name: &&HeaderName| {
+        may_be_x_forwarded(name)
+            && [&X_FORWARDED_FOR, &X_FORWARDED_PROTO, &X_FORWARDED_HOST]
+                .iter()
+                .any(|own| name.as_str().replace('_', "-") == own.as_str())
+    };
+    let found: Vec<HeaderName> = headers.keys().filter(is_look_alike).cloned().collect();
+    for name in found {
+        headers.remove(name);
     }
 }
 
@@ -287,7 +397,7 @@ fn to_origin_form(uri: &mut Uri) -> Result<HeaderValue, ProxyError> {
 /// Whether `value` is a host and perhaps a port, by RFC 3986, section 3.2.2,
 /// and so without the commas, spaces, slashes and user names that other
 /// programs might read as another host.
-fn is_host(value: &[u8]) -> bool {
+pub(super) fn is_host(value: &[u8]) -> bool {
     let is_port = |rest: &[u8]| rest.iter().all(u8::is_ascii_digit) && rest.len() <= 5;
     if let Some(literal) = value.strip_prefix(b"[") {
         let Some(end) = literal.iter().position(|&b| b == b']') else {
@@ -329,16 +439,31 @@ const IS_NAME_BYTE: [bool; 256] = {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::native::proxy::conn::Peer;
 
-    const CLIENT: ClientFields = ClientFields {
-        forwarded_for: HeaderValue::from_static("192.0.2.7"),
-        forwarded_proto: HeaderValue::from_static("http"),
-    };
+    fn client() -> Asker {
+        Asker::peer(Peer::at(([192, 0, 2, 7], 4711).into()))
+    }
+
+    fn rules(settings: &str) -> HeadRules {
+        let text = format!(r#"{{"servers": [], "forwarding": {{{settings}}}}}"#);
+        let config = config::Config::parse(text.as_bytes()).expect("a good configuration");
+        HeadRules::new(&config.forwarding)
+    }
 
     fn prepared(
         line: &str,
         fields: &[(&'static str, &'static str)],
     ) -> Result<(String, Vec<String>), ProxyError> {
+        prepared_by("", line, fields).map(|(target, lines, _)| (target, lines))
+    }
+
+    /// The target, the fields, and whether there is a `Host`.
+    fn prepared_by(
+        settings: &str,
+        line: &str,
+        fields: &[(&'static str, &'static str)],
+    ) -> Result<(String, Vec<String>, bool), ProxyError> {
         let (method, target) = line.split_once(' ').expect("method and target");
         let mut request = http::Request::new(());
         *request.method_mut() = method.parse().expect("a method");
@@ -348,13 +473,15 @@ mod tests {
             request.headers_mut().append(*name, value);
         }
         let (mut head, ()) = request.into_parts();
-        prepare_request(
+        let client = client();
+        let has_host = prepare_request(
             &mut head,
-            &CLIENT,
+            &client,
+            &rules(settings),
             || HeaderValue::from_static("id"),
             || false,
         )?;
-        Ok((head.uri.to_string(), written(&head.headers)))
+        Ok((head.uri.to_string(), written(&head.headers), has_host))
     }
 
     fn written(headers: &HeaderMap) -> Vec<String> {
@@ -444,6 +571,16 @@ mod tests {
                     ("x-forwarded-host", "evil"),
                 ],
                 &[],
+            ),
+            (
+                &[
+                    ("x_forwarded_for", "1.2.3.4"),
+                    ("x-forwarded_proto", "https"),
+                    ("x_forwarded-host", "evil"),
+                    ("x_forwarded_fox", "1"),
+                    ("x_forwarded_for_", "1"),
+                ],
+                &["x_forwarded_for_: 1", "x_forwarded_fox: 1"],
             ),
             (&[("x-request-id", "mine")], &["x-request-id: mine"]),
             (&[("via", "1.0 a")], &["via: 1.0 a"]),
@@ -570,8 +707,142 @@ mod tests {
             for (name, value) in fields {
                 headers.append(*name, HeaderValue::from_static(value));
             }
-            prepare_response(&mut headers);
+            prepare_response(&mut headers, Version::HTTP_11, &rules(""));
             assert_eq!(written(&headers), expected, "{fields:?}");
         }
+    }
+
+    #[test]
+    fn host_is_the_clients_the_servers_or_always_the_same() {
+        let found = |settings: &str| {
+            let (_, lines, has_host) =
+                prepared_by(settings, "GET /", &[("host", "t:80")]).expect("good");
+            let lines = lines.into_iter();
+            let hosts: Vec<_> = lines.filter(|line| line.contains("host: ")).collect();
+            (hosts.join(" "), has_host)
+        };
+        let theirs = "host: t:80 x-forwarded-host: t:80".to_owned();
+        assert_eq!(found(""), (theirs.clone(), true));
+        assert_eq!(found(r#""host": "client""#), (theirs.clone(), true));
+        // The attempt replaces it by that of its server.
+        assert_eq!(found(r#""host": "server""#), (theirs, false));
+        assert_eq!(
+            found(r#""host": {"name": "in.example:8"}"#),
+            ("host: in.example:8 x-forwarded-host: t:80".to_owned(), true)
+        );
+    }
+
+    #[test]
+    fn via_is_in_the_messages_that_it_is_asked_for_in() {
+        for (settings, version, in_request, in_answer) in [
+            ("", Version::HTTP_11, &["via: 1.1 ringway"][..], &[][..]),
+            (r#""via": "none""#, Version::HTTP_11, &[], &[]),
+            (
+                r#""via": "both""#,
+                Version::HTTP_10,
+                &["via: 1.1 ringway"],
+                &["via: 1.0 ringway"],
+            ),
+        ] {
+            let (_, lines, _) = prepared_by(settings, "GET /", &[("host", "t")]).expect("good");
+            let is_via = |line: &String| line.starts_with("via");
+            let found: Vec<_> = lines.into_iter().filter(is_via).collect();
+            assert_eq!(found, in_request, "{settings}");
+            let mut headers = HeaderMap::new();
+            prepare_response(&mut headers, version, &rules(settings));
+            assert_eq!(written(&headers), in_answer, "{settings}");
+        }
+    }
+
+    #[test]
+    fn a_request_that_goes_in_a_circle_is_ended() {
+        let with = |settings: &str, n: usize| {
+            let mut headers = HeaderMap::new();
+            headers.insert(HOST, HeaderValue::from_static("t"));
+            let list = vec!["1.1 ringway"; n / 2].join(" , ");
+            headers.append(VIA, list.parse().expect("a value"));
+            for _ in n / 2..n {
+                headers.append(VIA, HeaderValue::from_static("HTTP/2.0  ringway (x)"));
+            }
+            headers.append(
+                VIA,
+                HeaderValue::from_static("1.1 other, 1.1 ringway.example, x"),
+            );
+            let (mut head, ()) = http::Request::new(()).into_parts();
+            head.headers = headers;
+            let client = client();
+            let id = || HeaderValue::from_static("id");
+            prepare_request(&mut head, &client, &rules(settings), id, || false)
+        };
+        assert_eq!(with("", ROUNDS_MAX - 1), Ok(true));
+        assert_eq!(with("", ROUNDS_MAX), Err(ProxyError::Loop));
+        // Who does not say that it is there cannot be found by that.
+        assert_eq!(with(r#""via": "none""#, ROUNDS_MAX), Ok(true));
+    }
+
+    #[test]
+    fn max_forwards_counts_down_for_those_it_concerns() {
+        for (line, value, expected) in [
+            ("OPTIONS /", "1", Ok("max-forwards: 0")),
+            ("TRACE /", "007", Ok("max-forwards: 6")),
+            (
+                "OPTIONS /",
+                "99999999999999999999999",
+                Ok("max-forwards: 18446744073709551614"),
+            ),
+            ("GET /", "0", Ok("max-forwards: 0")),
+            ("GET /", "x", Ok("max-forwards: x")),
+            ("OPTIONS /", "0", Err(ProxyError::LastStep)),
+            ("OPTIONS *", "00", Err(ProxyError::LastStep)),
+            ("TRACE /", "0", Err(ProxyError::Trace)),
+            (
+                "TRACE /",
+                "+1",
+                Err(ProxyError::BadRequest("bad Max-Forwards")),
+            ),
+            (
+                "TRACE /",
+                "-1",
+                Err(ProxyError::BadRequest("bad Max-Forwards")),
+            ),
+            (
+                "TRACE /",
+                "",
+                Err(ProxyError::BadRequest("bad Max-Forwards")),
+            ),
+            (
+                "TRACE /",
+                "1, 2",
+                Err(ProxyError::BadRequest("bad Max-Forwards")),
+            ),
+        ] {
+            let found = prepared(line, &[("host", "t"), ("max-forwards", value)]);
+            let expected = expected.map(|field| {
+                let (_, lines) = found.as_ref().expect("a good request");
+                assert!(
+                    lines.iter().any(|line| line == field),
+                    "{line} {value}: {lines:?}"
+                );
+            });
+            assert_eq!(found.map(|_| ()), expected, "{line} {value}");
+        }
+        let twice = [("host", "t"), ("max-forwards", "1"), ("max-forwards", "1")];
+        let bad = Err(ProxyError::BadRequest("bad Max-Forwards"));
+        assert_eq!(prepared("TRACE /", &twice), bad);
+    }
+
+    #[test]
+    fn forwarded_is_told_when_it_is_asked_for() {
+        let sent = [("host", "a.example"), ("forwarded", "for=6.6.6.6")];
+        let told = |settings: &str, fields: &[_]| {
+            let (_, lines, _) = prepared_by(settings, "GET http://b:80/", fields).expect("good");
+            let is_it = |line: &String| line.starts_with("forwarded");
+            lines.into_iter().filter(is_it).collect::<Vec<_>>()
+        };
+        assert_eq!(told("", &sent), [""; 0]);
+        assert_eq!(
+            told(r#""forwarded": true"#, &sent),
+            ["forwarded: for=192.0.2.7;proto=http;host=\"b:80\""]
+        );
     }
 }

@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, SizeHint};
 
-use super::upstream;
+use super::upstream::{self, BodyError};
 
 /// What has come of a body, in order.
 #[derive(Default)]
@@ -33,7 +33,7 @@ impl Ahead {
         &mut self,
         body: &mut upstream::Body,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<(), hyper::Error>> {
+    ) -> Poll<Result<(), BodyError>> {
         while !body.is_end_stream() {
             let frame = match Pin::new(&mut *body).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => frame,

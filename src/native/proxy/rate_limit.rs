@@ -3,7 +3,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, request};
 
-use super::client::Client;
+use super::asker::Asker;
 use super::error::ProxyError;
 use super::worker::WorkerFleet;
 use crate::native::rate_limit::Allowance;
@@ -19,27 +19,28 @@ static RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy"
 /// # Errors
 /// When its client, or its key, has asked too often.
 pub(super) fn admit(
-    client: &Client,
+    asker: &Asker,
     fleet: &WorkerFleet,
     head: &request::Parts,
 ) -> Result<Vec<Allowance>, ProxyError> {
     if fleet.rate_limits().is_empty() {
         return Ok(Vec::new());
     }
-    ask(client, fleet, head)
+    ask(asker, fleet, head)
 }
 
 /// Kept apart, so that nothing of it is in the way of those who limit nobody.
 #[inline(never)]
 fn ask(
-    client: &Client,
+    asker: &Asker,
     fleet: &WorkerFleet,
     head: &request::Parts,
 ) -> Result<Vec<Allowance>, ProxyError> {
     let limits = fleet.rate_limits();
     // Its key is not counted among the hot ones until it is admitted.
-    let key = limits.has_hash_key().then(|| client.key_bytes(fleet, head));
-    let admitted = limits.admit(client.address, key.flatten().as_deref());
+    let parts = asker.key_parts(head, None);
+    let key = (limits.has_hash_key()).then(|| fleet.rules().hash_key.key(parts));
+    let admitted = limits.admit(asker.address, key.flatten().as_deref());
     admitted.map_err(ProxyError::RateLimited)
 }
 

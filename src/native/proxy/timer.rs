@@ -207,6 +207,16 @@ impl Timer {
         .await
     }
 
+    /// The same for a task that waits for nothing else and watches no timer.
+    pub(super) async fn in_time<F: Future>(&self, future: F) -> Option<F::Output> {
+        let mut limited = pin!(self.limit(future));
+        poll_fn(|cx| {
+            self.watch(cx);
+            limited.as_mut().poll(cx)
+        })
+        .await
+    }
+
     #[cold]
     fn queue(&self, deadline: Timestamp) {
         let mut queue = self.timers.queue.borrow_mut();
@@ -296,6 +306,9 @@ mod tests {
             timer.set(Duration::from_millis(1).into());
             assert_eq!(timer.limit(async { 7 }).await, Some(7));
             assert_eq!(timer.limit(std::future::pending::<()>()).await, None);
+            timer.set(Duration::from_millis(1).into());
+            assert_eq!(timer.in_time(async { 7 }).await, Some(7));
+            assert_eq!(timer.in_time(std::future::pending::<()>()).await, None);
         };
         run(test, &timers);
     }

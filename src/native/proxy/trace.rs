@@ -12,7 +12,7 @@ use http::header::{HOST, USER_AGENT};
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, request};
 
-use super::client::Client;
+use super::asker::Asker;
 use super::error::ProxyError;
 use super::worker::{Worker, WorkerServer};
 use crate::config;
@@ -61,11 +61,12 @@ impl Trace {
     /// is not recorded, which then passes as it is.
     #[cold]
     pub(super) fn begin(
-        client: &Client,
+        worker: &Rc<Worker>,
+        asker: &Asker,
         request: &request::Parts,
         settings: &config::Tracing,
     ) -> Option<Rc<Self>> {
-        let (headers, ids) = (&request.headers, &client.worker.trace_ids);
+        let (headers, ids) = (&request.headers, &worker.trace_ids);
         let parent = context_of(headers);
         let (trace, flags) = match parent {
             Some(parent) if !parent.is_sampled() => return None,
@@ -87,13 +88,13 @@ impl Trace {
                 state: parent.map_or_else(String::new, |_| state_of(headers)),
                 began: clock::now(),
                 method: request.method.clone(),
-                attributes: attributes_of(client, request),
+                attributes: attributes_of(asker, request),
                 status: None,
                 attempts: Vec::new(),
             })
         });
         Some(Rc::new(Self {
-            worker: Rc::clone(&client.worker),
+            worker: Rc::clone(worker),
             context,
             is_new: parent.is_none(),
             recording,
@@ -243,10 +244,11 @@ fn state_of(headers: &HeaderMap) -> String {
 
 /// What is known of a request when it comes, by OpenTelemetry's conventions for
 /// HTTP servers.
-fn attributes_of(client: &Client, request: &request::Parts) -> Vec<(&'static str, AttributeValue)> {
+fn attributes_of(asker: &Asker, request: &request::Parts) -> Vec<(&'static str, AttributeValue)> {
     let (uri, headers) = (&request.uri, &request.headers);
     let mut attributes = method_of(&request.method);
-    attributes.push(("url.scheme", "http".into()));
+    let scheme = if asker.is_over_tls() { "https" } else { "http" };
+    attributes.push(("url.scheme", scheme.into()));
     attributes.push(("url.path", uri.path().into()));
     attributes.extend(uri.query().map(|query| ("url.query", query.into())));
     if let Some(authority) = authority_of(uri, headers) {
@@ -254,7 +256,9 @@ fn attributes_of(client: &Client, request: &request::Parts) -> Vec<(&'static str
         let port = authority.port_u16();
         attributes.extend(port.map(|port| ("server.port", u64::from(port).into())));
     }
-    attributes.push(("client.address", (&*client.ip).into()));
+    attributes.push(("client.address", (&*asker.ip).into()));
+    let proxy = asker.proxy();
+    attributes.extend(proxy.map(|ip| ("network.peer.address", ip.to_string().into())));
     let version = match request.version {
         Version::HTTP_10 => "1.0",
         Version::HTTP_2 => "2",

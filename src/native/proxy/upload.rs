@@ -13,6 +13,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::in_hand::InHand;
+use super::trailers;
 
 /// What keeping a frame costs besides its bytes, so that many small ones are
 /// bounded too.
@@ -22,8 +23,10 @@ type BoxError = Box<dyn Error + Send + Sync>;
 
 /// The body of one attempt. Most requests have none, and a request is moved
 /// about a lot on its way to a server: what is there is boxed.
+#[derive(Default)]
 pub(super) enum RequestBody {
     /// No body.
+    #[default]
     Empty,
     /// One that is sent once.
     Once(Box<Once>),
@@ -116,7 +119,7 @@ impl Upload {
 impl State {
     /// Takes in the client's next frame.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let frame = Pin::new(&mut self.incoming).poll_frame(cx);
+        let frame = filtered(Pin::new(&mut self.incoming).poll_frame(cx));
         match &frame {
             Poll::Ready(Some(Ok(frame))) if !self.is_lost => self.keep(frame),
             Poll::Ready(Some(Err(_))) => self.is_lost = true,
@@ -146,6 +149,18 @@ impl State {
             }
         }
     }
+}
+
+/// A client's frame; of trailers, what may be among them.
+fn filtered(
+    mut frame: Poll<Option<Result<Frame<Bytes>, hyper::Error>>>,
+) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    if let Poll::Ready(Some(Ok(frame))) = &mut frame
+        && let Some(trailers) = frame.trailers_mut()
+    {
+        trailers::filter(trailers);
+    }
+    frame
 }
 
 impl Copy {
@@ -203,7 +218,7 @@ impl Body for RequestBody {
         match &mut *self {
             Self::Empty => Poll::Ready(None),
             Self::Once(once) => {
-                let frame = Pin::new(&mut once.incoming).poll_frame(cx);
+                let frame = filtered(Pin::new(&mut once.incoming).poll_frame(cx));
                 once.in_hand.upload_awaits_client(frame.is_pending());
                 frame.map_err(Into::into)
             }

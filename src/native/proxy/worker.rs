@@ -1,5 +1,8 @@
 //! What one thread of the proxy has, and how the threads start and stop.
 
+mod enter;
+pub(super) use enter::{NoEntry, Turn};
+
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::io;
@@ -21,19 +24,20 @@ use tokio_util::task::TaskTracker;
 use tracing::{error, warn};
 
 use super::backoff::{Backoff, Jitter};
-use super::body::InFlight;
 use super::hash_key::HashKey;
+use super::headers::HeadRules;
+use super::line::{At, Lines};
 use super::places::Places;
 use super::request_id::RequestIds;
 use super::silence::Silence;
 use super::timer::{Timers, Wait};
+use super::trust::Trust;
 use super::upgrade::Upgrades;
-use super::upstream::Pool;
+use super::upstream::Upstream;
 use super::{conn, listen};
 use crate::config::Config;
 use crate::engine::{
-    Candidate, KeySketch, Keyless, Loads, NoServer, Outcome, Picker, Position, Route, RoutingTable,
-    ServerIndex, Spread, Term, Timestamp,
+    Candidate, KeySketch, Keyless, NoServer, Outcome, Picker, Position, RoutingTable, ServerIndex,
 };
 use crate::native::clock;
 use crate::native::counters::{BoundedShard, Shard};
@@ -118,6 +122,8 @@ pub(super) struct Worker {
     /// The hottest keys of this thread's requests.
     pub(super) hot_keys: RefCell<KeySketch>,
     pub(super) access_log: Option<AccessLog>,
+    /// Requests that wait for a place at a server.
+    pub(super) lines: Lines,
     fleet: RefCell<LastSeen>,
     is_stopping: Cell<bool>,
 }
@@ -136,6 +142,9 @@ pub(super) struct Rules {
     /// How long a server may be silent until it is probed for that.
     suspect_after: Option<Duration>,
     pub(super) hash_key: HashKey,
+    /// Which proxies before this one are believed; `None` when none are.
+    pub(super) trust: Option<Trust>,
+    pub(super) heads: HeadRules,
     pub(super) http1: http1::Builder,
     pub(super) upgrades: Upgrades,
 }
@@ -153,6 +162,8 @@ impl Rules {
                 cap: config.retries.backoff_max.duration(),
             },
             hash_key: HashKey::new(&config.routing.hash_key),
+            trust: Trust::new(&config.forwarding),
+            heads: HeadRules::new(&config.forwarding),
             http1: conn::http1_builder(&config.limits),
             upgrades: Upgrades::new(&config.upgrades),
         })
@@ -174,6 +185,7 @@ pub(super) struct Waits {
     /// For the head of an answer, or for an attempt where that is less.
     pub(super) response_header: Wait,
     pub(super) stream_idle: Wait,
+    pub(super) tls_handshake: Wait,
     pub(super) client_header: Wait,
     pub(super) client_idle: Wait,
     pub(super) tunnel_idle: Wait,
@@ -188,6 +200,7 @@ impl Waits {
             connect: timeouts.connect.duration().into(),
             response_header: answer.duration().into(),
             stream_idle: timeouts.stream_idle.duration().into(),
+            tls_handshake: timeouts.tls_handshake.duration().into(),
             client_header: timeouts.client_header.duration().into(),
             client_idle: timeouts.client_idle.duration().into(),
             tunnel_idle: timeouts.tunnel_idle.duration().into(),
@@ -219,7 +232,7 @@ pub(super) struct WorkerFleet {
 /// A server, as this thread sees it; lives as long as the server stays.
 pub(super) struct WorkerServer {
     pub(super) runtime: Arc<ServerRuntime>,
-    pub(super) pool: Rc<Pool>,
+    pub(super) upstream: Upstream,
     /// What `Host` says when the client does not.
     pub(super) authority: HeaderValue,
     /// Its name, for the debug header.
@@ -231,28 +244,6 @@ pub(super) struct WorkerServer {
     worker: usize,
     /// Whether the rule goes by how long it takes to answer.
     is_timed: Cell<bool>,
-}
-
-/// The loads as one worker sees them at a time.
-struct Seen<'a> {
-    fleet: &'a Fleet,
-    worker: usize,
-    now: Timestamp,
-}
-
-impl Loads for Seen<'_> {
-    fn in_flight(&self, server: ServerIndex) -> u32 {
-        self.fleet.in_flight(server)
-    }
-
-    fn has_trial(&self, server: ServerIndex, term: Term) -> bool {
-        self.fleet.has_trial(server, term)
-    }
-
-    fn latency(&self, server: ServerIndex) -> u64 {
-        let latencies = &self.fleet.servers[server.as_usize()].latencies;
-        latencies[self.worker].read().mean(self.now)
-    }
 }
 
 impl Worker {
@@ -269,6 +260,7 @@ impl Worker {
             jitter: Jitter::new(),
             hot_keys: RefCell::new(sketch(&view.rules.config)),
             access_log,
+            lines: Lines::new(number, Arc::clone(shared.waiting_anywhere())),
             fleet: RefCell::new(LastSeen { published, view }),
             is_stopping: Cell::new(false),
             shared,
@@ -290,6 +282,8 @@ impl Worker {
         tokio::task::spawn_local(async move { worker.sweep(&swept).await });
         let worker = Rc::clone(&self);
         tokio::task::spawn_local(async move { worker.follow().await });
+        let worker = Rc::clone(&self);
+        tokio::task::spawn_local(async move { worker.let_in().await });
         let connections = TaskTracker::new();
         let mut accepting = JoinSet::new();
         for listener in listeners {
@@ -344,7 +338,7 @@ impl Worker {
             let now = self.timers.now();
             let suspect_after = fleet.rules.suspect_after;
             for server in &fleet.servers {
-                server.pool.sweep(now);
+                server.upstream.sweep(now);
                 if suspect_after.is_some_and(|limit| server.silence.has_lasted(limit)) {
                     self.shared.suspect(&server.runtime);
                 }
@@ -360,6 +354,15 @@ impl Worker {
             if fleet.servers.iter().any(|server| server.is_out.get()) {
                 self.timers.wake_attentive();
             }
+            self.lines.wake_all();
+        }
+    }
+
+    /// Has requests try for places that have come free.
+    async fn let_in(&self) {
+        loop {
+            self.shared.called(self.number).await;
+            self.lines.call();
         }
     }
 
@@ -429,7 +432,7 @@ impl WorkerFleet {
             // Kept connections stay; what is over goes with the next sweep.
             servers_before
                 .iter()
-                .for_each(|server| server.pool.set_limits(&config.pool));
+                .for_each(|server| server.upstream.set_limits(&config.pool));
         }
         let before: BTreeMap<_, _> = servers_before
             .iter()
@@ -502,6 +505,30 @@ impl WorkerFleet {
         self.fleet.table.index(here)
     }
 
+    /// Whose line is the one `at` a server, unless it is that for any server, and
+    /// how many may be in it: `length`, or as many as may be in flight.
+    pub(super) fn line(
+        &self,
+        at: At,
+        length: Option<u32>,
+    ) -> Option<(Option<&Arc<ServerRuntime>>, u32)> {
+        let table = &self.fleet.table;
+        let lengths = self.servers.iter().zip(table.servers());
+        let mut lengths = lengths.filter_map(|(server, entry)| {
+            let max = entry.server.max_in_flight?.number();
+            Some((&server.runtime, length.unwrap_or(max)))
+        });
+        match at {
+            At::Server(id) => lengths
+                .find(|(runtime, _)| runtime.id == id)
+                .map(|(runtime, length)| (Some(runtime), length)),
+            At::Anywhere => {
+                let all = lengths.map(|(_, length)| length);
+                Some((None, all.fold(0, u32::saturating_add)))
+            }
+        }
+    }
+
     /// Requests in flight at all servers, of all workers.
     pub(super) fn n_in_flight(&self) -> u64 {
         let servers = self.servers.iter();
@@ -524,76 +551,20 @@ impl WorkerFleet {
         Some(indices.iter().filter_map(place).collect())
     }
 
-    /// Whether a request that was `tried` can be sent to another server.
+    /// Whether a request that was `tried` can be sent to another server, perhaps
+    /// when there is a place for it.
     #[cold]
     pub(super) fn has_candidate(&self, key: Option<Position>, tried: &[ServerIndex]) -> bool {
         let table = &self.fleet.table;
         // Spreading a key decides where it goes, and not whether.
         let route = table.route(key, &*self.fleet, tried);
-        route.is_ok() || table.route_backup(key, tried).is_some()
+        let is_full = route.is_err_and(|why| why == NoServer::AllFull);
+        is_full || route.is_ok() || table.route_backup(key, tried).is_some()
     }
 
     /// Why a key goes where it goes now, after these were tried.
     pub(super) fn explain(&self, key: Position, tried: &[ServerIndex]) -> Vec<Candidate> {
         self.fleet.table.explain(key, &*self.fleet, tried)
-    }
-
-    /// Where a request goes now, of the servers not yet tried, counted in
-    /// there; a backup one when all others were tried. With bounded loads
-    /// another worker may take the last place between the question and the
-    /// answer, and so with the one place at a server on trial; then it is asked
-    /// again, and somebody has gone on. What bounded loads did is counted in
-    /// `bounded`.
-    pub(super) fn enter(
-        &self,
-        key: Option<Position>,
-        spread: Option<Spread>,
-        tried: &[ServerIndex],
-        bounded: &BoundedShard,
-    ) -> Result<(ServerIndex, InFlight), NoServer> {
-        let mut n_asked_before = 0;
-        loop {
-            let table = &self.fleet.table;
-            let route = match table.keyless() {
-                None => table.route_spread(key, spread, &*self.fleet, tried),
-                Some(rule) => self.pick(rule, tried),
-            };
-            let route = match route {
-                Ok(route) => route,
-                Err(why) => return self.enter_backup(key, tried).ok_or(why),
-            };
-            let server = &self.servers[route.server.as_usize()];
-            if let Some(in_flight) = InFlight::enter(server, &route) {
-                bounded.record(&route, n_asked_before);
-                return Ok((route.server, in_flight));
-            }
-            n_asked_before += route.n_asked;
-        }
-    }
-
-    /// Where a request goes now by a rule without keys.
-    fn pick(&self, rule: Keyless, tried: &[ServerIndex]) -> Result<Route, NoServer> {
-        let seen = Seen {
-            fleet: &self.fleet,
-            worker: self.worker,
-            now: match rule {
-                Keyless::ResponseTime => clock::now(),
-                _ => Timestamp::ZERO,
-            },
-        };
-        let mut picker = self.picker.borrow_mut();
-        self.fleet.table.pick(&mut picker, &seen, tried)
-    }
-
-    #[cold]
-    fn enter_backup(
-        &self,
-        key: Option<Position>,
-        tried: &[ServerIndex],
-    ) -> Option<(ServerIndex, InFlight)> {
-        let route = self.fleet.table.route_backup(key, tried)?;
-        let in_flight = InFlight::enter(self.server(route.server), &route)?;
-        Some((route.server, in_flight))
     }
 }
 
@@ -610,7 +581,7 @@ impl WorkerServer {
             // Addresses have only characters that a header may have.
             authority: HeaderValue::from_str(&format!("{address}:{port}"))
                 .unwrap_or(HeaderValue::from_static("")),
-            pool: Pool::new(server, &config.pool, timers),
+            upstream: Upstream::new(server, config, timers),
             silence: Silence::new(timers),
             // Names have no control characters, which is all a header forbids.
             name: HeaderValue::from_str(server.name.as_str())

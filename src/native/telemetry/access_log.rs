@@ -6,6 +6,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -70,6 +71,8 @@ pub struct Prepared(Option<Sink>);
 pub struct Entry {
     /// The client's IP address.
     client_ip: Box<str>,
+    /// That of the proxy that asked for the client, if one did.
+    proxy_ip: Option<IpAddr>,
     method: Method,
     uri: Uri,
     version: Version,
@@ -294,6 +297,7 @@ impl Entry {
     /// What is known when the request has come.
     pub fn new(
         client_ip: &str,
+        proxy_ip: Option<IpAddr>,
         request: &request::Parts,
         now: Timestamp,
         format: AccessLogFormat,
@@ -301,6 +305,7 @@ impl Entry {
         let field = |name| request.headers.get(name).cloned();
         Self {
             client_ip: client_ip.into(),
+            proxy_ip,
             method: request.method.clone(),
             uri: request.uri.clone(),
             version: request.version,
@@ -335,6 +340,7 @@ impl Entry {
         AccessLogLine {
             time: rfc3339(self.began.as_millis()),
             client_ip: &self.client_ip,
+            proxy_ip: self.proxy_ip,
             method: self.method.as_str(),
             path: self.uri.path_and_query().map_or("", |path| path.as_str()),
             status: self.status.as_u16(),

@@ -91,6 +91,11 @@ impl Feed {
         &self.boot
     }
 
+    /// Whether anybody waits for further lines.
+    pub fn is_followed(&self) -> bool {
+        self.last.receiver_count() > 0
+    }
+
     /// The number of the last line.
     pub fn last(&self) -> u64 {
         self.lock().last
@@ -176,6 +181,11 @@ impl Line {
     /// As an object of JSON, with the end of its line.
     pub fn json(&self) -> Bytes {
         self.frame.slice(self.json.clone())
+    }
+
+    /// The same without that.
+    pub fn message(&self) -> Bytes {
+        self.frame.slice(self.json.start..self.json.end - 1)
     }
 }
 

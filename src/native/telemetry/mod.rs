@@ -30,6 +30,8 @@ pub struct Counts {
     pub connections: AtomicU64,
     /// Those that there were.
     pub connections_accepted: AtomicU64,
+    /// Those without a good PROXY header where one was expected.
+    pub proxy_headers_refused: AtomicU64,
     /// Lines of the access log that were dropped because writing could not
     /// keep up.
     pub log_dropped: AtomicU64,

@@ -21,8 +21,14 @@ use crate::engine::{
 use crate::native::rate_limit::RateLimitCounters;
 use crate::native::retries::{Reason, RetryCounts};
 
+mod queue;
+pub use queue::QueueFigures;
+
 mod operations;
 pub use operations::Done;
+
+mod tls;
+pub use tls::TlsFigures;
 
 /// What the text is.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -66,8 +72,12 @@ pub struct Figures {
     pub retries: RetryCounts,
     /// What rate limits did.
     pub rate_limits: Vec<RateLimitCounters>,
+    /// Requests that waited for a place.
+    pub queue: QueueFigures,
     /// Connections that have changed over to another protocol.
     pub n_tunnels: u32,
+    /// TLS towards clients.
+    pub tls: TlsFigures,
 }
 
 impl Collector for Figures {
@@ -80,6 +90,8 @@ impl Collector for Figures {
         self.done.encode(&mut out)?;
         self.retries(&mut out)?;
         self.rate_limits(&mut out)?;
+        self.queue.encode(&mut out)?;
+        self.tls.encode(&mut out)?;
         self.traffic(&mut out)
     }
 }
@@ -360,7 +372,7 @@ impl Writer<'_> {
         self.gauges(name, help, [(Vec::new(), value)])
     }
 
-    fn gauges<'l>(
+    pub(super) fn gauges<'l>(
         &mut self,
         name: &str,
         help: &str,

@@ -47,6 +47,11 @@ impl Collector for Told {
                 &counts.connections_accepted,
             ),
             (
+                "proxy_headers_refused",
+                "Connections that were closed for want of a good PROXY header.",
+                &counts.proxy_headers_refused,
+            ),
+            (
                 "event_streams_cut",
                 "Live streams that were cut off because their readers could not keep up.",
                 &counts.streams_cut,

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use super::origin::{read_chunks, read_fields, read_line};
+use super::origin::{Fields, read_chunks, read_fields, read_line};
 
 /// How long a test waits for what must come. Only a failing test waits so long.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -73,6 +73,11 @@ impl Client {
             (answer.body, _) = read_chunks(&mut self.reader)?;
         }
         Some(())
+    }
+
+    /// Reads a chunked body, and what comes behind it; `None` when it is cut short.
+    pub(crate) fn chunks(&mut self) -> Option<(Vec<u8>, Fields)> {
+        read_chunks(&mut self.reader)
     }
 
     /// Reads a part of what comes, exactly `n` bytes.

@@ -2,6 +2,7 @@
 //! belongs beside the statement it proves.
 
 pub(crate) mod api;
+pub(crate) mod authority;
 pub(crate) mod client;
 pub(crate) mod echo;
 pub(crate) mod faulty;
@@ -47,6 +48,7 @@ pub(crate) fn server(text: &str, n: u64) -> Server {
         backup: false,
         id: None,
         hash_name: None,
+        max_in_flight: None,
     }
 }
 

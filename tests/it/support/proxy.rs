@@ -8,6 +8,7 @@ use ringway::config::Config;
 use ringway::engine::{Observation, ServerId, Verdict};
 use ringway::native::clock;
 use ringway::native::driver;
+use ringway::native::proxy::tls::Tls;
 use ringway::native::proxy::{Workers, listen, start};
 use ringway::native::shared::{Reports, Shared};
 use ringway::native::telemetry::access_log::AccessLog;
@@ -61,6 +62,8 @@ impl Proxy {
         );
         let config = Config::parse(document.as_bytes()).expect("a good configuration");
         let (shared, reports) = Shared::new(&config, n_workers).expect("a good fleet");
+        let tls = Tls::read(&config, None).expect("good files");
+        shared.tls.switch(tls);
         let listeners = listen::bind("127.0.0.1", 0, n_workers).expect("loopback can be bound");
         let address = listeners[0].local_addr().expect("it is bound");
         let stop = CancellationToken::new();
@@ -105,8 +108,10 @@ impl Proxy {
         change(&mut document);
         let config = Config::read(document).expect("a good configuration");
         before.can_become(&config).expect("no restart");
+        let tls = Tls::read(&config, self.shared.tls.now().as_deref()).expect("good files");
         let applied = self.shared.reconfigure(config, |_| true);
         applied.expect("a good fleet").expect("it may");
+        self.shared.tls.switch(tls);
     }
 
     /// The next verdict of a request, and on whom.

@@ -1,13 +1,6 @@
-//! Plain HTTP/1.1 to one server, over hyper, with connections kept by this
-//! thread alone.
-//!
-//! A kept connection is used again last in, first out, so that those that a
-//! quieter time does not need grow old and are closed.
+//! HTTP/1.1 to one server, over hyper: one request at a time on a connection.
 
-use core::time::Duration;
-use std::cell::{Cell, RefCell};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,144 +8,61 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use http_body::{Body, Frame, SizeHint};
+use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 
+use super::connect::Connector;
 use super::gate::Gate;
-use super::{AttemptWaits, Connection, Exchange};
-use crate::config;
-use crate::engine::{Server, Timestamp};
+use super::pool::{Kept, Lease, Pool};
+use super::{AttemptWaits, BodyError, Connection, Exchange};
 use crate::native::proxy::in_hand::InHand;
-use crate::native::proxy::listen;
 use crate::native::proxy::retry::Failure;
-use crate::native::proxy::timer::Timers;
 use crate::native::proxy::upload::RequestBody;
 
-/// One server's connections.
-pub(in crate::native::proxy) struct Pool {
-    place: Place,
-    /// The longest unused ones first.
-    idle: RefCell<Vec<Kept>>,
-    limits: Cell<Limits>,
-    timers: Rc<Timers>,
+/// One server that speaks HTTP/1.1.
+pub(super) struct Http1 {
+    connector: Connector,
+    pool: Rc<Pool<Sender>>,
 }
 
-/// How many connections are kept, and how long.
-#[derive(Clone, Copy)]
-struct Limits {
-    n_max: usize,
-    idle_max: Duration,
-    age_max: Duration,
+/// A connection, as what requests go into.
+pub(super) struct Sender {
+    requests: SendRequest<RequestBody>,
+    gate: Arc<Gate>,
 }
 
-impl From<&config::Pool> for Limits {
-    fn from(limits: &config::Pool) -> Self {
-        Self {
-            n_max: limits.max_idle.number() as usize,
-            idle_max: limits.idle.duration(),
-            age_max: limits.max_age.duration(),
-        }
+impl Kept for Sender {
+    fn is_closed(&mut self) -> bool {
+        self.requests.is_closed()
     }
-}
 
-/// Where the server listens.
-enum Place {
-    Ip(SocketAddr),
-    Name(String, u16),
-}
-
-/// A connection without a request on it.
-struct Kept {
-    sender: SendRequest<RequestBody>,
-    gate: Arc<Gate>,
-    made: Timestamp,
-    since: Timestamp,
-}
-
-/// A connection with a request on it.
-struct Lease {
-    pool: Rc<Pool>,
-    sender: SendRequest<RequestBody>,
-    gate: Arc<Gate>,
-    made: Timestamp,
+    fn is_ready(&mut self) -> bool {
+        self.requests.is_ready()
+    }
 }
 
 /// The body of an answer; with its end, the connection is free again.
-pub(in crate::native::proxy) struct ServerBody {
+pub(in crate::native::proxy) struct Body {
     incoming: Incoming,
-    lease: Option<Lease>,
+    lease: Option<Lease<Sender>>,
 }
 
-impl Pool {
-    /// No connections yet.
-    pub(in crate::native::proxy) fn new(
-        server: &Server,
-        limits: &config::Pool,
-        timers: &Rc<Timers>,
-    ) -> Rc<Self> {
-        let (address, port) = (server.address.as_str(), server.port.number());
-        let place = match address.parse::<IpAddr>() {
-            Ok(ip) => Place::Ip(SocketAddr::new(ip, port)),
-            Err(_) => Place::Name(address.to_owned(), port),
-        };
-        Rc::new(Self {
-            place,
-            idle: RefCell::default(),
-            limits: Cell::new(limits.into()),
-            timers: Rc::clone(timers),
-        })
+impl Http1 {
+    /// Over the connections that `connector` makes and `pool` keeps.
+    pub(super) fn new(connector: Connector, pool: Rc<Pool<Sender>>) -> Self {
+        Self { connector, pool }
     }
 
-    /// Keeps connections by other limits from now on.
-    pub(in crate::native::proxy) fn set_limits(&self, limits: &config::Pool) {
-        self.limits.set(limits.into());
+    /// Its connections.
+    pub(super) fn pool(&self) -> &Pool<Sender> {
+        &self.pool
     }
 
-    /// Closes connections that have not been used for too long, and those that
-    /// are too many.
-    pub(in crate::native::proxy) fn sweep(&self, now: Timestamp) {
-        let limits = self.limits.get();
-        let mut idle = self.idle.borrow_mut();
-        idle.retain(|kept| {
-            !kept.sender.is_closed()
-                && now.since(kept.since) < limits.idle_max
-                && now.since(kept.made) < limits.age_max
-        });
-        let n_over = idle.len().saturating_sub(limits.n_max);
-        idle.drain(..n_over);
-    }
-
-    /// A kept connection that is fit for a request.
-    fn take(self: &Rc<Self>) -> Option<Lease> {
-        let mut idle = self.idle.borrow_mut();
-        while let Some(kept) = idle.pop() {
-            let Kept {
-                sender, gate, made, ..
-            } = kept;
-            // What the server has ended since, or what has not come to rest
-            // (an upload that the answer overtook), is closed.
-            if sender.is_ready() {
-                return Some(Lease {
-                    pool: Rc::clone(self),
-                    sender,
-                    gate,
-                    made,
-                });
-            }
-        }
-        None
-    }
-
-    async fn connect(self: &Rc<Self>) -> io::Result<Lease> {
-        let stream = match &self.place {
-            Place::Ip(address) => TcpStream::connect(address).await?,
-            Place::Name(name, port) => TcpStream::connect((name.as_str(), *port)).await?,
-        };
-        listen::prepare(&stream);
-        let (sender, connection) = http1::Builder::new()
+    async fn connect(&self) -> io::Result<Lease<Sender>> {
+        let stream = self.connector.connect().await?;
+        let (requests, connection) = http1::Builder::new()
             // Most requests have a short body or none: joining it to the head
             // is cheaper than handing over a list of pieces.
             .writev(false)
@@ -164,50 +74,21 @@ impl Pool {
         let gate = Arc::<Gate>::default();
         let run = Arc::clone(&gate).run(connection.with_upgrades());
         tokio::task::spawn_local(async move { drop(run.await) });
-        Ok(Lease {
-            pool: Rc::clone(self),
-            sender,
-            gate,
-            made: self.timers.now(),
-        })
+        Ok(self.pool.add(Sender { requests, gate }))
     }
 }
 
-impl Lease {
-    fn give_back(self) {
-        let Self {
-            pool,
-            sender,
-            gate,
-            made,
-        } = self;
-        let since = pool.timers.now();
-        let mut idle = pool.idle.borrow_mut();
-        let limits = pool.limits.get();
-        if idle.len() < limits.n_max && since.since(made) < limits.age_max {
-            idle.push(Kept {
-                sender,
-                gate,
-                made,
-                since,
-            });
-        }
-    }
-}
-
-impl Exchange for Pool {
-    type Body = ServerBody;
-
+impl Exchange for Http1 {
     async fn exchange(
-        self: &Rc<Self>,
+        &self,
         request: &mut Option<Request<RequestBody>>,
-        answer: &mut Option<Response<ServerBody>>,
+        answer: &mut Option<Response<super::Body>>,
         connection: Connection,
         in_hand: &InHand,
         waits: AttemptWaits,
     ) -> Result<StatusCode, Failure> {
         let kept = match connection {
-            Connection::KeptOrNew => self.take(),
+            Connection::KeptOrNew => self.pool.take(),
             Connection::New => None,
         };
         let was_kept = kept.is_some();
@@ -227,14 +108,15 @@ impl Exchange for Pool {
             return Err(Failure::Broken);
         };
         // Pinned where it is made: it has room for a request.
-        let sending = pin!(lease.sender.try_send_request(request_now));
+        let sending = pin!(lease.connection.requests.try_send_request(request_now));
         let mut error = match in_hand.timer.limit(sending).await {
             Some(Ok(response)) => {
                 let status = response.status();
                 // A connection that changes over is none for requests any more.
                 let is_http = status != StatusCode::SWITCHING_PROTOCOLS;
                 let lease = is_http.then_some(lease);
-                *answer = Some(response.map(|incoming| ServerBody::new(incoming, lease)));
+                let body = |incoming| super::Body::Http1(Body::new(incoming, lease));
+                *answer = Some(response.map(body));
                 return Ok(status);
             }
             Some(Err(error)) => error,
@@ -252,8 +134,8 @@ impl Exchange for Pool {
     }
 }
 
-impl ServerBody {
-    fn new(incoming: Incoming, lease: Option<Lease>) -> Self {
+impl Body {
+    fn new(incoming: Incoming, lease: Option<Lease<Sender>>) -> Self {
         let mut body = Self { incoming, lease };
         body.release_at_end();
         body
@@ -272,16 +154,16 @@ impl ServerBody {
     }
 }
 
-impl Body for ServerBody {
+impl http_body::Body for Body {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
-        let gate = this.lease.as_ref().map(|lease| &lease.gate);
+        let gate = this.lease.as_ref().map(|lease| &lease.connection.gate);
         if let Some(gate) = gate {
             gate.shut();
         }
@@ -296,7 +178,7 @@ impl Body for ServerBody {
             Poll::Ready(Some(Err(_))) => this.lease = None,
             Poll::Pending => {}
         }
-        frame
+        frame.map_err(Into::into)
     }
 
     fn is_end_stream(&self) -> bool {

@@ -1,25 +1,46 @@
 //! The leg to the servers.
 //!
-//! One trait, [`Exchange`], is all that the rest of the proxy knows of it: a
-//! request goes in and an answer comes out. How connections are made, kept and
-//! spoken over is the business of its implementations.
+//! One type, [`Upstream`], is all that the rest of the proxy knows of it: a
+//! request goes in and an answer comes out. Behind it three things are kept
+//! apart: how a connection is made (`connect`), which are kept for the next
+//! request (`pool`), and what is spoken over them, which each implementation of
+//! [`Exchange`] knows for one protocol:
+//!
+//! - `own`, with `codec`: HTTP/1.1, read and written by ourselves;
+//! - `http1`, with `gate`: HTTP/1.1 over hyper, which stands in for it, and which
+//!   it is held against.
 
+mod codec;
+mod connect;
 mod gate;
 mod http1;
+mod own;
+mod pool;
 
+use std::error::Error;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::task::{Context, Poll};
 
-use http::{Request, Response, StatusCode};
+use bytes::Bytes;
+use http::{Request, Response, StatusCode, response};
+use http_body::{Frame, SizeHint};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
 
 use super::in_hand::InHand;
 use super::retry::Failure;
-use super::timer::Wait;
+use super::timer::{Timers, Wait};
 use super::upload::RequestBody;
+use crate::config::{self, Config, Http1Codec};
+use crate::engine::{Server, Timestamp};
+use connect::Connector;
+use pool::Pool;
 
-pub(super) use http1::Pool;
+pub(super) use connect::Stream;
 
-/// The body of a server's answer.
-pub(super) type Body = <Pool as Exchange>::Body;
+/// Why an answer's body broke off.
+pub(super) type BodyError = Box<dyn Error + Send + Sync>;
 
 /// How long an attempt may take.
 #[derive(Clone, Copy, Debug)]
@@ -40,11 +61,8 @@ pub(super) enum Connection {
     New,
 }
 
-/// Speaks to one server.
-pub(super) trait Exchange {
-    /// The body of an answer. Dropping it early gives up the rest.
-    type Body: http_body::Body<Data = bytes::Bytes, Error = hyper::Error> + Unpin + 'static;
-
+/// Speaks one protocol to one server.
+trait Exchange {
     /// Sends `request` and waits for the head of the answer to it, which it puts
     /// into `answer`, and whose status it returns: answers are large, and each
     /// step that one is returned through moves it. Dropping the future gives the
@@ -54,11 +72,162 @@ pub(super) trait Exchange {
     /// When there is no answer. A request of which nothing was sent is back in
     /// its place.
     async fn exchange(
-        self: &Rc<Self>,
+        &self,
         request: &mut Option<Request<RequestBody>>,
-        answer: &mut Option<Response<Self::Body>>,
+        answer: &mut Option<Response<Body>>,
         connection: Connection,
         in_hand: &InHand,
         waits: AttemptWaits,
     ) -> Result<StatusCode, Failure>;
+}
+
+/// One server, as this thread speaks to it.
+pub(super) struct Upstream {
+    speaks: Speaks,
+}
+
+/// What is spoken to a server.
+enum Speaks {
+    /// HTTP/1.1 by hyper's client.
+    Http1(http1::Http1),
+    /// HTTP/1.1 by the codec of our own.
+    Own(own::Own),
+}
+
+impl Upstream {
+    /// No connections yet.
+    pub(super) fn new(server: &Server, config: &Config, timers: &Rc<Timers>) -> Self {
+        let (connector, limits) = (Connector::new(server), &config.pool);
+        let speaks = match config.process.http1_codec {
+            Http1Codec::Own => Speaks::Own(own::Own::new(connector, Pool::new(limits, timers))),
+            Http1Codec::Hyper => {
+                Speaks::Http1(http1::Http1::new(connector, Pool::new(limits, timers)))
+            }
+        };
+        Self { speaks }
+    }
+
+    /// Keeps connections by other limits from now on.
+    pub(super) fn set_limits(&self, limits: &config::Pool) {
+        match &self.speaks {
+            Speaks::Http1(http1) => http1.pool().set_limits(limits),
+            Speaks::Own(own) => own.pool().set_limits(limits),
+        }
+    }
+
+    /// Closes connections that need not be kept any longer.
+    pub(super) fn sweep(&self, now: Timestamp) {
+        match &self.speaks {
+            Speaks::Http1(http1) => http1.pool().sweep(now),
+            Speaks::Own(own) => own.pool().sweep(now),
+        }
+    }
+
+    /// As [`Exchange::exchange`], whatever is spoken.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub(super) async fn exchange(
+        &self,
+        request: &mut Option<Request<RequestBody>>,
+        answer: &mut Option<Response<Body>>,
+        connection: Connection,
+        in_hand: &InHand,
+        waits: AttemptWaits,
+    ) -> Result<StatusCode, Failure> {
+        // Pinned where they are made: they are large.
+        match &self.speaks {
+            Speaks::Http1(http1) => {
+                let exchange = http1.exchange(request, answer, connection, in_hand, waits);
+                pin!(exchange).await
+            }
+            Speaks::Own(own) => {
+                let exchange = own.exchange(request, answer, connection, in_hand, waits);
+                pin!(exchange).await
+            }
+        }
+    }
+}
+
+/// The body of a server's answer. Dropping it early gives up the rest.
+pub(super) enum Body {
+    /// One over HTTP/1.1.
+    Http1(http1::Body),
+    /// One over HTTP/1.1, by the codec of our own.
+    Own(own::Body),
+}
+
+impl Body {
+    /// Whether all of it has come, as far as is known without asking.
+    pub(super) fn is_here(&self) -> bool {
+        match self {
+            Self::Http1(_) => false,
+            Self::Own(body) => body.is_here(),
+        }
+    }
+}
+
+/// A server's connection that changes over to another protocol.
+pub(super) enum Switching {
+    /// Handed over by the task that has it.
+    ByTask(OnUpgrade),
+    /// Handed over already, with what has come over it since; none if it was
+    /// not one.
+    Now(Option<(Stream, Bytes)>),
+}
+
+impl Switching {
+    /// The head of an answer with which a server's connection changes over, and
+    /// that connection.
+    pub(super) fn of(mut response: Response<Body>) -> (response::Parts, Self) {
+        let by_task = matches!(response.body(), Body::Http1(_))
+            .then(|| Self::ByTask(hyper::upgrade::on(&mut response)));
+        let (head, body) = response.into_parts();
+        let switching = match body {
+            Body::Own(body) => Self::Now(body.into_stream()),
+            Body::Http1(_) => by_task.unwrap_or(Self::Now(None)),
+        };
+        (head, switching)
+    }
+
+    /// The connection, and what has come over it since.
+    pub(super) async fn stream(self) -> Option<(Stream, Bytes)> {
+        match self {
+            Self::Now(stream) => stream,
+            Self::ByTask(upgrade) => {
+                let upgraded = upgrade.await.ok()?;
+                let parts = upgraded.downcast::<TokioIo<Stream>>().ok()?;
+                Some((parts.io.into_inner(), parts.read_buf))
+            }
+        }
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self.get_mut() {
+            Self::Http1(body) => Pin::new(body).poll_frame(cx),
+            Self::Own(body) => Pin::new(body).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Http1(body) => body.is_end_stream(),
+            Self::Own(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Http1(body) => body.size_hint(),
+            Self::Own(body) => body.size_hint(),
+        }
+    }
 }
