@@ -17,6 +17,9 @@ WASM := build/wasm/lb_bg.wasm
 WASM_SOURCES := Cargo.toml Cargo.lock tests/scripts/wasm-cargo \
 	$(shell find src -name '*.rs' -not -path 'src/native/*' -not -name main.rs -not -name tests.rs)
 TEMPLATE := $(wildcard pkg-template/*) LICENSE
+# The first kilobyte is the last of the stack, where no data are; and what the compiler has not
+# inlined is smaller as it is.
+WASM_OPT := -O3 --low-memory-unused --one-caller-inline-max-function-size=0
 # Of the package the page loads one door: what its index.js imports.
 PAGE_FILES := index.js core.js fault.js wasm-inline.js
 
@@ -66,6 +69,7 @@ lint:  ## Check with clippy, warnings denied, on both targets
 
 test-native:  ## Test the engine, the wire, the proxy and the binary natively
 	$(NEED) cc
+	$(NEED) clients
 	$(STEP) native-build "building the native tests" cargo test --no-run
 	$(STEP) --show native "the native tests" cargo test --quiet --no-fail-fast
 
@@ -127,7 +131,7 @@ test-long: www/pkg/index.js  ## Play many more histories, fuzz for ten minutes e
 	$(NEED) python
 	$(NEED) products
 	$(STEP) ringway-debug "building the binary that other products are compared with" cargo build --bin ringway
-	$(NEED) load
+	$(NEED) clients
 	$(STEP) --show beside "real clients through Ringway, between nginx and HAProxy" tests/beside/run target/debug/ringway
 	$(STEP) --show products "nginx, HAProxy, Envoy, twemproxy and libmemcached on fleets nobody has seen" \
 		tests/oracle/products/run fresh target/debug/ringway $(or $(RINGWAY_SEED),$(shell date +%s))
@@ -173,7 +177,7 @@ $(WASM): $(WASM_SOURCES)
 		build/tools/bin/wasm-bindgen target-wasm/wasm32-unknown-unknown/wasm/ringway.wasm \
 		--target bundler --no-typescript --remove-name-section --remove-producers-section \
 		--out-dir build/wasm --out-name lb
-	$(STEP) wasm-opt "optimising it" tests/node_modules/.bin/wasm-opt -O3 $@ -o $@
+	$(STEP) wasm-opt "optimising it" tests/node_modules/.bin/wasm-opt $(WASM_OPT) $@ -o $@
 
 $(PACKAGE): $(WASM) $(TEMPLATE)
 	$(STEP) pack "packing the npm package" node pkg-template/build.mjs build/wasm build/package
