@@ -424,6 +424,7 @@ fn table(n_servers: u32) -> Arc<RoutingTable> {
         id: None,
         hash_name: None,
         max_in_flight: None,
+        link: None,
     });
     let settings = Settings {
         virtual_nodes: VirtualNodes::new(POINTS.into()).expect("a valid number"),

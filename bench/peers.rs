@@ -31,6 +31,7 @@ fn layout(algorithm: Algorithm, n_servers: u32, weight: impl Fn(u32) -> u64) -> 
             id: None,
             hash_name: None,
             max_in_flight: None,
+            link: None,
         })
         .collect();
     let placed: Vec<Placed<'_>> = (servers.iter().zip(0..))

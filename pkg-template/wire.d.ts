@@ -1523,6 +1523,15 @@ export type ServerView = {
   weight: number,
   /** Whether it gets keys only when no primary server is eligible. */
   backup: boolean,
+  /** What is spoken to it. */
+  protocol: 'http/1.1' | 'h2',
+  /** TLS towards it; null when there is none. */
+  tls: ServerTls | null,
+  /**
+   * Why there was no TLS with it at the last attempt; null when there was,
+   * and in the package, which connects to nobody.
+   */
+  tls_trouble: string | null,
   /** What operators say. */
   state: 'active' | 'draining',
   /** What probes say. */

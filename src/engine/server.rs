@@ -10,6 +10,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use super::hash::NAME_BYTES_MAX;
+use super::link::Link;
 
 /// A place requests are sent to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +33,8 @@ pub struct Server {
     pub hash_name: Option<ServerName>,
     /// The most requests it may have in flight; `None` for any number.
     pub max_in_flight: Option<MaxInFlight>,
+    /// How it is spoken to; nothing where that is HTTP/1.1 in clear text.
+    pub link: Option<Arc<Link>>,
 }
 
 /// The number of a server: 1 to 2,147,483,647, as HAProxy has it.

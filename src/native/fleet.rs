@@ -7,11 +7,13 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::Relaxed};
 use tokio::sync::Notify;
 
 use super::clock;
+use super::connections::Connections;
 use super::counters::Shard;
 use super::in_flight::{InFlightCount, TrialPlace};
 use super::latency::LatencyShard;
 use super::queue::{QueueCounts, Waiting};
 use super::rate_limit::RateLimits;
+use super::server_tls::ServerTls;
 use crate::config::Config;
 use crate::engine::{Loads, MaxInFlight, RoutingTable, Server, ServerId, ServerIndex, Term};
 
@@ -22,6 +24,8 @@ pub struct Fleet {
     pub table: Arc<RoutingTable>,
     /// By [`ServerIndex`].
     pub servers: Vec<Arc<ServerRuntime>>,
+    /// TLS towards each that is spoken to over it, by [`ServerIndex`].
+    pub(super) tls: Vec<Option<Arc<ServerTls>>>,
     /// The configuration in effect; its servers may be out of date.
     pub config: Arc<Config>,
     /// How often who may ask.
@@ -69,6 +73,8 @@ pub struct ServerRuntime {
     pub shards: Box<[Shard]>,
     /// One for each worker; written where the rule goes by that.
     pub latencies: Box<[LatencyShard]>,
+    /// Connections to it.
+    pub connections: Arc<Connections>,
     /// How its last reported request ended, as one of the states below.
     pub(super) last: AtomicU8,
     /// While it is on trial every success is reported.
@@ -116,6 +122,7 @@ impl ServerRuntime {
             anywhere: Arc::clone(&queue.anywhere),
             shards: (0..n_workers).map(|_| Shard::default()).collect(),
             latencies: (0..n_workers).map(|_| LatencyShard::default()).collect(),
+            connections: Arc::default(),
             last: AtomicU8::new(0),
             is_on_trial: AtomicBool::new(false),
         }

@@ -14,8 +14,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use tokio::sync::{Notify, mpsc};
+use tracing::warn;
 
 use super::clock;
+use super::connections::ConnectionCounts;
 use super::counters::{BoundedShard, Shard};
 use super::fleet::Queue;
 pub use super::fleet::{Fleet, ServerRuntime};
@@ -25,6 +27,7 @@ use super::proxy::tls;
 use super::queue::{Queued, Waiting};
 use super::rate_limit::{RateLimitCounters, RateLimits};
 use super::retries::Retries;
+use super::server_tls::{EveryServerTls, ServerTls};
 use super::state::{Keeper, Start};
 use super::telemetry::feed::{Feed, Kind};
 use super::telemetry::otlp::Trace;
@@ -32,8 +35,8 @@ use super::telemetry::{Counts, events, moved, otlp};
 use crate::config::{Config, SnapshotView};
 use crate::engine::{
     BoundedCounters, Change, Command, CommandError, Counters, Event, Events, KeyCounts, KeySketch,
-    LoadBalancer, Memory, NoServer, Observation, Outcome, Picker, Plan, Route, RoutingTable,
-    ServerId, ServerName, Snapshot, Standing, Term, Timestamp, Verdict,
+    Link, LoadBalancer, Memory, NoServer, Observation, Outcome, Picker, Plan, Route, RoutingTable,
+    Server, ServerId, ServerName, Snapshot, Standing, Term, Timestamp, Verdict,
 };
 use crate::wire::{FeedEvent, FleetState, ServerSpec};
 use telling::Ticked;
@@ -61,6 +64,8 @@ pub struct Shared {
     unrouted: Box<[Shard]>,
     /// For each worker, what bounded loads did.
     bounded: Box<[BoundedShard]>,
+    /// TLS towards servers.
+    pub(super) server_tls: Arc<EveryServerTls>,
     /// For each worker, a copy of its sketch that is about a second old.
     hot_keys: Box<[ArcSwap<KeySketch>]>,
     /// TLS towards clients.
@@ -103,6 +108,7 @@ struct Control {
     balancer: LoadBalancer,
     config: Arc<Config>,
     rate_limits: Arc<RateLimits>,
+    server_tls: Arc<EveryServerTls>,
     members: BTreeMap<ServerId, Member>,
     unrouted: Counted,
     /// How many configurations have been in effect, this one included.
@@ -126,6 +132,9 @@ struct Counted {
 #[derive(Debug)]
 struct Member {
     runtime: Arc<ServerRuntime>,
+    /// How it is spoken to, and TLS if it is spoken to over that.
+    link: Option<Arc<Link>>,
+    tls: Option<Arc<ServerTls>>,
     counted: Counted,
     standing: Standing,
     /// Since when it stands so.
@@ -172,6 +181,7 @@ impl Shared {
             balancer,
             config: Arc::new(config.clone()),
             rate_limits: Arc::new(RateLimits::new(&config.rate_limit)),
+            server_tls: Arc::default(),
             members: BTreeMap::new(),
             unrouted: Counted::default(),
             generation: 1,
@@ -185,6 +195,7 @@ impl Shared {
         let (traces, traces_out) = mpsc::channel(otlp::QUEUE_MAX);
         let sketch = KeySketch::new(&config.hot_keys.settings(), clock::now());
         let shared = Self {
+            server_tls: Arc::clone(&control.server_tls),
             fleet: ArcSwap::from_pointee(fleet),
             control: Mutex::new(control),
             unrouted: (0..n_workers).map(|_| Shard::default()).collect(),
@@ -273,6 +284,23 @@ impl Shared {
     pub fn n_in_flight(&self) -> u32 {
         let fleet = self.fleet.load();
         fleet.servers.iter().map(|s| s.in_flight.number()).sum()
+    }
+
+    /// What was counted of the connections to each server, by its name.
+    pub fn connection_counts(&self) -> Vec<(ServerName, ConnectionCounts)> {
+        let fleet = self.fleet.load();
+        let servers = fleet.servers.iter();
+        let each =
+            servers.map(|runtime| (runtime.server.name.clone(), runtime.connections.counts()));
+        each.collect()
+    }
+
+    /// Why there was no TLS with this server at the last attempt, if there was none.
+    pub fn tls_trouble(&self, name: &str) -> Option<String> {
+        let fleet = self.fleet.load();
+        let mut servers = fleet.servers.iter();
+        let server = servers.find(|runtime| runtime.server.name.as_str() == name)?;
+        server.connections.tls_trouble()
     }
 
     /// How many connections have changed over to another protocol and are open.
@@ -692,6 +720,7 @@ impl Control {
     /// their runtime.
     fn fleet(&mut self, n_workers: usize, queue: &Queue, now: Timestamp) -> Fleet {
         let table = Arc::clone(self.balancer.table());
+        let mut tls = Vec::with_capacity(table.servers().len());
         let servers = table
             .servers()
             .iter()
@@ -703,10 +732,16 @@ impl Control {
                         n_workers,
                         queue,
                     )),
+                    link: None,
+                    tls: None,
                     counted: Counted::default(),
                     standing: entry.standing,
                     since: now,
                 });
+                if member.link != entry.server.link {
+                    member.follow(&entry.server, &self.server_tls);
+                }
+                tls.push(member.tls.clone());
                 member.runtime.limit(entry.server.max_in_flight);
                 if member.standing != entry.standing {
                     (member.standing, member.since) = (entry.standing, now);
@@ -719,8 +754,25 @@ impl Control {
         Fleet {
             table,
             servers,
+            tls,
             config: Arc::clone(&self.config),
             rate_limits: Arc::clone(&self.rate_limits),
+        }
+    }
+}
+
+impl Member {
+    /// It is spoken to as `server` says from now on.
+    fn follow(&mut self, server: &Server, every: &EveryServerTls) {
+        self.tls = every.of(server.link.as_deref());
+        self.link.clone_from(&server.link);
+        let tls = self.link.as_ref().and_then(|link| link.tls.as_ref());
+        if tls.is_some_and(|tls| !tls.verify) {
+            let server = server.name.as_str();
+            warn!(
+                server,
+                "tls.verify is false: anybody can pass for this server"
+            );
         }
     }
 }

@@ -167,6 +167,7 @@ mod tests {
                 id: None,
                 hash_name: None,
                 max_in_flight: None,
+                link: None,
             },
             state: AdminState::Draining,
             health,

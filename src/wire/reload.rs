@@ -128,6 +128,8 @@ fn differing(before: &Server, after: &Server) -> Vec<String> {
         "id",
         "hash_name",
         "max_in_flight",
+        "protocol",
+        "tls",
     ];
     let names = names
         .into_iter()

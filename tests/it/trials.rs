@@ -45,6 +45,7 @@ fn fleet(settings: Settings) -> LoadBalancer {
         // What nginx hashes.
         hash_name: Some(name(text)),
         max_in_flight: None,
+        link: None,
         ..server(text, 1)
     });
     LoadBalancer::new(settings, servers.to_vec(), at_ms(0)).expect("a good fleet")

@@ -47,6 +47,8 @@ export function mountLive(root, { signal, shell, store, api, session }) {
   }, { signal });
   signal.addEventListener('abort', () => {
     clearInterval(aging);
+    clearTimeout(askTimer);
+    asking?.abort();
     following?.stop();
     badge.show(null);
     document.documentElement.removeAttribute('data-stale');

@@ -26,6 +26,7 @@ fn server(text: &str) -> Server {
         id: None,
         hash_name: None,
         max_in_flight: None,
+        link: None,
     }
 }
 

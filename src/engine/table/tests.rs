@@ -39,6 +39,7 @@ fn table(servers: &[(&str, Standing)], may_fail_open: bool) -> RoutingTable {
                     id: None,
                     hash_name: None,
                     max_in_flight: None,
+                    link: None,
                 },
                 number: id as u32 + 1,
                 standing,

@@ -105,6 +105,7 @@ pub(super) fn prometheus(call: &Call) -> Answer {
         rate_limits: shared.rate_limit_counters(),
         queue: QueueFigures::new(shared),
         n_tunnels: shared.n_tunnels(),
+        connections: shared.connection_counts(),
         tls: prometheus::TlsFigures::new(&shared.tls),
     };
     let text = prometheus::text(figures, shared.told());

@@ -111,11 +111,11 @@ fn forward<'a>(
         let has_body = !body.is_end_stream();
         let retries = &rules.config.retries;
         let (body, kept) = if has_body {
-            sendable(&head, body, in_hand, retries)
+            sendable(&head, body, in_hand, retries, fleet.has_http2())
         } else if came_as_bytes {
             (RequestBody::Empty, None)
         } else {
-            (RequestBody::Empty, kept(&head, retries))
+            (RequestBody::Empty, kept(&head, retries, fleet.has_http2()))
         };
         let sent = Sent {
             asker,
@@ -177,15 +177,18 @@ fn forward<'a>(
 }
 
 /// A body that there is, and what its request can be made of again if it may be
-/// sent again once a server has seen it.
+/// sent again once a server has seen it, or, where `may_be_refused`, once a server
+/// has said that it has done nothing of it.
 fn sendable(
     head: &request::Parts,
     body: ClientBody,
     in_hand: &Rc<InHand>,
     retries: &Retries,
+    may_be_refused: bool,
 ) -> (RequestBody, Option<Box<Kept>>) {
     let limit = retries.replay_buffer.number();
-    if !head.method.is_idempotent() || limit == 0 || retries.attempts.number() == 0 {
+    let may_try_again = head.method.is_idempotent() && retries.attempts.number() > 0;
+    if limit == 0 || !(may_try_again || may_be_refused) {
         return (RequestBody::once(body, in_hand), None);
     }
     // At most 16 MiB.
@@ -199,9 +202,9 @@ fn sendable(
 
 /// What a request without a body can be made of again, if it may be sent again and
 /// there are no bytes that it came as.
-fn kept(head: &request::Parts, retries: &Retries) -> Option<Box<Kept>> {
-    let may_be = head.method.is_idempotent() && retries.attempts.number() > 0;
-    may_be.then(|| {
+fn kept(head: &request::Parts, retries: &Retries, may_be_refused: bool) -> Option<Box<Kept>> {
+    let may_try_again = head.method.is_idempotent() && retries.attempts.number() > 0;
+    (may_try_again || may_be_refused).then(|| {
         Box::new(Kept {
             head: head.clone(),
             upload: None,

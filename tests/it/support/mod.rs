@@ -8,6 +8,7 @@ pub(crate) mod echo;
 pub(crate) mod faulty;
 pub(crate) mod frames;
 pub(crate) mod fuzz;
+pub(crate) mod http2;
 pub(crate) mod json_text;
 pub(crate) mod logged;
 pub(crate) mod origin;
@@ -50,6 +51,7 @@ pub(crate) fn server(text: &str, n: u64) -> Server {
         id: None,
         hash_name: None,
         max_in_flight: None,
+        link: None,
     }
 }
 

@@ -16,6 +16,7 @@ fn server(name: &str, port: u64) -> Server {
         id: None,
         hash_name: None,
         max_in_flight: None,
+        link: None,
     }
 }
 

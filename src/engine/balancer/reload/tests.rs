@@ -24,6 +24,7 @@ fn server(text: &str, host: u8) -> Server {
         id: None,
         hash_name: None,
         max_in_flight: None,
+        link: None,
     }
 }
 

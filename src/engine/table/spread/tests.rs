@@ -17,6 +17,7 @@ fn balancer(algorithm: Algorithm, load_factor: Option<LoadFactor>) -> LoadBalanc
         id: None,
         hash_name: None,
         max_in_flight: None,
+        link: None,
     });
     let settings = Settings {
         algorithm,

@@ -9,17 +9,20 @@
 //! - `own`, with `codec`: HTTP/1.1, read and written by ourselves;
 //! - `http1`, with `gate`: HTTP/1.1 over hyper, which stands in for it, and which
 //!   it is held against.
+//! - `http2`: HTTP/2, whose connections are shared and so no matter of `pool`.
 
 mod codec;
 mod connect;
 mod gate;
 mod http1;
+mod http2;
 mod own;
 mod pool;
 
 use std::error::Error;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -33,7 +36,9 @@ use super::retry::Failure;
 use super::timer::{Timers, Wait};
 use super::upload::RequestBody;
 use crate::config::{self, Config, Http1Codec};
-use crate::engine::{Server, Timestamp};
+use crate::engine::{Server, ServerProtocol, Timestamp};
+use crate::native::server_tls::ServerTls;
+use crate::native::shared::ServerRuntime;
 use connect::Connector;
 use pool::Pool;
 
@@ -92,16 +97,30 @@ enum Speaks {
     Http1(http1::Http1),
     /// HTTP/1.1 by the codec of our own.
     Own(own::Own),
+    /// HTTP/2.
+    Http2(http2::Http2),
 }
 
 impl Upstream {
     /// No connections yet.
-    pub(super) fn new(server: &Server, config: &Config, timers: &Rc<Timers>) -> Self {
-        let (connector, limits) = (Connector::new(server), &config.pool);
-        let speaks = match config.process.http1_codec {
-            Http1Codec::Own => Speaks::Own(own::Own::new(connector, Pool::new(limits, timers))),
-            Http1Codec::Hyper => {
+    pub(super) fn new(
+        server: &Server,
+        runtime: &Arc<ServerRuntime>,
+        tls: Option<Arc<ServerTls>>,
+        config: &Config,
+        timers: &Rc<Timers>,
+    ) -> Self {
+        let (connector, limits) = (Connector::new(server, runtime, tls), &config.pool);
+        let protocol = server.link.as_ref().map(|link| link.protocol);
+        let speaks = match (protocol.unwrap_or_default(), config.process.http1_codec) {
+            (ServerProtocol::Http1, Http1Codec::Own) => {
+                Speaks::Own(own::Own::new(connector, Pool::new(limits, timers)))
+            }
+            (ServerProtocol::Http1, Http1Codec::Hyper) => {
                 Speaks::Http1(http1::Http1::new(connector, Pool::new(limits, timers)))
+            }
+            (ServerProtocol::Http2, _) => {
+                Speaks::Http2(http2::Http2::new(connector, limits, timers))
             }
         };
         Self { speaks }
@@ -112,6 +131,7 @@ impl Upstream {
         match &self.speaks {
             Speaks::Http1(http1) => http1.pool().set_limits(limits),
             Speaks::Own(own) => own.pool().set_limits(limits),
+            Speaks::Http2(http2) => http2.set_limits(limits),
         }
     }
 
@@ -120,6 +140,7 @@ impl Upstream {
         match &self.speaks {
             Speaks::Http1(http1) => http1.pool().sweep(now),
             Speaks::Own(own) => own.pool().sweep(now),
+            Speaks::Http2(http2) => http2.sweep(now),
         }
     }
 
@@ -145,6 +166,11 @@ impl Upstream {
                 let exchange = own.exchange(request, answer, connection, in_hand, waits);
                 pin!(exchange).await
             }
+            // Apart, so that others do not have room for it.
+            Speaks::Http2(http2) => {
+                let exchange = http2.exchange(request, answer, connection, in_hand, waits);
+                Box::pin(exchange).await
+            }
         }
     }
 }
@@ -153,6 +179,8 @@ impl Upstream {
 pub(super) enum Body {
     /// One over HTTP/1.1.
     Http1(http1::Body),
+    /// One over HTTP/2.
+    Http2(Box<http2::Body>),
     /// One over HTTP/1.1, by the codec of our own.
     Own(own::Body),
 }
@@ -161,7 +189,7 @@ impl Body {
     /// Whether all of it has come, as far as is known without asking.
     pub(super) fn is_here(&self) -> bool {
         match self {
-            Self::Http1(_) => false,
+            Self::Http1(_) | Self::Http2(_) => false,
             Self::Own(body) => body.is_here(),
         }
     }
@@ -186,6 +214,8 @@ impl Switching {
         let switching = match body {
             Body::Own(body) => Self::Now(body.into_stream()),
             Body::Http1(_) => by_task.unwrap_or(Self::Now(None)),
+            // There it does not happen.
+            Body::Http2(_) => Self::Now(None),
         };
         (head, switching)
     }
@@ -214,6 +244,7 @@ impl http_body::Body for Body {
         match self.get_mut() {
             Self::Http1(body) => Pin::new(body).poll_frame(cx),
             Self::Own(body) => Pin::new(body).poll_frame(cx),
+            Self::Http2(body) => Pin::new(body).poll_frame(cx),
         }
     }
 
@@ -221,6 +252,7 @@ impl http_body::Body for Body {
         match self {
             Self::Http1(body) => body.is_end_stream(),
             Self::Own(body) => body.is_end_stream(),
+            Self::Http2(body) => body.is_end_stream(),
         }
     }
 
@@ -228,6 +260,7 @@ impl http_body::Body for Body {
         match self {
             Self::Http1(body) => body.size_hint(),
             Self::Own(body) => body.size_hint(),
+            Self::Http2(body) => body.size_hint(),
         }
     }
 }

@@ -44,19 +44,11 @@ impl Kept for Line {
 
 impl Carrier for Stream {
     fn is_quiet(&mut self) -> bool {
-        let mut byte = [0];
-        match self {
-            // Without a call of the system, unless something has come.
-            Self::Plain(stream) => stream
-                .try_read(&mut byte)
-                .is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock),
-        }
+        self.is_quiet()
     }
 
     fn is_direct(&self) -> bool {
-        match self {
-            Self::Plain(_) => true,
-        }
+        self.is_direct()
     }
 }
 
@@ -136,6 +128,15 @@ impl Exchange for Own {
             None if in_hand.is_awaited() => return Err(Failure::BodyTimeout),
             None => return Err(Failure::AnswerTimeout),
         };
+        if let Fault::Ended {
+            error: Some(error), ..
+        } = &fault
+            && !was_kept
+            && self.connector.is_encrypted()
+            && self.connector.was_refused(error)
+        {
+            return Err(Failure::Connect);
+        }
         Err(match fault {
             Fault::Body => Failure::BadBody,
             Fault::Unsent if was_kept => {
