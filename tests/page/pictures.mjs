@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path';
 import { launch, open } from './browser.mjs';
 import { fakeProxy } from './fake-proxy.mjs';
 
-const BYTES_MAX = 200 * 1024;
+const BYTES_MAX = 250 * 1024;
 const folder = resolve(import.meta.dirname, '../../docs/images');
 const LOOKS = {
   light: { viewport: { width: 1280, height: 800 } },
@@ -61,6 +61,7 @@ const MODES = {
       proxy.tick();
     }
     await page.locator('.standing[data-standing="unhealthy"]').first().waitFor();
+    await page.getByText('The proxy says').waitFor();
   },
 };
 
