@@ -131,6 +131,8 @@ test-long: www/pkg/index.js  ## Play many more histories, fuzz for ten minutes e
 	$(NEED) python
 	$(NEED) products
 	$(STEP) ringway-debug "building the binary that other products are compared with" cargo build --bin ringway
+	$(NEED) clients
+	$(STEP) --show beside "real clients through Ringway, between nginx and HAProxy" tests/beside/run target/debug/ringway
 	$(STEP) --show products "nginx, HAProxy, Envoy, twemproxy and libmemcached on fleets nobody has seen" \
 		tests/oracle/products/run fresh target/debug/ringway $(or $(RINGWAY_SEED),$(shell date +%s))
 
