@@ -423,6 +423,7 @@ fn table(n_servers: u32) -> Arc<RoutingTable> {
         backup: false,
         id: None,
         hash_name: None,
+        link: None,
     });
     let settings = Settings {
         virtual_nodes: VirtualNodes::new(POINTS.into()).expect("a valid number"),

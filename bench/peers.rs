@@ -30,6 +30,7 @@ fn layout(algorithm: Algorithm, n_servers: u32, weight: impl Fn(u32) -> u64) -> 
             backup: false,
             id: None,
             hash_name: None,
+            link: None,
         })
         .collect();
     let placed: Vec<Placed<'_>> = (servers.iter().zip(0..))

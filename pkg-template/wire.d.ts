@@ -1407,6 +1407,41 @@ export type ServerSpec = {
    * makes of the address and the port; 1 to 255 bytes.
    */
   hash_name?: string | null,
+  /**
+   * What is spoken to it, `http/1.1` or `h2` (HTTP/2); default http/1.1. To an
+   * h2 server requests go side by side over few connections.
+   */
+  protocol?: 'http/1.1' | 'h2',
+  /** TLS towards it: true, or how. Default null: none. */
+  tls?: ServerTls | true | null,
+};
+
+/** TLS towards a server. `true` is all of it by default. */
+export type ServerTls = {
+  /**
+   * For whom the server's certificate must be, which is also the name that it
+   * is asked for. Default null: the server's address.
+   */
+  server_name?: string | null,
+  /**
+   * A file with certificates in PEM: only who has one that these vouch for is
+   * trusted. Default null: those that the system trusts.
+   */
+  ca_file?: string | null,
+  /**
+   * Whether the server's certificate is checked; default true. Without that,
+   * anybody between can read and change everything.
+   */
+  verify?: boolean,
+  /**
+   * A file with the certificate, in PEM, that the proxy shows where it is asked
+   * for one, and after it those that vouch for it; needs key_file. Default null: none.
+   */
+  cert_file?: string | null,
+  /** A file with the private key of that certificate, in PEM. */
+  key_file?: string | null,
+  /** The oldest version that is spoken; default 1.2. */
+  min_version?: '1.2' | '1.3',
 };
 
 /** A server and everything known about it. */
@@ -1421,6 +1456,15 @@ export type ServerView = {
   weight: number,
   /** Whether it gets keys only when no primary server is eligible. */
   backup: boolean,
+  /** What is spoken to it. */
+  protocol: 'http/1.1' | 'h2',
+  /** TLS towards it; null when there is none. */
+  tls: ServerTls | null,
+  /**
+   * Why there was no TLS with it at the last attempt; null when there was,
+   * and in the package, which connects to nobody.
+   */
+  tls_trouble: string | null,
   /** What operators say. */
   state: 'active' | 'draining',
   /** What probes say. */

@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::engine::{self, Port, Server, Settings};
-use crate::wire::{self, Fault, Faults, ServerSpec, fields};
+use crate::wire::{self, Fault, Faults, ServerSpec, ServerTls, fields};
 
 mod algorithm;
 pub use algorithm::{AlgorithmName, ServerKey};
@@ -225,6 +225,16 @@ section! {
         idle: Seconds ["number"] = Seconds::whole(60),
         /// Seconds after which a connection is not used again; default 3600.
         max_age: Seconds ["number"] = Seconds::whole(3600),
+        /// Of h2: the most connections, for each server and worker; 1 to 1000,
+        /// default 8. A further one is made when all are full.
+        max_connections: Whole<1, 1000> ["number"] = Whole::new(8),
+        /// Of h2: the most requests side by side on one connection, if the server
+        /// takes as many; 1 to 1000, default 100.
+        max_streams: Whole<1, 1000> ["number"] = Whole::new(100),
+        /// Of h2: seconds after which a server from which nothing comes over a
+        /// connection with requests on it is asked whether it is still there; default
+        /// 310, since gRPC servers take more than one in 300 for an attack. Null: never.
+        ping: Option<Seconds> ["number | null"] = Some(Seconds::whole(310)),
     }
 }
 
@@ -306,7 +316,9 @@ impl Config {
     /// The files that a running proxy reads with the configuration, so that a
     /// change of one is a change of it.
     pub fn files_read(&self) -> impl Iterator<Item = &str> {
-        self.listen.files_read()
+        let of_servers = self.servers.iter().filter_map(|server| server.tls.as_ref());
+        let of_servers = of_servers.flat_map(ServerTls::files_read);
+        self.listen.files_read().chain(of_servers)
     }
 
     /// The servers as the engine takes them.

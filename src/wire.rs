@@ -15,8 +15,11 @@ use serde::Serialize;
 use crate::engine::{
     Address, AdminState, Counters, Event, FleetHealth, Health, Moved, NoServer, Position,
     ProbeOutcome, ProbeRecord, Quoted, Ring, RoutingTable, Server, ServerName, ServerNumber,
-    ServerSnapshot, Share, Snapshot, Standing, Timestamp, Verdict, Weight,
+    ServerProtocol, ServerSnapshot, Share, Snapshot, Standing, Timestamp, Verdict, Weight,
 };
+
+mod link;
+pub use link::ServerTls;
 
 mod access_log;
 pub use access_log::{AccessLogLine, common_log_time, rfc3339};
@@ -130,6 +133,19 @@ shape! { in
         #[serde(skip_serializing_if = "Option::is_none")]
         #[cfg_attr(test, ts(type = "string | null", optional))]
         pub hash_name: Option<ServerName>,
+        /// What is spoken to it, `http/1.1` or `h2` (HTTP/2); default http/1.1. To an
+        /// h2 server requests go side by side over few connections.
+        #[deserr(default)]
+        #[schemars(default)]
+        #[serde(skip_serializing_if = "link::is_default")]
+        #[cfg_attr(test, ts(type = "'http/1.1' | 'h2'", optional))]
+        pub protocol: ServerProtocol,
+        /// TLS towards it: true, or how. Default null: none.
+        #[deserr(default)]
+        #[schemars(default, schema_with = "link::tls_schema")]
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(type = "ServerTls | true | null", optional))]
+        pub tls: Option<ServerTls>,
     }
 }
 
@@ -147,6 +163,7 @@ impl From<ServerSpec> for Server {
             backup: spec.backup,
             id: spec.id,
             hash_name: spec.hash_name,
+            link: link::link(spec.protocol, spec.tls),
         }
     }
 }
@@ -155,6 +172,7 @@ impl From<&Server> for ServerSpec {
     #[inline(never)]
     fn from(server: &Server) -> Self {
         let server = server.clone();
+        let (protocol, tls) = link::fields(server.link);
         Self {
             name: server.name,
             address: server.address,
@@ -163,6 +181,8 @@ impl From<&Server> for ServerSpec {
             backup: server.backup,
             id: server.id,
             hash_name: server.hash_name,
+            protocol,
+            tls,
         }
     }
 }
@@ -239,6 +259,14 @@ shape! { out
         pub weight: u32,
         /// Whether it gets keys only when no primary server is eligible.
         pub backup: bool,
+        /// What is spoken to it.
+        #[cfg_attr(test, ts(type = "'http/1.1' | 'h2'"))]
+        pub protocol: ServerProtocol,
+        /// TLS towards it; null when there is none.
+        pub tls: Option<ServerTls>,
+        /// Why there was no TLS with it at the last attempt; null when there was,
+        /// and in the package, which connects to nobody.
+        pub tls_trouble: Option<String>,
         /// What operators say.
         #[cfg_attr(test, ts(type = "'active' | 'draining'"))]
         pub state: AdminState,
@@ -789,12 +817,16 @@ const COUNT_MAX: u64 = (1 << 53) - 1;
 impl ServerView {
     /// The shape of one server at `now`.
     pub fn new(server: &ServerSnapshot, now: Timestamp) -> Self {
+        let (protocol, tls) = link::fields(server.server.link.clone());
         Self {
             name: server.server.name.to_string(),
             address: server.server.address.to_string(),
             port: server.server.port.number(),
             weight: server.server.weight.number(),
             backup: server.server.backup,
+            protocol,
+            tls,
+            tls_trouble: None,
             state: server.state,
             health: server.health.into(),
             ejected: server.ejected_until.is_some(),

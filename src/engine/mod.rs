@@ -31,6 +31,9 @@ pub use server::{
     ServerNumber, VirtualNodes, Weight,
 };
 
+mod link;
+pub use link::{Identity, Link, LinkTls, MinTls, ServerProtocol};
+
 mod ring;
 pub use ring::{
     Balance, Basis, Flow, Moved, OwnedArc, POINTS_MAX, Point, Position, Rank, Ring, RingServer,

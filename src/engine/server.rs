@@ -10,6 +10,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use super::hash::NAME_BYTES_MAX;
+use super::link::Link;
 
 /// A place requests are sent to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub struct Server {
     /// What a rule that follows another product hashes, where that is not what
     /// it makes of the address and the port.
     pub hash_name: Option<ServerName>,
+    /// How it is spoken to; nothing where that is HTTP/1.1 in clear text.
+    pub link: Option<Arc<Link>>,
 }
 
 /// The number of a server: 1 to 2,147,483,647, as HAProxy has it.

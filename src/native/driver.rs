@@ -26,7 +26,7 @@ const BATCH: usize = 256;
 /// Runs until `stop` is cancelled.
 pub async fn run(shared: Arc<Shared>, mut reports: Reports, stop: CancellationToken) {
     let mut config = shared.config();
-    let mut prober = Arc::new(Prober::new(&config.health_check));
+    let mut prober = Arc::new(Prober::beside(&config.health_check, &shared.server_tls));
     let places = Arc::new(Semaphore::new(PROBES_MAX));
     let (finished, mut results) = mpsc::channel(PROBES_MAX);
     let mut batch = Vec::with_capacity(BATCH);
@@ -37,7 +37,7 @@ pub async fn run(shared: Arc<Shared>, mut reports: Reports, stop: CancellationTo
         let config_now = shared.config();
         if !Arc::ptr_eq(&config, &config_now) {
             config = config_now;
-            prober = Arc::new(Prober::new(&config.health_check));
+            prober = Arc::new(Prober::beside(&config.health_check, &shared.server_tls));
         }
         for event in due {
             let Event::ProbeDue { probe, server } = event else {

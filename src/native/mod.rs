@@ -51,6 +51,9 @@ pub mod offline;
 mod pem;
 pub mod plan;
 
+pub mod connections;
+mod server_tls;
+
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};

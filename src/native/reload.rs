@@ -18,6 +18,7 @@ use tracing::{error, info};
 
 use super::health;
 use super::proxy::tls::Tls;
+use super::server_tls;
 use super::shared::Shared;
 use super::state::Refused;
 use super::systemd;
@@ -72,6 +73,7 @@ pub fn read_ready(file: &Path) -> Result<(Config, Stamp), Refusal> {
     let (config, stamp) = read(file)?;
     health::check_files(&config).map_err(Refusal::Invalid)?;
     Tls::read(&config, None).map_err(Refusal::Invalid)?;
+    server_tls::check_files(&config).map_err(Refusal::Invalid)?;
     Ok((config, stamp))
 }
 
@@ -246,6 +248,7 @@ impl Reloader {
         }
         health::check_files(&after).map_err(Refusal::Invalid)?;
         let tls = Tls::read(&after, self.shared.tls.now().as_deref()).map_err(Refusal::Invalid)?;
+        server_tls::check_files(&after).map_err(Refusal::Invalid)?;
         let mut turn = self
             .shared
             .keeper()
@@ -303,6 +306,7 @@ impl Reloader {
             .map_err(Refusal::Refused)?
         {
             Ok((applied, plan)) => {
+                self.shared.server_tls.read_again();
                 if let Some((access_log, prepared)) = log {
                     access_log.switch(prepared);
                 }

@@ -14,8 +14,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use tokio::sync::{Notify, mpsc};
+use tracing::warn;
 
 use super::clock;
+use super::connections::{ConnectionCounts, Connections};
 use super::counters::{BoundedShard, Shard};
 use super::in_flight::{InFlightCount, TrialPlace};
 use super::latency::LatencyShard;
@@ -23,6 +25,7 @@ use super::operations::Operations;
 use super::proxy::tls;
 use super::rate_limit::{RateLimitCounters, RateLimits};
 use super::retries::Retries;
+use super::server_tls::{EveryServerTls, ServerTls};
 use super::state::{Keeper, Start};
 use super::telemetry::feed::{Feed, Kind};
 use super::telemetry::otlp::Trace;
@@ -30,8 +33,9 @@ use super::telemetry::{Counts, events, moved, otlp};
 use crate::config::{Config, SnapshotView};
 use crate::engine::{
     BoundedCounters, Change, Command, CommandError, Counters, Event, Events, KeyCounts, KeySketch,
-    LoadBalancer, Loads, Memory, NoServer, Observation, Outcome, Picker, Plan, Route, RoutingTable,
-    Server, ServerId, ServerIndex, ServerName, Snapshot, Standing, Term, Timestamp, Verdict,
+    Link, LoadBalancer, Loads, Memory, NoServer, Observation, Outcome, Picker, Plan, Route,
+    RoutingTable, Server, ServerId, ServerIndex, ServerName, Snapshot, Standing, Term, Timestamp,
+    Verdict,
 };
 use crate::wire::{FeedEvent, FleetState, ServerSpec};
 use telling::Ticked;
@@ -48,6 +52,8 @@ pub struct Fleet {
     pub table: Arc<RoutingTable>,
     /// By [`ServerIndex`].
     pub servers: Vec<Arc<ServerRuntime>>,
+    /// TLS towards each that is spoken to over it, by [`ServerIndex`].
+    pub(super) tls: Vec<Option<Arc<ServerTls>>>,
     /// The configuration in effect; its servers may be out of date.
     pub config: Arc<Config>,
     /// How often who may ask.
@@ -89,6 +95,8 @@ pub struct ServerRuntime {
     pub shards: Box<[Shard]>,
     /// One for each worker; written where the rule goes by that.
     pub latencies: Box<[LatencyShard]>,
+    /// Connections to it.
+    pub connections: Arc<Connections>,
     /// How its last reported request ended, as one of the states below.
     last: AtomicU8,
     /// While it is on trial every success is reported.
@@ -113,6 +121,8 @@ pub struct Shared {
     unrouted: Box<[Shard]>,
     /// For each worker, what bounded loads did.
     bounded: Box<[BoundedShard]>,
+    /// TLS towards servers.
+    pub(super) server_tls: Arc<EveryServerTls>,
     /// For each worker, a copy of its sketch that is about a second old.
     hot_keys: Box<[ArcSwap<KeySketch>]>,
     /// TLS towards clients.
@@ -153,6 +163,7 @@ struct Control {
     balancer: LoadBalancer,
     config: Arc<Config>,
     rate_limits: Arc<RateLimits>,
+    server_tls: Arc<EveryServerTls>,
     members: BTreeMap<ServerId, Member>,
     unrouted: Counted,
     /// How many configurations have been in effect, this one included.
@@ -176,6 +187,9 @@ struct Counted {
 #[derive(Debug)]
 struct Member {
     runtime: Arc<ServerRuntime>,
+    /// How it is spoken to, and TLS if it is spoken to over that.
+    link: Option<Arc<Link>>,
+    tls: Option<Arc<ServerTls>>,
     counted: Counted,
     standing: Standing,
     /// Since when it stands so.
@@ -222,6 +236,7 @@ impl Shared {
             balancer,
             config: Arc::new(config.clone()),
             rate_limits: Arc::new(RateLimits::new(&config.rate_limit)),
+            server_tls: Arc::default(),
             members: BTreeMap::new(),
             unrouted: Counted::default(),
             generation: 1,
@@ -234,6 +249,7 @@ impl Shared {
         let (traces, traces_out) = mpsc::channel(otlp::QUEUE_MAX);
         let sketch = KeySketch::new(&config.hot_keys.settings(), clock::now());
         let shared = Self {
+            server_tls: Arc::clone(&control.server_tls),
             fleet: ArcSwap::from_pointee(fleet),
             control: Mutex::new(control),
             unrouted: (0..n_workers).map(|_| Shard::default()).collect(),
@@ -302,6 +318,23 @@ impl Shared {
     pub fn n_in_flight(&self) -> u32 {
         let fleet = self.fleet.load();
         fleet.servers.iter().map(|s| s.in_flight.number()).sum()
+    }
+
+    /// What was counted of the connections to each server, by its name.
+    pub fn connection_counts(&self) -> Vec<(ServerName, ConnectionCounts)> {
+        let fleet = self.fleet.load();
+        let servers = fleet.servers.iter();
+        let each =
+            servers.map(|runtime| (runtime.server.name.clone(), runtime.connections.counts()));
+        each.collect()
+    }
+
+    /// Why there was no TLS with this server at the last attempt, if there was none.
+    pub fn tls_trouble(&self, name: &str) -> Option<String> {
+        let fleet = self.fleet.load();
+        let mut servers = fleet.servers.iter();
+        let server = servers.find(|runtime| runtime.server.name.as_str() == name)?;
+        server.connections.tls_trouble()
     }
 
     /// How many connections have changed over to another protocol and are open.
@@ -721,6 +754,7 @@ impl Control {
     /// their runtime.
     fn fleet(&mut self, n_workers: usize, now: Timestamp) -> Fleet {
         let table = Arc::clone(self.balancer.table());
+        let mut tls = Vec::with_capacity(table.servers().len());
         let servers = table
             .servers()
             .iter()
@@ -732,14 +766,21 @@ impl Control {
                         in_flight: InFlightCount::default(),
                         shards: (0..n_workers).map(|_| Shard::default()).collect(),
                         latencies: (0..n_workers).map(|_| LatencyShard::default()).collect(),
+                        connections: Arc::default(),
                         last: AtomicU8::new(WELL),
                         trial: TrialPlace::default(),
                         is_on_trial: AtomicBool::new(false),
                     }),
+                    link: None,
+                    tls: None,
                     counted: Counted::default(),
                     standing: entry.standing,
                     since: now,
                 });
+                if member.link != entry.server.link {
+                    member.follow(&entry.server, &self.server_tls);
+                }
+                tls.push(member.tls.clone());
                 if member.standing != entry.standing {
                     (member.standing, member.since) = (entry.standing, now);
                 }
@@ -751,8 +792,25 @@ impl Control {
         Fleet {
             table,
             servers,
+            tls,
             config: Arc::clone(&self.config),
             rate_limits: Arc::clone(&self.rate_limits),
+        }
+    }
+}
+
+impl Member {
+    /// It is spoken to as `server` says from now on.
+    fn follow(&mut self, server: &Server, every: &EveryServerTls) {
+        self.tls = every.of(server.link.as_deref());
+        self.link.clone_from(&server.link);
+        let tls = self.link.as_ref().and_then(|link| link.tls.as_ref());
+        if tls.is_some_and(|tls| !tls.verify) {
+            let server = server.name.as_str();
+            warn!(
+                server,
+                "tls.verify is false: anybody can pass for this server"
+            );
         }
     }
 }

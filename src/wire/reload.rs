@@ -120,7 +120,16 @@ impl ReloadServersView {
 fn differing(before: &Server, after: &Server) -> Vec<String> {
     let document = |server| serde_json::to_value(ServerSpec::from(server)).unwrap_or_default();
     let (old, new) = (document(before), document(after));
-    let names = ["address", "port", "weight", "backup", "id", "hash_name"];
+    let names = [
+        "address",
+        "port",
+        "weight",
+        "backup",
+        "id",
+        "hash_name",
+        "protocol",
+        "tls",
+    ];
     let names = names
         .into_iter()
         .filter(|name| old.get(name) != new.get(name));

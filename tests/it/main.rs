@@ -46,6 +46,8 @@ mod reload;
 /// What is tried again and what is not, case by case.
 mod retries;
 /// A fleet in random trouble beside a shadow model; one seed, one history.
+mod server_tls;
+
 mod simulation;
 /// Keys that come back and leave bit by bit.
 mod slow_start;

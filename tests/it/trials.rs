@@ -44,6 +44,7 @@ fn fleet(settings: Settings) -> LoadBalancer {
     let servers = ["a", "b", "c", "d"].map(|text| Server {
         // What nginx hashes.
         hash_name: Some(name(text)),
+        link: None,
         ..server(text, 1)
     });
     LoadBalancer::new(settings, servers.to_vec(), at_ms(0)).expect("a good fleet")

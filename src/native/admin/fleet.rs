@@ -82,6 +82,7 @@ pub(super) fn prometheus(call: &Call) -> Answer {
         retries: shared.retries().counts(),
         rate_limits: shared.rate_limit_counters(),
         n_tunnels: shared.n_tunnels(),
+        connections: shared.connection_counts(),
         tls: prometheus::TlsFigures::new(&shared.tls),
     };
     let text = prometheus::text(figures, shared.told());

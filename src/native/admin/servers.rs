@@ -11,6 +11,7 @@ use super::call::{Answer, Call, json};
 use super::plan;
 use super::problem::{Kind, Problem};
 use crate::engine::{Command, CommandError, Server, ServerName, ServerSnapshot, Snapshot};
+use crate::native::server_tls;
 use crate::wire::{
     ChangeView, MovedView, PlanView, ServerSpec, ServerView, ServersView, StateSpec, WeightSpec,
 };
@@ -23,8 +24,12 @@ const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~');
 
 pub(super) fn list(call: &Call) -> Answer {
-    let snapshot = call.admin.shared.snapshot();
-    Ok(json(StatusCode::OK, &ServersView::from(&snapshot)))
+    let shared = &call.admin.shared;
+    let mut view = ServersView::from(&shared.snapshot());
+    for server in &mut view.servers {
+        server.tls_trouble = shared.tls_trouble(&server.name);
+    }
+    Ok(json(StatusCode::OK, &view))
 }
 
 pub(super) fn show(call: &Call) -> Answer {
@@ -33,7 +38,9 @@ pub(super) fn show(call: &Call) -> Answer {
     let server = find(&snapshot, &name)?;
     let tag = tag(server);
     check_tag(&call.headers, &tag)?;
-    let mut response = json(StatusCode::OK, &ServerView::new(server, snapshot.at));
+    let mut view = ServerView::new(server, snapshot.at);
+    view.tls_trouble = call.admin.shared.tls_trouble(&view.name);
+    let mut response = json(StatusCode::OK, &view);
     response.headers_mut().insert(header::ETAG, tag);
     Ok(response)
 }
@@ -41,6 +48,7 @@ pub(super) fn show(call: &Call) -> Answer {
 pub(super) async fn add(call: Call) -> Answer {
     let server = Server::from(call.read::<ServerSpec>()?);
     call.admin.targets.check(&server, call.local)?;
+    server_tls::check_files_of(&server)?;
     let name = server.name.clone();
     let path = format!(
         "/api/servers/{}",

@@ -73,11 +73,58 @@ impl Ask {
                 return Err(format!("status {status}"));
             }
             match &self.body {
-                Some(text) => find(text.as_bytes(), answer.into_body()).await,
+                Some(text) => find(text.as_bytes(), Pieces::Http1(answer.into_body())).await,
                 None => Ok(()),
             }
         };
         // The connection ends with this function, and the rest of the answer with it.
+        tokio::select! {
+            biased;
+            answer = asking => answer,
+            Err(error) = connection => Err(no_answer(error)),
+        }
+    }
+}
+
+impl Ask {
+    /// The same over HTTP/2; `scheme` is what the stream makes of it.
+    ///
+    /// # Errors
+    /// When the answer is not as a healthy server's; the text says how.
+    pub(super) async fn probe_http2<S>(
+        &self,
+        stream: S,
+        target: &Target<'_>,
+        scheme: &str,
+    ) -> Result<(), String>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let no_answer = |error: h2::Error| format!("no answer: {error}");
+        let (mut sender, connection) = h2::client::Builder::new()
+            .enable_push(false)
+            .max_header_list_size(ANSWER_BYTES_MAX as u32)
+            .handshake::<_, Bytes>(stream)
+            .await
+            .map_err(no_answer)?;
+        let mut request = Request::new(());
+        *request.method_mut() = self.method.clone();
+        *request.headers_mut() = self.headers.clone();
+        request.headers_mut().remove(CONNECTION);
+        let uri = format!("{scheme}://{}{}", target.authority, self.path);
+        *request.uri_mut() = uri.parse().map_err(|_| format!("no address: {uri}"))?;
+        let asking = async {
+            let (answer, _) = sender.send_request(request, true).map_err(no_answer)?;
+            let answer = answer.await.map_err(no_answer)?;
+            let status = answer.status().as_u16();
+            if !self.statuses.have(status) {
+                return Err(format!("status {status}"));
+            }
+            match &self.body {
+                Some(text) => find(text.as_bytes(), Pieces::Http2(answer.into_body())).await,
+                None => Ok(()),
+            }
+        };
         tokio::select! {
             biased;
             answer = asking => answer,
@@ -99,17 +146,44 @@ pub(super) fn headers(check: &HealthCheck) -> HeaderMap {
     headers
 }
 
+/// A body, piece by piece.
+enum Pieces {
+    Http1(Incoming),
+    Http2(h2::RecvStream),
+}
+
+impl Pieces {
+    async fn next(&mut self) -> Option<Result<Bytes, String>> {
+        match self {
+            Self::Http1(body) => loop {
+                match body.frame().await? {
+                    Ok(frame) => match frame.into_data() {
+                        Ok(data) => return Some(Ok(data)),
+                        Err(_) => continue,
+                    },
+                    Err(error) => return Some(Err(reason(&error))),
+                }
+            },
+            Self::Http2(body) => Some(match body.data().await? {
+                Ok(data) => {
+                    // It is read: there is room for as much again.
+                    let _ = body.flow_control().release_capacity(data.len());
+                    Ok(data)
+                }
+                Err(error) => Err(error.to_string()),
+            }),
+        }
+    }
+}
+
 /// Reads the body until `text` was in it.
-async fn find(text: &[u8], mut body: Incoming) -> Result<(), String> {
+async fn find(text: &[u8], mut body: Pieces) -> Result<(), String> {
     let mut read = Vec::new();
     while read.len() < BODY_BYTES_MAX {
-        let Some(frame) = body.frame().await else {
+        let Some(data) = body.next().await else {
             return Err(format!("its body of {} bytes has not the text", read.len()));
         };
-        let frame = frame.map_err(|error| format!("the body broke off: {}", reason(&error)))?;
-        let Some(data) = frame.data_ref() else {
-            continue;
-        };
+        let data = data.map_err(|why| format!("the body broke off: {why}"))?;
         // It may lie across two pieces.
         let from = read.len().saturating_sub(text.len());
         read.extend_from_slice(&data[..data.len().min(BODY_BYTES_MAX - read.len())]);

@@ -24,7 +24,10 @@ impl<'a> Target<'a> {
             Some(host) => (host.as_str().to_owned(), host.host()),
             None => {
                 let host = server.address.in_authority();
-                (format!("{host}:{port}"), server.address.as_str())
+                let tls = server.link.as_ref().and_then(|link| link.tls.as_ref());
+                let name = tls.and_then(|tls| tls.server_name.as_ref());
+                let name = name.unwrap_or(&server.address);
+                (format!("{host}:{port}"), name.as_str())
             }
         };
         Self {

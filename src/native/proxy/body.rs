@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
+use super::grpc;
 use super::hold::Ahead;
 use super::in_hand::InHand;
 use super::trace::Trace;
@@ -110,6 +111,8 @@ pub(super) struct ResponseBody {
     entry: Option<Box<Entry>>,
     /// Its part in a trace, if it has one, which ends with it.
     trace: Option<Rc<Trace>>,
+    /// Whether its trailers say that the server has failed.
+    has_failed: bool,
 }
 
 enum Source {
@@ -132,6 +135,7 @@ impl ResponseBody {
             in_hand,
             entry: None,
             trace: None,
+            has_failed: false,
         }
     }
 
@@ -142,6 +146,7 @@ impl ResponseBody {
             in_hand,
             entry: None,
             trace: None,
+            has_failed: false,
         }
     }
 
@@ -152,6 +157,7 @@ impl ResponseBody {
             in_hand,
             entry: None,
             trace: None,
+            has_failed: false,
         }
     }
 
@@ -189,10 +195,17 @@ impl Body for ResponseBody {
                 let shared = &this.in_hand.client.worker.shared;
                 let (server, term) = (&in_flight.server.runtime, in_flight.term);
                 match &frame {
+                    // With gRPC it is only now that it is known how it went.
+                    Poll::Ready(Some(Ok(frame)))
+                        if frame.trailers_ref().is_some_and(grpc::has_failed) =>
+                    {
+                        this.has_failed = true;
+                        shared.report_broken_off(server, term);
+                    }
                     // It was counted by its status; that it broke off speaks
                     // against the server all the same.
                     Poll::Ready(Some(Err(_))) => shared.report_broken_off(server, term),
-                    Poll::Ready(None) => shared.report_whole(server, term),
+                    Poll::Ready(None) if !this.has_failed => shared.report_whole(server, term),
                     _ => {}
                 }
                 frame
@@ -228,6 +241,7 @@ impl Drop for ResponseBody {
         if let Source::Server(ahead, rest, in_flight) = &self.source
             && ahead.is_empty()
             && rest.is_end_stream()
+            && !self.has_failed
         {
             let shared = &self.in_hand.client.worker.shared;
             shared.report_whole(&in_flight.server.runtime, in_flight.term);

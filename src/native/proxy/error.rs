@@ -33,6 +33,9 @@ pub(super) enum ProxyError {
     Trace,
     /// It has come by here so often that it goes in a circle.
     Loop,
+    /// It asks to change over to another protocol, which its server's connections
+    /// do not.
+    NoUpgrade,
     /// There was nowhere to send it.
     NoServer(NoServer),
     /// The last server that was tried could not be connected to.
@@ -57,6 +60,7 @@ impl ProxyError {
             Self::Connect | Self::Trace => StatusCode::METHOD_NOT_ALLOWED,
             Self::Loop => StatusCode::LOOP_DETECTED,
             Self::LastStep => StatusCode::OK,
+            Self::NoUpgrade => StatusCode::NOT_IMPLEMENTED,
             Self::NoServer(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::ConnectFailed | Self::Broken | Self::BadAnswer => StatusCode::BAD_GATEWAY,
             Self::ConnectTimeout | Self::AnswerTimeout => StatusCode::GATEWAY_TIMEOUT,
@@ -69,6 +73,7 @@ impl ProxyError {
             Self::BadRequest(_) => "bad_request",
             Self::BodyTimeout => "body_timeout",
             Self::Connect => "connect_method",
+            Self::NoUpgrade => "no_upgrade",
             Self::NoServer(_) => "no_server",
             Self::ConnectFailed => "connect_failed",
             Self::ConnectTimeout => "connect_timeout",
@@ -131,6 +136,7 @@ impl fmt::Display for ProxyError {
             Self::LastStep => "this is a proxy, and Max-Forwards lets the request go no further",
             Self::Trace => "TRACE is not answered here, and Max-Forwards lets it go no further",
             Self::Loop => "loop detected: the request has come by here too often",
+            Self::NoUpgrade => "not implemented: no change to another protocol here",
             Self::NoServer(why) => return write!(f, "service unavailable: {why}"),
             Self::ConnectFailed => "bad gateway: the server could not be connected to",
             Self::ConnectTimeout => "gateway timeout: the server could not be connected to in time",
@@ -154,6 +160,7 @@ mod tests {
             (ProxyError::LastStep, 200),
             (ProxyError::Trace, 405),
             (ProxyError::Loop, 508),
+            (ProxyError::NoUpgrade, 501),
             (ProxyError::NoServer(NoServer::Empty), 503),
             (ProxyError::ConnectFailed, 502),
             (ProxyError::Broken, 502),

@@ -108,7 +108,13 @@ fn forward<'a>(
         upgrade::ask(upgrade.as_ref(), &mut head.headers);
         let has_body = !body.is_end_stream();
         let (body, kept) = if has_body {
-            sendable(&head, body, in_hand, &rules.config.retries)
+            sendable(
+                &head,
+                body,
+                in_hand,
+                &rules.config.retries,
+                fleet.has_http2(),
+            )
         } else {
             (RequestBody::Empty, None)
         };
@@ -172,15 +178,18 @@ fn forward<'a>(
 }
 
 /// A body that there is, and what its request can be made of again if it may be
-/// sent again once a server has seen it.
+/// sent again once a server has seen it, or, where `may_be_refused`, once a server
+/// has said that it has done nothing of it.
 fn sendable(
     head: &request::Parts,
     body: Incoming,
     in_hand: &Rc<InHand>,
     retries: &Retries,
+    may_be_refused: bool,
 ) -> (RequestBody, Option<Box<Kept>>) {
     let limit = retries.replay_buffer.number();
-    if !head.method.is_idempotent() || limit == 0 || retries.attempts.number() == 0 {
+    let may_try_again = head.method.is_idempotent() && retries.attempts.number() > 0;
+    if limit == 0 || !(may_try_again || may_be_refused) {
         return (RequestBody::once(body, in_hand), None);
     }
     // At most 16 MiB.

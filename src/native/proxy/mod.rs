@@ -23,6 +23,7 @@
 //! - `head_bytes`: a request's head as it came, for the rare cases that need it;
 //! - `upload`, `hold`, `body`: bodies on their way there and back, what of them
 //!   is kept or awaited, and what ends with them;
+//! - `grpc`: how a call went, by its trailers;
 //! - `silence`: whether a server answers anybody;
 //! - `upstream`: the leg to the servers, behind one type;
 //! - `upgrade`: connections that change over to another protocol.
@@ -40,6 +41,7 @@ mod cookie;
 mod error;
 mod explanation;
 mod forwarded;
+mod grpc;
 mod handler;
 pub(crate) mod hash_key;
 mod head_bytes;

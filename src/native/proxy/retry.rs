@@ -34,6 +34,14 @@ pub(super) enum Failure {
     TryTimeout,
     /// Probes or ejection took the server out while it was waited for.
     TakenOut,
+    /// The server said that it has done nothing of the request, over a connection
+    /// to which it was moved because of that.
+    Refused,
+    /// There was no room on any connection, and there may be no more of them.
+    Full,
+    /// The request asks to change over to another protocol, and the server's
+    /// connections do not.
+    NoUpgrade,
     /// The client's body was malformed, or broke off.
     BadBody,
     /// The client's body stopped coming.
@@ -47,25 +55,31 @@ impl Failure {
     pub(super) const fn outcome(self) -> Option<Outcome> {
         match self {
             Self::Connect | Self::ConnectTimeout => Some(Outcome::ConnectError),
-            Self::Broken | Self::AnswerTimeout | Self::TryTimeout | Self::TakenOut => {
-                Some(Outcome::NoAnswer)
+            Self::Broken
+            | Self::Refused
+            | Self::Full
+            | Self::AnswerTimeout
+            | Self::TryTimeout
+            | Self::TakenOut => Some(Outcome::NoAnswer),
+            Self::Unsent | Self::Stale | Self::NoUpgrade | Self::BadBody | Self::BodyTimeout => {
+                None
             }
-            Self::Unsent | Self::Stale | Self::BadBody | Self::BodyTimeout => None,
         }
     }
 
     /// Whether the server is to be judged by it: not by what follows from a
-    /// judgement.
+    /// judgement, nor by how much it has to do.
     pub(super) const fn is_judged(self) -> bool {
-        !matches!(self, Self::TakenOut)
+        !matches!(self, Self::TakenOut | Self::Full)
     }
 
     /// What the client is told when no further attempt is made.
     pub(super) const fn error(self) -> ProxyError {
         match self {
             Self::Connect => ProxyError::ConnectFailed,
-            Self::ConnectTimeout => ProxyError::ConnectTimeout,
-            Self::Unsent | Self::Stale | Self::Broken => ProxyError::Broken,
+            Self::ConnectTimeout | Self::Full => ProxyError::ConnectTimeout,
+            Self::Unsent | Self::Stale | Self::Broken | Self::Refused => ProxyError::Broken,
+            Self::NoUpgrade => ProxyError::NoUpgrade,
             Self::AnswerTimeout | Self::TryTimeout | Self::TakenOut => ProxyError::AnswerTimeout,
             Self::BadBody => ProxyError::BadRequest("bad body"),
             Self::BodyTimeout => ProxyError::BodyTimeout,
@@ -83,7 +97,7 @@ impl Failure {
     /// Why the next attempt is made, if it is made at another server.
     pub(super) const fn reason(self) -> Reason {
         match self {
-            Self::Connect | Self::ConnectTimeout => Reason::Connect,
+            Self::Connect | Self::ConnectTimeout | Self::Full => Reason::Connect,
             Self::TryTimeout => Reason::Timeout,
             Self::TakenOut => Reason::TakenOut,
             _ => Reason::Broken,
@@ -94,12 +108,14 @@ impl Failure {
     /// again as it was.
     pub(super) fn may_try_again(self, method: &Method) -> bool {
         match self {
-            Self::Connect | Self::ConnectTimeout | Self::Unsent => true,
+            Self::Connect | Self::ConnectTimeout | Self::Unsent | Self::Refused | Self::Full => {
+                true
+            }
             Self::Stale | Self::Broken | Self::TryTimeout | Self::TakenOut => {
                 method.is_idempotent()
             }
             // The client has waited for as long as it was allowed to.
-            Self::AnswerTimeout | Self::BadBody | Self::BodyTimeout => false,
+            Self::AnswerTimeout | Self::BadBody | Self::BodyTimeout | Self::NoUpgrade => false,
         }
     }
 }
@@ -134,12 +150,16 @@ mod tests {
     #[test]
     fn only_what_no_server_saw_is_sent_again_whatever_the_method() {
         use Failure::{
-            AnswerTimeout, Broken, Connect, ConnectTimeout, Stale, TakenOut, TryTimeout, Unsent,
+            AnswerTimeout, Broken, Connect, ConnectTimeout, Full, NoUpgrade, Refused, Stale,
+            TakenOut, TryTimeout, Unsent,
         };
         for (failure, get, post) in [
             (Connect, true, true),
             (ConnectTimeout, true, true),
             (Unsent, true, true),
+            (Refused, true, true),
+            (Full, true, true),
+            (NoUpgrade, false, false),
             (Stale, true, false),
             (Broken, true, false),
             (TryTimeout, true, false),

@@ -44,6 +44,13 @@ impl From<Duration> for Wait {
     }
 }
 
+impl Wait {
+    /// For how long, at most.
+    pub(super) const fn duration(self) -> Duration {
+        Duration::from_nanos(self.nanos)
+    }
+}
+
 /// The queue and the coarse clock of one worker.
 pub(super) struct Timers {
     now: Cell<Timestamp>,

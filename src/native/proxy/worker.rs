@@ -34,12 +34,13 @@ use super::upstream::Upstream;
 use super::{conn, listen};
 use crate::config::Config;
 use crate::engine::{
-    Candidate, KeySketch, Keyless, Loads, NoServer, Outcome, Picker, Position, Route, RoutingTable,
-    ServerIndex, Spread, Term, Timestamp,
+    Candidate, KeySketch, Keyless, Link, Loads, NoServer, Outcome, Picker, Position, Route,
+    RoutingTable, Server, ServerIndex, ServerProtocol, Spread, Term, Timestamp,
 };
 use crate::native::clock;
 use crate::native::counters::{BoundedShard, Shard};
 use crate::native::rate_limit::RateLimits;
+use crate::native::server_tls::ServerTls;
 use crate::native::shared::{Fleet, ServerRuntime, Shared, random};
 use crate::native::telemetry::access_log::AccessLog;
 use crate::native::telemetry::trace_context::TraceIds;
@@ -223,12 +224,16 @@ pub(super) struct WorkerFleet {
     /// What rules without keys remember; it outlives this view.
     picker: Rc<RefCell<Picker>>,
     worker: usize,
+    /// Whether HTTP/2 is spoken to any of them.
+    has_http2: bool,
 }
 
 /// A server, as this thread sees it; lives as long as the server stays.
 pub(super) struct WorkerServer {
     pub(super) runtime: Arc<ServerRuntime>,
     pub(super) upstream: Upstream,
+    /// How it is spoken to.
+    link: Option<Arc<Link>>,
     /// What `Host` says when the client does not.
     pub(super) authority: HeaderValue,
     /// Its name, for the debug header.
@@ -445,15 +450,18 @@ impl WorkerFleet {
             .map(|server| (server.runtime.id, server))
             .collect();
         let table = &fleet.table;
-        let servers = fleet.servers.iter().zip(table.servers());
-        let servers = servers.map(|(runtime, entry)| {
-            let known = before
-                .get(&runtime.id)
-                .filter(|server| Arc::ptr_eq(&server.runtime, runtime));
+        let servers = fleet.servers.iter().zip(table.servers()).zip(&fleet.tls);
+        let servers = servers.map(|((runtime, entry), tls)| {
+            let known = before.get(&runtime.id).filter(|known| {
+                // One that is spoken to in another way keeps nothing of this.
+                Arc::ptr_eq(&known.runtime, runtime) && known.link == entry.server.link
+            });
             let server = match known {
                 Some(&server) => Rc::clone(server),
                 None => Rc::new(WorkerServer::new(
                     Arc::clone(runtime),
+                    &entry.server,
+                    tls.clone(),
                     config,
                     timers,
                     worker,
@@ -467,11 +475,14 @@ impl WorkerFleet {
         servers
             .iter()
             .for_each(|server| server.is_timed.set(is_timed));
+        let speaks_http2 = |link: &Option<Arc<Link>>| matches!(link, Some(link) if link.protocol == ServerProtocol::Http2);
+        let has_http2 = servers.iter().any(|server| speaks_http2(&server.link));
         Self {
             servers,
             rules,
             picker,
             worker,
+            has_http2,
             fleet,
         }
     }
@@ -479,6 +490,11 @@ impl WorkerFleet {
     /// The configuration that goes with it.
     pub(super) fn rules(&self) -> &Rules {
         &self.rules
+    }
+
+    /// Whether HTTP/2 is spoken to any server.
+    pub(super) fn has_http2(&self) -> bool {
+        self.has_http2
     }
 
     /// How often who may ask.
@@ -609,17 +625,19 @@ impl WorkerFleet {
 impl WorkerServer {
     fn new(
         runtime: Arc<ServerRuntime>,
+        server: &Server,
+        tls: Option<Arc<ServerTls>>,
         config: &Config,
         timers: &Rc<Timers>,
         worker: usize,
     ) -> Self {
-        let server = &runtime.server;
         let (address, port) = (server.address.in_authority(), server.port.number());
         Self {
             // Addresses have only characters that a header may have.
             authority: HeaderValue::from_str(&format!("{address}:{port}"))
                 .unwrap_or(HeaderValue::from_static("")),
-            upstream: Upstream::new(server, &config.pool, timers),
+            upstream: Upstream::new(server, &runtime, tls, &config.pool, timers),
+            link: server.link.clone(),
             silence: Silence::new(timers),
             // Names have no control characters, which is all a header forbids.
             name: HeaderValue::from_str(server.name.as_str())

@@ -16,8 +16,9 @@ use prometheus_client::registry::{Registry, Unit};
 use super::told::Told;
 use crate::engine::{
     AdminState, BUCKETS, BoundedCounters, CLASSES, Counters, Health, Histogram, KeyCounts,
-    RoutingTable, ServerSnapshot, Snapshot, Standing, bucket_end_micros,
+    RoutingTable, ServerName, ServerSnapshot, Snapshot, Standing, bucket_end_micros,
 };
+use crate::native::connections::ConnectionCounts;
 use crate::native::rate_limit::RateLimitCounters;
 use crate::native::retries::{Reason, RetryCounts};
 
@@ -71,6 +72,8 @@ pub struct Figures {
     pub rate_limits: Vec<RateLimitCounters>,
     /// Connections that have changed over to another protocol.
     pub n_tunnels: u32,
+    /// Connections to servers.
+    pub connections: Vec<(ServerName, ConnectionCounts)>,
     /// TLS towards clients.
     pub tls: TlsFigures,
 }
@@ -85,6 +88,7 @@ impl Collector for Figures {
         self.done.encode(&mut out)?;
         self.retries(&mut out)?;
         self.rate_limits(&mut out)?;
+        self.connections(&mut out)?;
         self.tls.encode(&mut out)?;
         self.traffic(&mut out)
     }
@@ -225,6 +229,41 @@ impl Figures {
             let each = self.rate_limits.iter();
             let each = each.map(|c| (vec![("per", c.per.word())], figure(c)));
             out.counters(name, help, each)?;
+        }
+        Ok(())
+    }
+
+    fn connections(&self, out: &mut Writer<'_>) -> fmt::Result {
+        type Figure = fn(&ConnectionCounts) -> u64;
+        let each = |figure: Figure| {
+            let servers = self.connections.iter();
+            servers.map(move |(name, counts)| (vec![("server", name.as_str())], figure(counts)))
+        };
+        let open = each(|counts| counts.open);
+        out.gauges(
+            "server_connections",
+            "Connections to the server.",
+            open.map(|(labels, n)| (labels, n as f64)),
+        )?;
+        let rows: [(&str, &str, Figure); 3] = [
+            (
+                "server_connections_opened",
+                "Connections to the server that were made.",
+                |counts| counts.opened,
+            ),
+            (
+                "server_tls_failures",
+                "Attempts to agree on TLS with the server that came to nothing.",
+                |counts| counts.tls_failed,
+            ),
+            (
+                "server_h2_resets",
+                "Requests over HTTP/2 that the server broke off.",
+                |counts| counts.resets,
+            ),
+        ];
+        for (name, help, figure) in rows {
+            out.counters(name, help, each(figure))?;
         }
         Ok(())
     }

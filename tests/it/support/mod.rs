@@ -48,6 +48,7 @@ pub(crate) fn server(text: &str, n: u64) -> Server {
         backup: false,
         id: None,
         hash_name: None,
+        link: None,
     }
 }
 

@@ -125,6 +125,9 @@ impl Exchange for Http1 {
         };
         *request = error.take_message();
         let error = error.into_error();
+        if !was_kept && self.connector.is_encrypted() && self.connector.was_refused(&error) {
+            return Err(Failure::Connect);
+        }
         Err(match (was_kept, request.is_some()) {
             _ if error.is_user() => Failure::BadBody,
             (true, true) => Failure::Unsent,

@@ -6,16 +6,19 @@
 //! request (`pool`), and what is spoken over them, which each implementation of
 //! [`Exchange`] knows for one protocol:
 //!
-//! - `http1`, with `gate`: HTTP/1.1 over hyper.
+//! - `http1`, with `gate`: HTTP/1.1 over hyper;
+//! - `http2`: HTTP/2, whose connections are shared and so no matter of `pool`.
 
 mod connect;
 mod gate;
 mod http1;
+mod http2;
 mod pool;
 
 use std::error::Error;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -27,7 +30,9 @@ use super::retry::Failure;
 use super::timer::{Timers, Wait};
 use super::upload::RequestBody;
 use crate::config;
-use crate::engine::{Server, Timestamp};
+use crate::engine::{Server, ServerProtocol, Timestamp};
+use crate::native::server_tls::ServerTls;
+use crate::native::shared::ServerRuntime;
 use connect::Connector;
 use pool::Pool;
 
@@ -83,14 +88,29 @@ pub(super) struct Upstream {
 /// What is spoken to a server.
 enum Speaks {
     Http1(http1::Http1),
+    Http2(http2::Http2),
 }
 
 impl Upstream {
     /// No connections yet.
-    pub(super) fn new(server: &Server, limits: &config::Pool, timers: &Rc<Timers>) -> Self {
-        let connector = Connector::new(server);
+    pub(super) fn new(
+        server: &Server,
+        runtime: &Arc<ServerRuntime>,
+        tls: Option<Arc<ServerTls>>,
+        limits: &config::Pool,
+        timers: &Rc<Timers>,
+    ) -> Self {
+        let connector = Connector::new(server, runtime, tls);
+        let protocol = server.link.as_ref().map(|link| link.protocol);
         Self {
-            speaks: Speaks::Http1(http1::Http1::new(connector, Pool::new(limits, timers))),
+            speaks: match protocol.unwrap_or_default() {
+                ServerProtocol::Http1 => {
+                    Speaks::Http1(http1::Http1::new(connector, Pool::new(limits, timers)))
+                }
+                ServerProtocol::Http2 => {
+                    Speaks::Http2(http2::Http2::new(connector, limits, timers))
+                }
+            },
         }
     }
 
@@ -98,6 +118,7 @@ impl Upstream {
     pub(super) fn set_limits(&self, limits: &config::Pool) {
         match &self.speaks {
             Speaks::Http1(http1) => http1.pool().set_limits(limits),
+            Speaks::Http2(http2) => http2.set_limits(limits),
         }
     }
 
@@ -105,6 +126,7 @@ impl Upstream {
     pub(super) fn sweep(&self, now: Timestamp) {
         match &self.speaks {
             Speaks::Http1(http1) => http1.pool().sweep(now),
+            Speaks::Http2(http2) => http2.sweep(now),
         }
     }
 
@@ -126,6 +148,11 @@ impl Upstream {
                 let exchange = http1.exchange(request, answer, connection, in_hand, waits);
                 pin!(exchange).await
             }
+            // Apart, so that others do not have room for it.
+            Speaks::Http2(http2) => {
+                let exchange = http2.exchange(request, answer, connection, in_hand, waits);
+                Box::pin(exchange).await
+            }
         }
     }
 }
@@ -134,6 +161,8 @@ impl Upstream {
 pub(super) enum Body {
     /// One over HTTP/1.1.
     Http1(http1::Body),
+    /// One over HTTP/2.
+    Http2(Box<http2::Body>),
 }
 
 impl http_body::Body for Body {
@@ -146,18 +175,21 @@ impl http_body::Body for Body {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.get_mut() {
             Self::Http1(body) => Pin::new(body).poll_frame(cx),
+            Self::Http2(body) => Pin::new(body).poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Http1(body) => body.is_end_stream(),
+            Self::Http2(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Http1(body) => body.size_hint(),
+            Self::Http2(body) => body.size_hint(),
         }
     }
 }
