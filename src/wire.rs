@@ -14,8 +14,9 @@ use serde::Serialize;
 
 use crate::engine::{
     Address, AdminState, Counters, Event, FleetHealth, Health, Moved, NoServer, Position,
-    ProbeOutcome, ProbeRecord, Quoted, Ring, RoutingTable, Server, ServerName, ServerNumber,
-    ServerProtocol, ServerSnapshot, Share, Snapshot, Standing, Timestamp, Verdict, Weight,
+    ProbeOutcome, ProbeRecord, ProxyProtocol, Quoted, Ring, RoutingTable, Server, ServerName,
+    ServerNumber, ServerProtocol, ServerSnapshot, Share, Snapshot, Standing, Timestamp, Verdict,
+    Weight,
 };
 
 mod link;
@@ -146,6 +147,14 @@ shape! { in
         #[serde(skip_serializing_if = "Option::is_none")]
         #[cfg_attr(test, ts(type = "ServerTls | true | null", optional))]
         pub tls: Option<ServerTls>,
+        /// By which version of the PROXY protocol it is told for whom each
+        /// connection is, `v1` or `v2`; default null: it is not told. A connection
+        /// is for one client alone then.
+        #[deserr(default)]
+        #[schemars(extend("default" = null))]
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(type = "'v1' | 'v2' | null", optional))]
+        pub proxy_protocol: Option<ProxyProtocol>,
     }
 }
 
@@ -163,7 +172,7 @@ impl From<ServerSpec> for Server {
             backup: spec.backup,
             id: spec.id,
             hash_name: spec.hash_name,
-            link: link::link(spec.protocol, spec.tls),
+            link: link::link(spec.protocol, spec.tls, spec.proxy_protocol),
         }
     }
 }
@@ -172,7 +181,7 @@ impl From<&Server> for ServerSpec {
     #[inline(never)]
     fn from(server: &Server) -> Self {
         let server = server.clone();
-        let (protocol, tls) = link::fields(server.link);
+        let (protocol, tls, proxy_protocol) = link::fields(server.link);
         Self {
             name: server.name,
             address: server.address,
@@ -183,6 +192,7 @@ impl From<&Server> for ServerSpec {
             hash_name: server.hash_name,
             protocol,
             tls,
+            proxy_protocol,
         }
     }
 }
@@ -264,6 +274,10 @@ shape! { out
         pub protocol: ServerProtocol,
         /// TLS towards it; null when there is none.
         pub tls: Option<ServerTls>,
+        /// By which version of the PROXY protocol it is told for whom each
+        /// connection is; null when it is not told.
+        #[cfg_attr(test, ts(type = "'v1' | 'v2' | null"))]
+        pub proxy_protocol: Option<ProxyProtocol>,
         /// Why there was no TLS with it at the last attempt; null when there was,
         /// and in the package, which connects to nobody.
         pub tls_trouble: Option<String>,
@@ -817,7 +831,7 @@ const COUNT_MAX: u64 = (1 << 53) - 1;
 impl ServerView {
     /// The shape of one server at `now`.
     pub fn new(server: &ServerSnapshot, now: Timestamp) -> Self {
-        let (protocol, tls) = link::fields(server.server.link.clone());
+        let (protocol, tls, proxy_protocol) = link::fields(server.server.link.clone());
         Self {
             name: server.server.name.to_string(),
             address: server.server.address.to_string(),
@@ -826,6 +840,7 @@ impl ServerView {
             backup: server.server.backup,
             protocol,
             tls,
+            proxy_protocol,
             tls_trouble: None,
             state: server.state,
             health: server.health.into(),

@@ -2,15 +2,19 @@
 //! instead of its port and name.
 
 use http::HeaderValue;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use crate::config::HealthCheck;
 use crate::engine::Server;
+use crate::native::proxy_protocol;
 
 /// Where one probe goes.
 pub(super) struct Target<'a> {
     address: &'a str,
     port: u16,
+    /// What a connection begins with, if the server has to be told for whom it is.
+    header: Option<Vec<u8>>,
     /// What `Host` says, or `:authority`.
     pub(super) authority: String,
     /// Whose certificate it must be.
@@ -33,6 +37,9 @@ impl<'a> Target<'a> {
         Self {
             address: server.address.as_str(),
             port,
+            header: (port == server.port.number())
+                .then(|| proxy_protocol::own_header(server))
+                .flatten(),
             authority,
             name,
         }
@@ -41,7 +48,12 @@ impl<'a> Target<'a> {
     /// A new connection, so that a server that takes none is found out.
     pub(super) async fn connect(&self) -> Result<TcpStream, String> {
         let connected = TcpStream::connect((self.address, self.port)).await;
-        connected.map_err(|error| format!("cannot connect: {error}"))
+        let mut stream = connected.map_err(|error| format!("cannot connect: {error}"))?;
+        if let Some(header) = &self.header {
+            let sent = stream.write_all(header).await;
+            sent.map_err(|error| format!("the connection broke off: {error}"))?;
+        }
+        Ok(stream)
     }
 
     /// `Host`. Addresses have only characters that a header may have.

@@ -8,8 +8,12 @@
 //!
 //! - `http1`, with `gate`: HTTP/1.1 over hyper;
 //! - `http2`: HTTP/2, whose connections are shared and so no matter of `pool`.
+//!
+//! Where a server is told for whom each connection is (`for_each`), all of this
+//! is there once for each client.
 
 mod connect;
+mod for_each;
 mod gate;
 mod http1;
 mod http2;
@@ -25,6 +29,7 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::{Frame, SizeHint};
 
+use super::asker::Asker;
 use super::in_hand::InHand;
 use super::retry::Failure;
 use super::timer::{Timers, Wait};
@@ -34,6 +39,7 @@ use crate::engine::{Server, ServerProtocol, Timestamp};
 use crate::native::server_tls::ServerTls;
 use crate::native::shared::ServerRuntime;
 use connect::Connector;
+use for_each::ForEach;
 use pool::Pool;
 
 pub(super) use connect::Stream;
@@ -81,8 +87,14 @@ trait Exchange {
 }
 
 /// One server, as this thread speaks to it.
-pub(super) struct Upstream {
-    speaks: Speaks,
+pub(super) struct Upstream(Connections);
+
+/// For whom its connections are.
+enum Connections {
+    /// For anybody.
+    ForAll(Speaks),
+    /// Each for one client, as it is told.
+    ForEach(ForEach),
 }
 
 /// What is spoken to a server.
@@ -100,37 +112,37 @@ impl Upstream {
         limits: &config::Pool,
         timers: &Rc<Timers>,
     ) -> Self {
-        let connector = Connector::new(server, runtime, tls);
-        let protocol = server.link.as_ref().map(|link| link.protocol);
-        Self {
-            speaks: match protocol.unwrap_or_default() {
-                ServerProtocol::Http1 => {
-                    Speaks::Http1(http1::Http1::new(connector, Pool::new(limits, timers)))
-                }
-                ServerProtocol::Http2 => {
-                    Speaks::Http2(http2::Http2::new(connector, limits, timers))
-                }
-            },
-        }
+        let link = server.link.as_ref();
+        let version = link.and_then(|link| link.proxy_protocol);
+        Self(match version {
+            None => {
+                let speaks = Speaks::new(server, None, runtime, tls, limits, timers);
+                Connections::ForAll(speaks)
+            }
+            Some(version) => {
+                let each = ForEach::new(server, version, runtime, tls, limits, timers);
+                Connections::ForEach(each)
+            }
+        })
     }
 
     /// Keeps connections by other limits from now on.
     pub(super) fn set_limits(&self, limits: &config::Pool) {
-        match &self.speaks {
-            Speaks::Http1(http1) => http1.pool().set_limits(limits),
-            Speaks::Http2(http2) => http2.set_limits(limits),
+        match &self.0 {
+            Connections::ForAll(speaks) => speaks.set_limits(limits),
+            Connections::ForEach(each) => each.set_limits(limits),
         }
     }
 
     /// Closes connections that need not be kept any longer.
     pub(super) fn sweep(&self, now: Timestamp) {
-        match &self.speaks {
-            Speaks::Http1(http1) => http1.pool().sweep(now),
-            Speaks::Http2(http2) => http2.sweep(now),
+        match &self.0 {
+            Connections::ForAll(speaks) => speaks.sweep(now),
+            Connections::ForEach(each) => each.sweep(now),
         }
     }
 
-    /// As [`Exchange::exchange`], whatever is spoken.
+    /// As [`Exchange::exchange`], whatever is spoken, for `asker`.
     ///
     /// # Errors
     /// When there is no answer.
@@ -140,16 +152,74 @@ impl Upstream {
         answer: &mut Option<Response<Body>>,
         connection: Connection,
         in_hand: &InHand,
+        asker: &Asker,
+        waits: AttemptWaits,
+    ) -> Result<StatusCode, Failure> {
+        match &self.0 {
+            Connections::ForAll(speaks) => {
+                // Pinned where it is made: it is large.
+                let exchange = speaks.exchange(request, answer, connection, in_hand, waits);
+                pin!(exchange).await
+            }
+            // Apart, so that others do not have room for it.
+            Connections::ForEach(each) => {
+                let speaks = each.of(asker);
+                Box::pin(speaks.exchange(request, answer, connection, in_hand, waits)).await
+            }
+        }
+    }
+}
+
+impl Speaks {
+    /// No connections yet; each will begin with `header`, if there is one.
+    fn new(
+        server: &Server,
+        header: Option<Vec<u8>>,
+        runtime: &Arc<ServerRuntime>,
+        tls: Option<Arc<ServerTls>>,
+        limits: &config::Pool,
+        timers: &Rc<Timers>,
+    ) -> Self {
+        let connector = Connector::new(server, header, runtime, tls);
+        let protocol = server.link.as_ref().map(|link| link.protocol);
+        match protocol.unwrap_or_default() {
+            ServerProtocol::Http1 => {
+                Self::Http1(http1::Http1::new(connector, Pool::new(limits, timers)))
+            }
+            ServerProtocol::Http2 => Self::Http2(http2::Http2::new(connector, limits, timers)),
+        }
+    }
+
+    fn set_limits(&self, limits: &config::Pool) {
+        match self {
+            Self::Http1(http1) => http1.pool().set_limits(limits),
+            Self::Http2(http2) => http2.set_limits(limits),
+        }
+    }
+
+    fn sweep(&self, now: Timestamp) {
+        match self {
+            Self::Http1(http1) => http1.pool().sweep(now),
+            Self::Http2(http2) => http2.sweep(now),
+        }
+    }
+
+    async fn exchange(
+        &self,
+        request: &mut Option<Request<RequestBody>>,
+        answer: &mut Option<Response<Body>>,
+        connection: Connection,
+        in_hand: &InHand,
         waits: AttemptWaits,
     ) -> Result<StatusCode, Failure> {
         // Pinned where they are made: they are large.
-        match &self.speaks {
-            Speaks::Http1(http1) => {
+        match self {
+            Self::Http1(http1) => {
                 let exchange = http1.exchange(request, answer, connection, in_hand, waits);
                 pin!(exchange).await
             }
             // Apart, so that others do not have room for it.
-            Speaks::Http2(http2) => {
+            Self::Http2(http2) => {
                 let exchange = http2.exchange(request, answer, connection, in_hand, waits);
                 Box::pin(exchange).await
             }
