@@ -423,6 +423,7 @@ fn table(n_servers: u32) -> Arc<RoutingTable> {
         backup: false,
         id: None,
         hash_name: None,
+        max_in_flight: None,
         link: None,
     });
     let settings = Settings {

@@ -30,6 +30,7 @@ fn layout(algorithm: Algorithm, n_servers: u32, weight: impl Fn(u32) -> u64) -> 
             backup: false,
             id: None,
             hash_name: None,
+            max_in_flight: None,
             link: None,
         })
         .collect();

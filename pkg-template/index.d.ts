@@ -23,8 +23,8 @@ export type Key = string | Uint8Array;
 
 /** A server as `route` answers it: the same frozen object for the same server each time. */
 export type Server = Readonly<
-  Required<Omit<ServerSpec, 'id' | 'hash_name' | 'protocol' | 'tls'>> &
-    Pick<ServerSpec, 'id' | 'hash_name' | 'protocol' | 'tls'>
+  Required<Omit<ServerSpec, 'id' | 'hash_name' | 'max_in_flight' | 'protocol' | 'tls'>> &
+    Pick<ServerSpec, 'id' | 'hash_name' | 'max_in_flight' | 'protocol' | 'tls'>
 >;
 
 /** How a request or a probe went. */

@@ -18,6 +18,9 @@ export type AccessLog = {
 /** What a line of the access log is. */
 export type AccessLogFormat = "json" | "combined" | "common";
 
+/** What becomes of a request that got no place at its key's server. */
+export type AfterQueue = "overflow" | "refuse";
+
 /** The name of a rule; options of some are in sections of the same name. */
 export type AlgorithmName = "ring" | "local-rendezvous" | "maglev" | "rendezvous" | "jump" | "nginx" | "ketama" | "libmemcached" | "twemproxy" | "envoy-ring" | "envoy-maglev" | "haproxy" | "least-connections" | "response-time" | "round-robin" | "random";
 
@@ -84,11 +87,14 @@ export type CandidateView = {
   /** Why it is the answer, or why not. */
   reason: ReasonWord,
   /**
-   * Of one above its bound, or usable by a rule without keys: requests in
-   * flight there.
+   * Of one that is full or above its bound, or usable by a rule without
+   * keys: requests in flight there.
    */
   in_flight?: number,
-  /** Of one above its bound: it takes a request only while it has fewer. */
+  /**
+   * Of one that is full or above its bound: it takes a request only while
+   * it has fewer.
+   */
   bound?: number,
   /**
    * Of one that does not admit the key yet: what part of its keys it
@@ -224,6 +230,8 @@ export type Config = {
   pool?: Pool,
   /** How much the proxy takes from clients. */
   limits?: Limits,
+  /** Requests that wait for a place at a full server. */
+  queue?: Queue,
   /** What servers are told of clients, and who is believed about them. */
   forwarding?: Forwarding,
   /**
@@ -833,6 +841,11 @@ export type MetricsView = {
   bounded_loads: BoundedLoadsView | null,
   /** Requests that were sent again; null in the package, which sends none. */
   retries: RetriesView | null,
+  /**
+   * Requests that waited for a place, at any server; null while none has a
+   * `max_in_flight`, and in the package, where none waits.
+   */
+  queue: QueueView | null,
   /** The servers, by name. */
   servers: Array<ServerMetricsView>,
 };
@@ -1028,6 +1041,39 @@ export type Process = {
 };
 
 /**
+ * Requests that wait for a place at a server with as many in flight as its
+ * `max_in_flight`.
+ */
+export type Queue = {
+  /**
+   * The most requests that wait for one server, all workers together; 0,
+   * for none, to 100000. Default null: as many as it may have in flight,
+   * so that who waits at the end waits for about one answer.
+   */
+  length?: number | null,
+  /** Seconds that a request waits at most; default 1. */
+  timeout?: number,
+  /**
+   * What becomes of a request that has waited in vain, or found the queue
+   * full: `overflow`, the default, sends it to the next candidate of its
+   * key that has a place; `refuse` answers 503.
+   */
+  then?: AfterQueue,
+};
+
+/** Requests that waited for a place at a full server, since the start. */
+export type QueueView = {
+  /** Those that wait now. */
+  waiting: number,
+  /** Those that waited, or still do. */
+  waited: number,
+  /** Those that waited for `queue.timeout` in vain. */
+  timed_out: number,
+  /** Those that found `queue.length` requests waiting. */
+  turned_away: number,
+};
+
+/**
  * One limit on how often may be asked: so many requests a second in the long
  * run, and so many at once.
  */
@@ -1059,7 +1105,7 @@ export type RateLimitRule = {
 };
 
 /** Why a candidate is the answer, or why it is not. */
-export type ReasonWord = "chosen" | "next" | "usable" | "unproven" | "unhealthy" | "ejected" | "on-trial" | "draining" | "not-admitted" | "backup" | "tried" | "above-bound";
+export type ReasonWord = "chosen" | "next" | "usable" | "unproven" | "unhealthy" | "ejected" | "on-trial" | "draining" | "not-admitted" | "backup" | "tried" | "full" | "above-bound";
 
 /** A server that is no longer what it was. */
 export type ReloadServerView = {
@@ -1377,6 +1423,11 @@ export type ServerMemory = {
 export type ServerMetricsView = {
   /** Its name. */
   name: string,
+  /**
+   * Those that waited for a place at it; null while it has no
+   * `max_in_flight`, and in the package.
+   */
+  queue: QueueView | null,
   /** Requests sent whose answer has not ended. */
   in_flight: number,
   /** Since the start (of the server, for a server). */
@@ -1408,40 +1459,10 @@ export type ServerSpec = {
    */
   hash_name?: string | null,
   /**
-   * What is spoken to it, `http/1.1` or `h2` (HTTP/2); default http/1.1. To an
-   * h2 server requests go side by side over few connections.
+   * The most requests it may have in flight, 1 to 1000000; further ones
+   * wait for a place, or go elsewhere. Default null: any number.
    */
-  protocol?: 'http/1.1' | 'h2',
-  /** TLS towards it: true, or how. Default null: none. */
-  tls?: ServerTls | true | null,
-};
-
-/** TLS towards a server. `true` is all of it by default. */
-export type ServerTls = {
-  /**
-   * For whom the server's certificate must be, which is also the name that it
-   * is asked for. Default null: the server's address.
-   */
-  server_name?: string | null,
-  /**
-   * A file with certificates in PEM: only who has one that these vouch for is
-   * trusted. Default null: those that the system trusts.
-   */
-  ca_file?: string | null,
-  /**
-   * Whether the server's certificate is checked; default true. Without that,
-   * anybody between can read and change everything.
-   */
-  verify?: boolean,
-  /**
-   * A file with the certificate, in PEM, that the proxy shows where it is asked
-   * for one, and after it those that vouch for it; needs key_file. Default null: none.
-   */
-  cert_file?: string | null,
-  /** A file with the private key of that certificate, in PEM. */
-  key_file?: string | null,
-  /** The oldest version that is spoken; default 1.2. */
-  min_version?: '1.2' | '1.3',
+  max_in_flight?: number | null,
 };
 
 /** A server and everything known about it. */
@@ -1491,6 +1512,8 @@ export type ServerView = {
   share: ShareView,
   /** Requests sent to it whose answer has not ended. */
   in_flight: number,
+  /** The most that it may have; null for any number. */
+  max_in_flight: number | null,
   /** Finished requests since it was added. */
   requests: number,
   /** Those that ended with a 5xx or without an answer. */

@@ -45,6 +45,9 @@ pub use listen::{
 mod plan;
 pub use plan::{ChangeSpec, PlanSpec, StateChange, WeightChange};
 
+mod queue;
+pub use queue::{AfterQueue, Queue};
+
 mod rate_limit;
 pub use rate_limit::{LimitedBy, Rate, RateLimit, RateLimitRule};
 
@@ -136,6 +139,11 @@ fields! {
         #[schemars(default)]
         #[cfg_attr(test, ts(optional, as = "Option<_>"))]
         pub limits: Limits,
+        /// Requests that wait for a place at a full server.
+        #[deserr(default)]
+        #[schemars(default)]
+        #[cfg_attr(test, ts(optional, as = "Option<_>"))]
+        pub queue: Queue,
         /// What servers are told of clients, and who is believed about them.
         #[deserr(default)]
         #[schemars(default)]

@@ -13,10 +13,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::engine::{
-    Address, AdminState, Counters, Event, FleetHealth, Health, Moved, NoServer, Position,
-    ProbeOutcome, ProbeRecord, ProxyProtocol, Quoted, Ring, RoutingTable, Server, ServerName,
-    ServerNumber, ServerProtocol, ServerSnapshot, Share, Snapshot, Standing, Timestamp, Verdict,
-    Weight,
+    Address, AdminState, Counters, Event, FleetHealth, Health, MaxInFlight, Moved, NoServer,
+    Position, ProbeOutcome, ProbeRecord, ProxyProtocol, Quoted, Ring, RoutingTable, Server,
+    ServerName, ServerNumber, ServerProtocol, ServerSnapshot, Share, Snapshot, Standing, Timestamp,
+    Verdict, Weight,
 };
 
 mod link;
@@ -84,6 +84,9 @@ pub use handover::{Handover, ServerMemory};
 mod bounded_loads;
 pub use bounded_loads::BoundedLoadsView;
 
+mod queue;
+pub use queue::QueueView;
+
 mod retries;
 pub use retries::RetriesView;
 
@@ -134,6 +137,13 @@ shape! { in
         #[serde(skip_serializing_if = "Option::is_none")]
         #[cfg_attr(test, ts(type = "string | null", optional))]
         pub hash_name: Option<ServerName>,
+        /// The most requests it may have in flight, 1 to 1000000; further ones
+        /// wait for a place, or go elsewhere. Default null: any number.
+        #[deserr(default)]
+        #[schemars(extend("default" = null))]
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(type = "number | null", optional))]
+        pub max_in_flight: Option<MaxInFlight>,
         /// What is spoken to it, `http/1.1` or `h2` (HTTP/2); default http/1.1. To an
         /// h2 server requests go side by side over few connections.
         #[deserr(default)]
@@ -172,6 +182,7 @@ impl From<ServerSpec> for Server {
             backup: spec.backup,
             id: spec.id,
             hash_name: spec.hash_name,
+            max_in_flight: spec.max_in_flight,
             link: link::link(spec.protocol, spec.tls, spec.proxy_protocol),
         }
     }
@@ -190,6 +201,7 @@ impl From<&Server> for ServerSpec {
             backup: server.backup,
             id: server.id,
             hash_name: server.hash_name,
+            max_in_flight: server.max_in_flight,
             protocol,
             tls,
             proxy_protocol,
@@ -305,6 +317,9 @@ shape! { out
         /// Requests sent to it whose answer has not ended.
         #[cfg_attr(test, ts(type = "number"))]
         pub in_flight: u32,
+        /// The most that it may have; null for any number.
+        #[cfg_attr(test, ts(type = "number | null"))]
+        pub max_in_flight: Option<u32>,
         /// Finished requests since it was added.
         #[cfg_attr(test, ts(type = "number"))]
         pub requests: u64,
@@ -439,6 +454,9 @@ shape! { out
         pub bounded_loads: Option<BoundedLoadsView>,
         /// Requests that were sent again; null in the package, which sends none.
         pub retries: Option<RetriesView>,
+        /// Requests that waited for a place, at any server; null while none has a
+        /// `max_in_flight`, and in the package, where none waits.
+        pub queue: Option<QueueView>,
         /// The servers, by name.
         pub servers: Vec<ServerMetricsView>,
     }
@@ -452,6 +470,9 @@ shape! { out
         /// Its requests.
         #[serde(flatten)]
         pub load: LoadView,
+        /// Those that waited for a place at it; null while it has no
+        /// `max_in_flight`, and in the package.
+        pub queue: Option<QueueView>,
     }
 }
 
@@ -857,6 +878,7 @@ impl ServerView {
                 actual: server.share_actual.fraction(),
             },
             in_flight: server.in_flight,
+            max_in_flight: server.server.max_in_flight.map(MaxInFlight::number),
             requests: server.total.requests().min(COUNT_MAX),
             errors: server.total.errors.min(COUNT_MAX),
             last_probe: server
@@ -939,6 +961,7 @@ impl From<&Snapshot> for MetricsView {
             },
             bounded_loads: None,
             retries: None,
+            queue: None,
             servers: servers
                 .iter()
                 .map(|server| ServerMetricsView {
@@ -948,6 +971,7 @@ impl From<&Snapshot> for MetricsView {
                         since_start: (&server.total).into(),
                         last_minute: (&server.last_minute).into(),
                     },
+                    queue: None,
                 })
                 .collect(),
         }
@@ -1181,6 +1205,7 @@ pub fn no_server_code(reason: NoServer) -> &'static str {
         NoServer::Empty => "no-servers",
         NoServer::NoneEligible => "none-eligible",
         NoServer::AllTried => "all-tried",
+        NoServer::AllFull => "all-full",
     }
 }
 

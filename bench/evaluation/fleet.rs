@@ -49,6 +49,7 @@ pub(crate) fn fleet(fleet: u64, n: u32, weight: impl Fn(u32) -> u64) -> Vec<Numb
         backup: false,
         id: None,
         hash_name: None,
+        max_in_flight: None,
         link: None,
     };
     (0..n).map(|i| (server(i), i + 1)).collect()

@@ -31,6 +31,7 @@ const APPLIED: &[&str] = &[
     "process.shutdown_grace",
     "process.state_file",
     "process.watch_config",
+    "queue",
     "rate_limit",
     "retries",
     "routing",

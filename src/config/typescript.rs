@@ -119,6 +119,7 @@ fn typescript_is_that_of_the_shapes() {
     all.visit::<AlgorithmName>();
     all.visit::<RateLimitRule>();
     all.visit::<AccessLogFormat>();
+    all.visit::<super::AfterQueue>();
     all.visit::<CookieIssue>();
     all.visit::<SameSite>();
     all.visit::<TrustedField>();

@@ -27,8 +27,8 @@ pub(crate) use quoted::Quoted;
 
 mod server;
 pub use server::{
-    Address, AddressError, AdminState, NameError, OutOfRange, Port, Server, ServerName,
-    ServerNumber, VirtualNodes, Weight,
+    Address, AddressError, AdminState, MaxInFlight, NameError, OutOfRange, Port, Server,
+    ServerName, ServerNumber, VirtualNodes, Weight,
 };
 
 mod link;

@@ -31,6 +31,8 @@ pub struct Server {
     /// What a rule that follows another product hashes, where that is not what
     /// it makes of the address and the port.
     pub hash_name: Option<ServerName>,
+    /// The most requests it may have in flight; `None` for any number.
+    pub max_in_flight: Option<MaxInFlight>,
     /// How it is spoken to; nothing where that is HTTP/1.1 in clear text.
     pub link: Option<Arc<Link>>,
 }
@@ -331,6 +333,41 @@ impl Weight {
     /// The weight as a number.
     pub const fn number(self) -> u32 {
         self.0 as u32
+    }
+}
+
+/// The most requests that a server may have in flight: 1 to 1,000,000.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MaxInFlight(core::num::NonZeroU32);
+
+impl MaxInFlight {
+    /// The range, in words.
+    pub const ALLOWED: &'static str = "1 to 1000000";
+
+    /// Accepts 1 to 1,000,000.
+    ///
+    /// # Errors
+    /// When `n` is outside that range; 0 is not a way to stop a server, its
+    /// admin state is.
+    pub fn new(n: u64) -> Result<Self, OutOfRange> {
+        u32::try_from(n)
+            .ok()
+            .filter(|n| *n <= 1_000_000)
+            .and_then(core::num::NonZeroU32::new)
+            .map(Self)
+            .ok_or(OutOfRange {
+                given: n,
+                allowed: if n == 0 {
+                    "1 to 1000000, or drain the server instead"
+                } else {
+                    Self::ALLOWED
+                },
+            })
+    }
+
+    /// How many, as a number.
+    pub const fn number(self) -> u32 {
+        self.0.get()
     }
 }
 

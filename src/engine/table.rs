@@ -22,6 +22,7 @@ use super::settings::Settings;
 mod backup;
 mod bounded;
 use bounded::AtBound;
+mod full;
 mod pick;
 use pick::Lots;
 mod spread;
@@ -54,6 +55,13 @@ pub trait Loads {
         0
     }
 
+    /// Whether `server`, which may have `max` requests in flight, may be the
+    /// answer to one more. A shell whose requests can wait for a place asks with
+    /// loads that say yes where it wants to know whose place that would be.
+    fn has_place(&self, server: ServerIndex, max: u32) -> bool {
+        self.in_flight(server) < max
+    }
+
     /// Whether a request is in flight at `server` that was sent in `term`, where
     /// it is on trial: it gets no other one meanwhile. Requests of earlier terms
     /// may be in flight for hours and say nothing; who does not tell them apart
@@ -81,8 +89,8 @@ pub struct Route {
     pub server: ServerIndex,
     /// Whether nobody was eligible and the answer is a guess.
     pub fail_open: bool,
-    /// With bounded loads: the server may take the request only while it has
-    /// fewer than these in flight. A shell whose workers share the loads makes
+    /// With bounded loads, or where the server has a limit: it may take the
+    /// request only while it has fewer than these in flight. A shell whose workers share the loads makes
     /// sure of that when it counts the request in, and asks again if not.
     pub bound: Option<u32>,
     /// With bounded loads: how many candidates were asked whether they are below
@@ -110,6 +118,9 @@ pub enum NoServer {
     NoneEligible,
     /// Every server that may be used was tried.
     AllTried,
+    /// Every server that may be used, and was not tried, has as many requests in
+    /// flight as it may have.
+    AllFull,
 }
 
 impl fmt::Display for NoServer {
@@ -118,6 +129,7 @@ impl fmt::Display for NoServer {
             Self::Empty => "there are no servers",
             Self::NoneEligible => "no server is eligible",
             Self::AllTried => "every eligible server was tried",
+            Self::AllFull => "as many requests are in flight as may be",
         })
     }
 }
@@ -186,6 +198,13 @@ pub enum Reason {
     },
     /// The request was sent to it before.
     Tried,
+    /// It has as many requests in flight as it may have.
+    Full {
+        /// Requests in flight.
+        in_flight: u32,
+        /// The most that it may have.
+        max: u32,
+    },
     /// It has as many requests in flight as bounded loads let it have.
     AboveBound {
         /// Requests in flight.
@@ -218,6 +237,8 @@ pub struct RoutingTable {
     /// The capacities of the usable servers together.
     usable_capacity: u64,
     n_usable: u32,
+    /// Whether any server has a limit on its requests in flight.
+    is_limited: bool,
     fail_open: bool,
 }
 
@@ -299,6 +320,9 @@ impl RoutingTable {
                 load_factor: settings.load_factor.filter(|_| !is_keyless),
             },
             lots: is_keyless.then(|| Lots::new(&usable, &servers)),
+            is_limited: servers
+                .iter()
+                .any(|entry| entry.server.max_in_flight.is_some()),
             layout: Arc::clone(if uses_backup { &backup } else { &primary }),
             servers: servers.into(),
             primary,
@@ -373,8 +397,8 @@ impl RoutingTable {
     }
 
     /// Where a request goes now: the first candidate of its key that is usable,
-    /// admits the key, was not `tried` and, with bounded loads, is below its
-    /// bound. Where nobody admits the key, it is the first that is eligible; for
+    /// admits the key, was not `tried`, is not full and, with bounded loads, is
+    /// below its bound. Where nobody admits the key, it is the first that is eligible; for
     /// a request without a key, and where all are at their bounds, the usable
     /// one with the fewest requests in flight for its capacity (the first by
     /// name of equals). So it is by a rule without keys, too: those are asked by
@@ -396,7 +420,7 @@ impl RoutingTable {
             return Ok(trial);
         }
         let found = match (key, self.rules.load_factor) {
-            (Some(position), None) => self.first_usable(position, tried),
+            (Some(position), None) => self.first_usable(position, loads, tried),
             (Some(position), Some(factor)) => {
                 let found = self.first_below(position, factor, loads, tried, &mut AtBound::none());
                 return found.map_or_else(|| self.last_resort(loads, tried), Ok);
@@ -420,7 +444,7 @@ impl RoutingTable {
         tried: &[ServerIndex],
     ) -> Vec<Candidate> {
         if self.keyless().is_some() {
-            return self.explain_keyless(tried);
+            return self.explain_keyless(loads, tried);
         }
         let route = self.route(Some(position), loads, tried);
         let chosen = route.map(|route| route.server).ok();
@@ -445,7 +469,8 @@ impl RoutingTable {
                         },
                     }
                 } else if may_use {
-                    self.above_bound(server, loads, n_in_flight)
+                    self.full(server, loads)
+                        .or_else(|| self.above_bound(server, loads, n_in_flight))
                         .unwrap_or(Reason::Next)
                 } else {
                     self.why_not_usable(server)
@@ -512,24 +537,38 @@ impl RoutingTable {
     }
 
     #[inline(always)]
-    fn first_usable(&self, position: Position, tried: &[ServerIndex]) -> Option<ServerIndex> {
+    fn first_usable(
+        &self,
+        position: Position,
+        loads: &impl Loads,
+        tried: &[ServerIndex],
+    ) -> Option<ServerIndex> {
         // The owner is the answer in all but troubled times: look there before
         // setting up a walk.
         let owner = self.layout.owner(position)?;
         self.admitting(owner, position, tried)
-            .or_else(|| self.next_usable(position, tried))
+            .filter(|&server| self.has_place(server, loads))
+            .or_else(|| self.next_usable(position, loads, tried))
     }
 
     /// The same where the owner is not the answer.
     #[inline(never)]
-    fn next_usable(&self, position: Position, tried: &[ServerIndex]) -> Option<ServerIndex> {
+    fn next_usable(
+        &self,
+        position: Position,
+        loads: &impl Loads,
+        tried: &[ServerIndex],
+    ) -> Option<ServerIndex> {
         if !self.is_any_untried(tried) {
             return None;
         }
         let layout = &self.layout;
+        let has_place = |server: &ServerIndex| self.has_place(*server, loads);
+        let admitting = |rank| self.admitting(rank, position, tried).filter(has_place);
+        let staying = |rank| self.staying(rank, tried).filter(has_place);
         layout
-            .first(position, |rank| self.admitting(rank, position, tried))
-            .or_else(|| layout.first(position, |rank| self.staying(rank, tried)))
+            .first(position, admitting)
+            .or_else(|| layout.first(position, staying))
     }
 
     /// The server of this rank, if it is usable, admits the key and was not tried.
@@ -577,7 +616,7 @@ impl RoutingTable {
         // In flight over capacity, compared by cross-multiplication.
         let mut least: Option<(ServerIndex, u64, u64)> = None;
         for &server in self.usable.iter().flatten() {
-            if tried.contains(&server) {
+            if tried.contains(&server) || !self.has_place(server, loads) {
                 continue;
             }
             let load = u64::from(loads.in_flight(server));
@@ -591,27 +630,21 @@ impl RoutingTable {
         least.map(|(server, _, _)| server)
     }
 
-    /// An answer that no bound goes with.
+    /// An answer that no bound goes with but the server's own limit.
     #[inline(always)]
     fn unbounded(&self, server: ServerIndex) -> Route {
         Route {
             server,
             fail_open: self.fail_open,
-            bound: None,
+            bound: if self.is_limited {
+                self.max_in_flight(server)
+            } else {
+                None
+            },
             n_asked: 0,
             overflowed: false,
             term: self.server(server).term,
             is_trial: false,
-        }
-    }
-
-    fn why_none(&self, tried: &[ServerIndex]) -> NoServer {
-        if self.servers.is_empty() {
-            NoServer::Empty
-        } else if tried.is_empty() || self.usable.iter().all(Option::is_none) {
-            NoServer::NoneEligible
-        } else {
-            NoServer::AllTried
         }
     }
 }

@@ -9,6 +9,7 @@ pub mod clock;
 pub mod counters;
 
 pub mod in_flight;
+pub mod queue;
 pub mod retries;
 
 pub mod latency;
@@ -19,6 +20,7 @@ pub mod state;
 
 pub mod rate_limit;
 
+pub mod fleet;
 pub mod shared;
 
 pub mod driver;

@@ -13,7 +13,9 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{
+    ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme,
+};
 use tracing::warn;
 use xxhash_rust::xxh3::Xxh3;
 
@@ -33,6 +35,22 @@ pub(super) fn alpn(protocol: ServerProtocol) -> &'static [u8] {
         ServerProtocol::Http1 => HTTP1,
         ServerProtocol::Http2 => HTTP2,
     }
+}
+
+/// Whether what is to be spoken over a connection was agreed upon. Who knows
+/// nothing of ALPN speaks HTTP/1.1.
+///
+/// # Errors
+/// When it was not; says so.
+pub(super) fn check_agreed(
+    config: &ClientConfig,
+    connection: &ClientConnection,
+) -> Result<(), &'static str> {
+    let agreed = connection.alpn_protocol().unwrap_or(HTTP1);
+    if config.alpn_protocols.iter().any(|wanted| wanted == agreed) {
+        return Ok(());
+    }
+    Err("the server does not speak h2 (ALPN)")
 }
 
 /// Why settings are of no use.

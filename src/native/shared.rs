@@ -9,7 +9,7 @@ mod telling;
 
 use std::collections::BTreeMap;
 use std::hash::BuildHasher;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -17,12 +17,14 @@ use tokio::sync::{Notify, mpsc};
 use tracing::warn;
 
 use super::clock;
-use super::connections::{ConnectionCounts, Connections};
+use super::connections::ConnectionCounts;
 use super::counters::{BoundedShard, Shard};
-use super::in_flight::{InFlightCount, TrialPlace};
-use super::latency::LatencyShard;
+use super::fleet::Queue;
+pub use super::fleet::{Fleet, ServerRuntime};
+use super::in_flight::InFlightCount;
 use super::operations::Operations;
 use super::proxy::tls;
+use super::queue::{Queued, Waiting};
 use super::rate_limit::{RateLimitCounters, RateLimits};
 use super::retries::Retries;
 use super::server_tls::{EveryServerTls, ServerTls};
@@ -33,9 +35,8 @@ use super::telemetry::{Counts, events, moved, otlp};
 use crate::config::{Config, SnapshotView};
 use crate::engine::{
     BoundedCounters, Change, Command, CommandError, Counters, Event, Events, KeyCounts, KeySketch,
-    Link, LoadBalancer, Loads, Memory, NoServer, Observation, Outcome, Picker, Plan, Route,
-    RoutingTable, Server, ServerId, ServerIndex, ServerName, Snapshot, Standing, Term, Timestamp,
-    Verdict,
+    Link, LoadBalancer, Memory, NoServer, Observation, Outcome, Picker, Plan, Route, RoutingTable,
+    Server, ServerId, ServerName, Snapshot, Standing, Term, Timestamp, Verdict,
 };
 use crate::wire::{FeedEvent, FleetState, ServerSpec};
 use telling::Ticked;
@@ -44,64 +45,6 @@ use telling::Ticked;
 /// times a second; more only pile up when the machine is drowning, and are
 /// then dropped and counted.
 const REPORTS_MAX: usize = 4096;
-
-/// A routing table with what the proxy keeps for each of its servers.
-#[derive(Debug)]
-pub struct Fleet {
-    /// Where keys go.
-    pub table: Arc<RoutingTable>,
-    /// By [`ServerIndex`].
-    pub servers: Vec<Arc<ServerRuntime>>,
-    /// TLS towards each that is spoken to over it, by [`ServerIndex`].
-    pub(super) tls: Vec<Option<Arc<ServerTls>>>,
-    /// The configuration in effect; its servers may be out of date.
-    pub config: Arc<Config>,
-    /// How often who may ask.
-    pub rate_limits: Arc<RateLimits>,
-}
-
-impl Loads for Fleet {
-    fn in_flight(&self, server: ServerIndex) -> u32 {
-        self.servers[server.as_usize()].in_flight.number()
-    }
-
-    /// That of the worker to which it seems slowest.
-    fn latency(&self, server: ServerIndex) -> u64 {
-        let now = clock::now();
-        let shards = self.servers[server.as_usize()].latencies.iter();
-        shards
-            .map(|shard| shard.read().mean(now))
-            .max()
-            .unwrap_or(0)
-    }
-
-    fn has_trial(&self, server: ServerIndex, term: Term) -> bool {
-        self.servers[server.as_usize()].trial.is_taken(term)
-    }
-}
-
-/// What the proxy keeps for a server during its stay in the fleet.
-#[derive(Debug)]
-pub struct ServerRuntime {
-    /// Its stay.
-    pub id: ServerId,
-    /// Its name and where it listens; its weight here may be out of date.
-    pub server: Server,
-    /// Requests in flight, of all workers.
-    pub in_flight: InFlightCount,
-    /// For its one request while it is on trial.
-    pub trial: TrialPlace,
-    /// One for each worker.
-    pub shards: Box<[Shard]>,
-    /// One for each worker; written where the rule goes by that.
-    pub latencies: Box<[LatencyShard]>,
-    /// Connections to it.
-    pub connections: Arc<Connections>,
-    /// How its last reported request ended, as one of the states below.
-    last: AtomicU8,
-    /// While it is on trial every success is reported.
-    is_on_trial: AtomicBool,
-}
 
 /// It went well: further successes need not be reported.
 const WELL: u8 = 0;
@@ -131,6 +74,8 @@ pub struct Shared {
     pub(super) tunnels: InFlightCount,
     /// For requests of the API, by rules without keys.
     picker: Mutex<Picker>,
+    /// Requests that wait for a place.
+    queue: Queue,
     /// Requests that were sent again.
     retries: Retries,
     /// For each worker, tells it that another fleet is published.
@@ -244,7 +189,8 @@ impl Shared {
             ticked: Ticked::default(),
             keys_moved: 0.0,
         };
-        let fleet = control.fleet(n_workers, now);
+        let waiting = Queue::new(n_workers);
+        let fleet = control.fleet(n_workers, &waiting, now);
         let (reports, queue) = mpsc::channel(REPORTS_MAX);
         let (traces, traces_out) = mpsc::channel(otlp::QUEUE_MAX);
         let sketch = KeySketch::new(&config.hot_keys.settings(), clock::now());
@@ -260,6 +206,7 @@ impl Shared {
             tls: tls::InUse::default(),
             tunnels: InFlightCount::default(),
             picker: Mutex::new(Picker::new(random())),
+            queue: waiting,
             retries: Retries::default(),
             is_published: (0..n_workers).map(|_| Notify::new()).collect(),
             reports,
@@ -285,6 +232,25 @@ impl Shared {
     /// Waits until another fleet is published; for the worker of this number.
     pub async fn published(&self, worker: usize) {
         self.is_published[worker].notified().await;
+    }
+
+    /// Waits until there may be a place for a request of the worker of this
+    /// number that waits for one.
+    pub async fn called(&self, worker: usize) {
+        self.queue.calls[worker].notified().await;
+    }
+
+    /// Who waits for a place at any server.
+    pub fn waiting_anywhere(&self) -> &Arc<Waiting> {
+        &self.queue.anywhere
+    }
+
+    /// What became of requests that found their servers full.
+    pub fn queued(&self) -> Queued {
+        let fleet = self.fleet.load();
+        let at_servers = fleet.servers.iter().map(|server| server.waiting.number());
+        let waiting = self.queue.anywhere.number() + at_servers.sum::<u32>();
+        self.queue.counts.with(waiting)
     }
 
     /// Requests that were sent again.
@@ -665,7 +631,7 @@ impl Shared {
             || !Arc::ptr_eq(&control.config, &published.config)
         {
             self.fleet
-                .store(Arc::new(control.fleet(self.n_workers(), now)));
+                .store(Arc::new(control.fleet(self.n_workers(), &self.queue, now)));
             self.is_published.iter().for_each(Notify::notify_one);
         }
         probes
@@ -752,7 +718,7 @@ impl Control {
 
     /// The fleet of the table that is there from `now` on; servers that stay keep
     /// their runtime.
-    fn fleet(&mut self, n_workers: usize, now: Timestamp) -> Fleet {
+    fn fleet(&mut self, n_workers: usize, queue: &Queue, now: Timestamp) -> Fleet {
         let table = Arc::clone(self.balancer.table());
         let mut tls = Vec::with_capacity(table.servers().len());
         let servers = table
@@ -760,17 +726,12 @@ impl Control {
             .iter()
             .map(|entry| {
                 let member = self.members.entry(entry.id).or_insert_with(|| Member {
-                    runtime: Arc::new(ServerRuntime {
-                        id: entry.id,
-                        server: entry.server.clone(),
-                        in_flight: InFlightCount::default(),
-                        shards: (0..n_workers).map(|_| Shard::default()).collect(),
-                        latencies: (0..n_workers).map(|_| LatencyShard::default()).collect(),
-                        connections: Arc::default(),
-                        last: AtomicU8::new(WELL),
-                        trial: TrialPlace::default(),
-                        is_on_trial: AtomicBool::new(false),
-                    }),
+                    runtime: Arc::new(ServerRuntime::new(
+                        entry.id,
+                        entry.server.clone(),
+                        n_workers,
+                        queue,
+                    )),
                     link: None,
                     tls: None,
                     counted: Counted::default(),
@@ -781,6 +742,7 @@ impl Control {
                     member.follow(&entry.server, &self.server_tls);
                 }
                 tls.push(member.tls.clone());
+                member.runtime.limit(entry.server.max_in_flight);
                 if member.standing != entry.standing {
                     (member.standing, member.since) = (entry.standing, now);
                 }

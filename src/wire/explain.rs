@@ -91,12 +91,13 @@ shape! { out
         pub server: String,
         /// Why it is the answer, or why not.
         pub reason: ReasonWord,
-        /// Of one above its bound, or usable by a rule without keys: requests in
-        /// flight there.
+        /// Of one that is full or above its bound, or usable by a rule without
+        /// keys: requests in flight there.
         #[serde(skip_serializing_if = "Option::is_none")]
         #[cfg_attr(test, ts(type = "number", optional))]
         pub in_flight: Option<u32>,
-        /// Of one above its bound: it takes a request only while it has fewer.
+        /// Of one that is full or above its bound: it takes a request only while
+        /// it has fewer.
         #[serde(skip_serializing_if = "Option::is_none")]
         #[cfg_attr(test, ts(type = "number", optional))]
         pub bound: Option<u32>,
@@ -142,6 +143,8 @@ shape! { out
         Backup,
         /// The request was sent to it before.
         Tried,
+        /// It has as many requests in flight as it may have.
+        Full,
         /// It has as many requests in flight as bounded loads let it have.
         AboveBound,
     }
@@ -191,7 +194,11 @@ impl CandidateView {
             latency_ms: None,
         };
         match candidate.reason {
-            Reason::AboveBound { in_flight, bound } => {
+            Reason::AboveBound { in_flight, bound }
+            | Reason::Full {
+                in_flight,
+                max: bound,
+            } => {
                 (view.in_flight, view.bound) = (Some(in_flight), Some(bound));
             }
             Reason::NotAdmitted { admission } => view.admission = Some(admission.fraction()),
@@ -223,6 +230,7 @@ impl ReasonWord {
             Self::NotAdmitted => "not-admitted",
             Self::Backup => "backup",
             Self::Tried => "tried",
+            Self::Full => "full",
             Self::AboveBound => "above-bound",
         }
     }
@@ -237,6 +245,7 @@ impl From<Reason> for ReasonWord {
             Reason::NotAdmitted { .. } => Self::NotAdmitted,
             Reason::Backup => Self::Backup,
             Reason::Tried => Self::Tried,
+            Reason::Full { .. } => Self::Full,
             Reason::AboveBound { .. } => Self::AboveBound,
             Reason::NotUsable(Standing::Unproven) => Self::Unproven,
             Reason::NotUsable(Standing::Unhealthy) => Self::Unhealthy,

@@ -166,6 +166,7 @@ mod tests {
                 backup: true,
                 id: None,
                 hash_name: None,
+                max_in_flight: None,
                 link: None,
             },
             state: AdminState::Draining,

@@ -127,6 +127,7 @@ fn differing(before: &Server, after: &Server) -> Vec<String> {
         "backup",
         "id",
         "hash_name",
+        "max_in_flight",
         "protocol",
         "tls",
     ];

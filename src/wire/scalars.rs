@@ -11,7 +11,8 @@ use serde::{Serialize, Serializer};
 
 use super::faults::{Faults, shown, shown_text};
 use crate::engine::{
-    Address, AdminState, Port, RingSize, ServerName, ServerNumber, TableSize, VirtualNodes, Weight,
+    Address, AdminState, MaxInFlight, Port, RingSize, ServerName, ServerNumber, TableSize,
+    VirtualNodes, Weight,
 };
 
 /// A type made from a text by `new` and shown by `as_str`.
@@ -113,6 +114,7 @@ number!(Weight, {
     "description": "Relative capacity."
 });
 number!(ServerNumber, { "type": "integer", "minimum": 1, "maximum": 2147483647 });
+number!(MaxInFlight, { "type": "integer", "minimum": 1, "maximum": 1_000_000 });
 number!(TableSize, { "type": "integer", "minimum": 2, "maximum": 5_000_011, "description": "A prime number." });
 number!(RingSize, { "type": "integer", "minimum": 1, "maximum": 8_388_608 });
 number!(VirtualNodes, { "type": "integer", "minimum": 1, "maximum": 10000 });

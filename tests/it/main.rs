@@ -23,6 +23,8 @@ mod corpus;
 mod events;
 /// The fault matrix: servers that go wrong in every way, behind the proxy.
 mod faults;
+/// Servers with as many requests as they may have: who waits, goes on, is refused.
+mod full;
 /// The golden vectors, which other languages replay too.
 mod golden;
 /// Hot keys through a running proxy.
@@ -46,6 +48,8 @@ mod reload;
 /// What is tried again and what is not, case by case.
 mod retries;
 /// A fleet in random trouble beside a shadow model; one seed, one history.
+mod server_http2;
+
 mod server_tls;
 
 mod simulation;

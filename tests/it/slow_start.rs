@@ -44,6 +44,7 @@ fn a_returning_server_gets_its_keys_bit_by_bit_and_each_key_moves_once() {
         let servers = ["a", "b", "c", "d"].map(|text| Server {
             // What nginx hashes.
             hash_name: Some(name(text)),
+            max_in_flight: None,
             link: None,
             ..server(text, 1)
         });

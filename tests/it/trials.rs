@@ -44,6 +44,7 @@ fn fleet(settings: Settings) -> LoadBalancer {
     let servers = ["a", "b", "c", "d"].map(|text| Server {
         // What nginx hashes.
         hash_name: Some(name(text)),
+        max_in_flight: None,
         link: None,
         ..server(text, 1)
     });

@@ -25,6 +25,7 @@ fn server(text: &str) -> Server {
         backup: false,
         id: None,
         hash_name: None,
+        max_in_flight: None,
         link: None,
     }
 }

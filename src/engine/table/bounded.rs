@@ -42,7 +42,7 @@ impl AtBound {
     /// The answer `route`, after these and with this bound.
     fn then(&self, route: Route, bound: Option<u32>) -> Route {
         Route {
-            bound,
+            bound: bound.or(route.bound),
             n_asked: self.n as u32 + u32::from(!self.has(route.server)),
             // The first one asked is where it would have gone without bounds.
             overflowed: self.servers[..self.n]
@@ -104,8 +104,7 @@ impl RoutingTable {
             let server = self.least_loaded(loads, tried)?;
             let found = self.below_bound(server, factor, n_in_flight, loads, at_bound);
             found.or_else(|| {
-                let capacity = self.server(server).capacity();
-                let bound = factor.bound(n_in_flight, capacity, self.usable_capacity);
+                let bound = self.bound(server, factor, n_in_flight);
                 let bound = tried.is_empty().then_some(bound);
                 Some(at_bound.then(self.unbounded(server), bound))
             })
@@ -138,13 +137,21 @@ impl RoutingTable {
         loads: &impl Loads,
         at_bound: &mut AtBound,
     ) -> Option<Route> {
-        let capacity = self.server(server).capacity();
-        let bound = factor.bound(n_in_flight, capacity, self.usable_capacity);
+        let bound = self.bound(server, factor, n_in_flight);
         if loads.in_flight(server) < bound {
             return Some(at_bound.then(self.unbounded(server), Some(bound)));
         }
         at_bound.note(server);
         None
+    }
+
+    /// The most requests that `server` may have while `n_in_flight` are in flight
+    /// at all: its part of them, and never more than its own limit.
+    fn bound(&self, server: ServerIndex, factor: LoadFactor, n_in_flight: u64) -> u32 {
+        let capacity = self.server(server).capacity();
+        let bound = factor.bound(n_in_flight, capacity, self.usable_capacity);
+        let max = self.max_in_flight(server);
+        max.map_or(bound, |max| bound.min(max))
     }
 
     /// Requests in flight at all usable servers.
@@ -162,8 +169,7 @@ impl RoutingTable {
         n_in_flight: u64,
     ) -> Option<Reason> {
         let factor = self.rules.load_factor?;
-        let capacity = self.server(server).capacity();
-        let bound = factor.bound(n_in_flight, capacity, self.usable_capacity);
+        let bound = self.bound(server, factor, n_in_flight);
         let in_flight = loads.in_flight(server);
         (in_flight >= bound).then_some(Reason::AboveBound { in_flight, bound })
     }

@@ -63,14 +63,14 @@ impl RoutingTable {
         let found = match self.keyless() {
             Some(Keyless::LeastConnections) => {
                 let fewer = |a, b| self.has_fewer(a, b, loads);
-                self.better_of_two(picker, tried, fewer)
+                self.better_of_two(picker, loads, tried, fewer)
             }
             Some(Keyless::ResponseTime) => {
                 let sooner = |a, b| self.ends_sooner(a, b, loads);
-                self.better_of_two(picker, tried, sooner)
+                self.better_of_two(picker, loads, tried, sooner)
             }
-            Some(Keyless::RoundRobin) => self.next_turn(picker, tried),
-            Some(Keyless::Random) => self.drawn(picker.draw(), tried, None),
+            Some(Keyless::RoundRobin) => self.next_turn(picker, loads, tried),
+            Some(Keyless::Random) => self.drawn(picker, loads, tried, None),
             None => self.least_loaded(loads, tried),
         };
         found
@@ -80,7 +80,11 @@ impl RoutingTable {
 
     /// By a rule without keys: all servers by name, the primaries first, and
     /// whether each may get a request that was `tried` at these.
-    pub(super) fn explain_keyless(&self, tried: &[ServerIndex]) -> Vec<Candidate> {
+    pub(super) fn explain_keyless(
+        &self,
+        loads: &impl Loads,
+        tried: &[ServerIndex],
+    ) -> Vec<Candidate> {
         let mut candidates = Vec::with_capacity(self.servers.len());
         for is_backup in [false, true] {
             let members = self.members(is_backup);
@@ -88,7 +92,7 @@ impl RoutingTable {
                 let may_use = self.usable.contains(&Some(server));
                 let reason = match may_use {
                     true if tried.contains(&server) => Reason::Tried,
-                    true => Reason::Usable,
+                    true => self.full(server, loads).unwrap_or(Reason::Usable),
                     false => self.why_not_usable(server),
                 };
                 Candidate { server, reason }
@@ -101,11 +105,12 @@ impl RoutingTable {
     fn better_of_two(
         &self,
         picker: &mut Picker,
+        loads: &impl Loads,
         tried: &[ServerIndex],
         is_better: impl Fn(ServerIndex, ServerIndex) -> bool,
     ) -> Option<ServerIndex> {
-        let first = self.drawn(picker.draw(), tried, None)?;
-        let Some(second) = self.drawn(picker.draw(), tried, Some(first)) else {
+        let first = self.drawn(picker, loads, tried, None)?;
+        let Some(second) = self.drawn(picker, loads, tried, Some(first)) else {
             return Some(first);
         };
         Some(if is_better(second, first) {
@@ -138,12 +143,17 @@ impl RoutingTable {
     }
 
     /// Each saves up its capacity; who has most has its turn and pays for all.
-    fn next_turn(&self, picker: &mut Picker, tried: &[ServerIndex]) -> Option<ServerIndex> {
+    fn next_turn(
+        &self,
+        picker: &mut Picker,
+        loads: &impl Loads,
+        tried: &[ServerIndex],
+    ) -> Option<ServerIndex> {
         picker.follow(self);
         let mut all = 0;
         let mut most: Option<(ServerIndex, i64)> = None;
         for &server in self.usable.iter().flatten() {
-            if tried.contains(&server) {
+            if tried.contains(&server) || !self.has_place(server, loads) {
                 continue;
             }
             let capacity = i64::from(self.server(server).capacity());
@@ -159,19 +169,38 @@ impl RoutingTable {
         Some(server)
     }
 
-    /// The server that `draw` falls on, in proportion to the capacities, of those
-    /// that were not `tried` and are not `but`.
+    /// A server drawn in proportion to the capacities, of those that were not
+    /// `tried`, are not full and are not `but`.
     fn drawn(
         &self,
-        draw: u64,
+        picker: &mut Picker,
+        loads: &impl Loads,
         tried: &[ServerIndex],
         but: Option<ServerIndex>,
     ) -> Option<ServerIndex> {
         let is_out = |server: ServerIndex| but == Some(server) || tried.contains(&server);
+        let drawn = self.drawn_among(picker.draw(), tried.is_empty(), but, is_out)?;
+        if self.has_place(drawn, loads) {
+            return Some(drawn);
+        }
+        // It is full: once more, among those that are not.
+        let is_out = |server| is_out(server) || !self.has_place(server, loads);
+        self.drawn_among(picker.draw(), false, but, is_out)
+    }
+
+    /// The server that `draw` falls on, of those that are not out; `by_halving`
+    /// where at most the one server `but` is.
+    fn drawn_among(
+        &self,
+        draw: u64,
+        by_halving: bool,
+        but: Option<ServerIndex>,
+        is_out: impl Fn(ServerIndex) -> bool,
+    ) -> Option<ServerIndex> {
         let lots = self.lots.as_ref()?;
         let capacity = |server: ServerIndex| u64::from(self.server(server).capacity());
         let mut all = self.usable_capacity;
-        if tried.is_empty() {
+        if by_halving {
             // Without the stretch of the one that is out.
             let stretch = but.and_then(|but| {
                 let place = lots.servers.binary_search(&but).ok()?;

@@ -24,7 +24,7 @@ impl RoutingTable {
 
     /// The same as [`Self::route`], for a key that may be spread: of its first
     /// r usable candidates, from 0, its nth request goes to candidate n mod r;
-    /// where that one was tried or is at its bound, to the next of them round,
+    /// where that one was tried, is full or at its bound, to the next of them round,
     /// and behind them in the key's own order.
     ///
     /// # Errors
@@ -88,6 +88,7 @@ impl RoutingTable {
             }
             match bounds {
                 Some((factor, n)) => self.below_bound(server, factor, n, loads, at_bound),
+                None if self.is_full(server, loads) => None,
                 None => Some(self.unbounded(server)),
             }
         })

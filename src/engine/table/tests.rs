@@ -38,6 +38,7 @@ fn table(servers: &[(&str, Standing)], may_fail_open: bool) -> RoutingTable {
                     backup,
                     id: None,
                     hash_name: None,
+                    max_in_flight: None,
                     link: None,
                 },
                 number: id as u32 + 1,

@@ -100,7 +100,7 @@ impl RoutingTable {
         let trials = self.trials.as_deref();
         let free = trials.and_then(|trials| self.free(trials, loads, tried));
         free.map(|server| self.as_trial(server))
-            .ok_or_else(|| self.why_none(tried))
+            .ok_or_else(|| self.why_none(loads, tried))
     }
 
     fn free(
@@ -114,7 +114,9 @@ impl RoutingTable {
     }
 
     fn is_free(&self, server: ServerIndex, loads: &impl Loads, tried: &[ServerIndex]) -> bool {
-        !tried.contains(&server) && !loads.has_trial(server, self.server(server).term)
+        !tried.contains(&server)
+            && !loads.has_trial(server, self.server(server).term)
+            && !self.is_full(server, loads)
     }
 
     fn as_trial(&self, server: ServerIndex) -> Route {

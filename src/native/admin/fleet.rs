@@ -9,10 +9,13 @@ use super::call::{Answer, Call, answer, json};
 use super::problem::{Kind, Problem};
 use crate::config::Config;
 use crate::engine::{FleetHealth, Position};
+use crate::native::queue::Queued;
 use crate::native::retries::RetryCounts;
 use crate::native::state::FileFigures;
-use crate::native::telemetry::prometheus;
-use crate::wire::{Fault, Faults, HealthView, MetricsView, RetriesView, RingView, StateFileView};
+use crate::native::telemetry::prometheus::{self, QueueFigures};
+use crate::wire::{
+    Fault, Faults, HealthView, MetricsView, QueueView, RetriesView, RingView, StateFileView,
+};
 
 /// Points on a page of the ring: by default, and at most.
 pub(super) const PAGE: usize = 1000;
@@ -50,10 +53,20 @@ impl From<&FileFigures> for StateFileView {
 pub(super) fn metrics(call: &Call) -> Answer {
     let shared = &call.admin.shared;
     let is_bounded = shared.config().routing.load_factor.is_some();
+    let fleet = shared.fleet().load();
+    let mut snapshot = MetricsView::from(&shared.snapshot());
+    for server in fleet.servers.iter().filter(|server| server.is_limited()) {
+        let name = server.server.name.as_str();
+        let view = snapshot.servers.iter_mut().find(|view| view.name == name);
+        if let Some(view) = view {
+            view.queue = Some(queue(server.waiting.queued()));
+        }
+    }
     let view = MetricsView {
+        queue: fleet.table.is_limited().then(|| queue(shared.queued())),
         bounded_loads: is_bounded.then(|| (&shared.bounded_counters()).into()),
         retries: Some(retries(&shared.retries().counts())),
-        ..MetricsView::from(&shared.snapshot())
+        ..snapshot
     };
     Ok(json(StatusCode::OK, &view))
 }
@@ -70,6 +83,15 @@ fn retries(counts: &RetryCounts) -> RetriesView {
     }
 }
 
+fn queue(queued: Queued) -> QueueView {
+    QueueView {
+        waiting: queued.waiting,
+        waited: queued.waited,
+        timed_out: queued.timed_out,
+        turned_away: queued.turned_away,
+    }
+}
+
 pub(super) fn prometheus(call: &Call) -> Answer {
     let shared = &call.admin.shared;
     let figures = prometheus::Figures {
@@ -81,6 +103,7 @@ pub(super) fn prometheus(call: &Call) -> Answer {
         done: prometheus::Done::new(&shared.operations, state_file(call)),
         retries: shared.retries().counts(),
         rate_limits: shared.rate_limit_counters(),
+        queue: QueueFigures::new(shared),
         n_tunnels: shared.n_tunnels(),
         connections: shared.connection_counts(),
         tls: prometheus::TlsFigures::new(&shared.tls),

@@ -66,6 +66,9 @@ impl Tls {
             .map_err(|_| format!("no TLS: no certificate can be for {name:?}"))?;
         let connector = TlsConnector::from(Arc::clone(&self.0));
         let connected = connector.connect(name, stream).await;
-        connected.map_err(|error| format!("no TLS: {error}"))
+        let stream = connected.map_err(|error| format!("no TLS: {error}"))?;
+        let agreed = server_tls::check_agreed(&self.0, stream.get_ref().1);
+        agreed.map_err(|why| format!("no TLS: {why}"))?;
+        Ok(stream)
     }
 }

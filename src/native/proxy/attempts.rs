@@ -1,6 +1,8 @@
 //! The attempts of one request: each at its key's next candidate, until a
 //! server answers or nothing more may be tried.
 
+mod wait;
+
 use std::future::{Future, poll_fn};
 use std::mem;
 use std::pin::{Pin, pin};
@@ -25,7 +27,7 @@ use super::trace::Trace;
 use super::upgrade;
 use super::upload::{RequestBody, Upload};
 use super::upstream::{self, AttemptWaits, Connection};
-use super::worker::{WorkerFleet, WorkerServer};
+use super::worker::{NoEntry, WorkerFleet, WorkerServer};
 use crate::config::Retries;
 use crate::engine::{NoServer, Outcome, Position, ServerIndex, Spread};
 use crate::native::clock;
@@ -153,9 +155,13 @@ impl<'a> Attempts<'a> {
         let mut place = None;
         loop {
             let (key, spread) = (self.sent.key, self.sent.spread);
-            let entered = self.fleet.enter(key, spread, &self.tried, worker.bounded());
+            let entered = match self.fleet.enter(key, spread, &self.tried, worker) {
+                Err(NoEntry::Full(at)) => Box::pin(self.wait(at)).await,
+                Err(NoEntry::NoServer(why)) => Err(why),
+                Ok(entered) => Ok(entered),
+            };
             let (index, in_flight) = match entered {
-                Ok(route) => route,
+                Ok(entered) => entered,
                 // What went wrong at the last server says more than that there is
                 // no other.
                 Err(why) => {

@@ -32,6 +32,8 @@ pub(super) struct InFlight {
     is_trial: bool,
     /// Whether it waits for the head of its answer, and for nothing else.
     is_waiting: Cell<bool>,
+    /// Whether it is counted on elsewhere.
+    is_apart: bool,
 }
 
 impl InFlight {
@@ -43,12 +45,18 @@ impl InFlight {
         if route.is_trial && !runtime.trial.enter(route.term) {
             return None;
         }
-        // A trial has no bound, so that nothing is to be given back here.
-        runtime.in_flight.enter(route.bound).then(|| Self {
+        if !runtime.in_flight.enter(route.bound) {
+            if route.is_trial {
+                runtime.trial.leave(route.term);
+            }
+            return None;
+        }
+        Some(Self {
             server: Rc::clone(server),
             term: route.term,
             is_trial: route.is_trial,
             is_waiting: Cell::new(false),
+            is_apart: false,
         })
     }
 
@@ -68,11 +76,9 @@ impl InFlight {
 
     /// The same request, counted on without what this thread keeps for the
     /// server: that may leave the fleet long before the request ends.
-    pub(super) fn apart(self) -> InFlightApart {
-        let runtime = Arc::clone(&self.server.runtime);
-        // For a moment it is in twice, and never not at all.
-        let _ = runtime.in_flight.enter(None);
-        InFlightApart(runtime)
+    pub(super) fn apart(mut self) -> InFlightApart {
+        self.is_apart = true;
+        InFlightApart(Arc::clone(&self.server.runtime))
     }
 
     /// Where it is.
@@ -84,7 +90,9 @@ impl InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         let runtime = &self.server.runtime;
-        runtime.in_flight.leave();
+        if !self.is_apart {
+            runtime.leave();
+        }
         if self.is_waiting.get() {
             self.server.silence.give_up();
         }
@@ -99,7 +107,7 @@ pub(super) struct InFlightApart(Arc<ServerRuntime>);
 
 impl Drop for InFlightApart {
     fn drop(&mut self) {
-        self.0.in_flight.leave();
+        self.0.leave();
     }
 }
 

@@ -54,7 +54,11 @@ impl Explanation {
                 reason => reason,
             };
             let figures = match reason {
-                Reason::AboveBound { in_flight, bound } => {
+                Reason::AboveBound { in_flight, bound }
+                | Reason::Full {
+                    in_flight,
+                    max: bound,
+                } => {
                     format!(";in-flight={in_flight};bound={bound}")
                 }
                 Reason::NotAdmitted { admission } => {

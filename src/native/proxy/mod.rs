@@ -15,6 +15,7 @@
 //!   that may come side by side has, such as how long it may do nothing;
 //! - `rate_limit`: whether it comes in at all;
 //! - `handler`: one request, from its key to its answer;
+//! - `line`: who waits for a place at a full server;
 //! - `attempts`: where it is sent, and sent again;
 //! - `hash_key`, `headers`, `retry`, `backoff`, `error`, `request_id`: the
 //!   rules of that, pure;
@@ -28,8 +29,8 @@
 //! - `upstream`: the leg to the servers, behind one type;
 //! - `upgrade`: connections that change over to another protocol.
 //!
-//! Limits on load will stand beside `handler`; HTTP/2 is another way into
-//! `handler` and another implementation of the trait in `upstream`.
+//! HTTP/2 is another way into `handler` and another implementation of the trait
+//! in `upstream`.
 
 mod asker;
 mod attempts;
@@ -48,6 +49,7 @@ mod head_bytes;
 mod headers;
 mod hold;
 mod in_hand;
+mod line;
 pub mod listen;
 mod places;
 mod rate_limit;

@@ -1,5 +1,8 @@
 //! What one thread of the proxy has, and how the threads start and stop.
 
+mod enter;
+pub(super) use enter::{NoEntry, Turn};
+
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::io;
@@ -21,9 +24,9 @@ use tokio_util::task::TaskTracker;
 use tracing::{error, warn};
 
 use super::backoff::{Backoff, Jitter};
-use super::body::InFlight;
 use super::hash_key::HashKey;
 use super::headers::HeadRules;
+use super::line::{At, Lines};
 use super::places::Places;
 use super::request_id::RequestIds;
 use super::silence::Silence;
@@ -34,8 +37,8 @@ use super::upstream::Upstream;
 use super::{conn, listen};
 use crate::config::Config;
 use crate::engine::{
-    Candidate, KeySketch, Keyless, Link, Loads, NoServer, Outcome, Picker, Position, Route,
-    RoutingTable, Server, ServerIndex, ServerProtocol, Spread, Term, Timestamp,
+    Candidate, KeySketch, Keyless, Link, NoServer, Outcome, Picker, Position, RoutingTable, Server,
+    ServerIndex, ServerProtocol,
 };
 use crate::native::clock;
 use crate::native::counters::{BoundedShard, Shard};
@@ -121,6 +124,8 @@ pub(super) struct Worker {
     /// The hottest keys of this thread's requests.
     pub(super) hot_keys: RefCell<KeySketch>,
     pub(super) access_log: Option<AccessLog>,
+    /// Requests that wait for a place at a server.
+    pub(super) lines: Lines,
     fleet: RefCell<LastSeen>,
     is_stopping: Cell<bool>,
 }
@@ -249,28 +254,6 @@ pub(super) struct WorkerServer {
     is_timed: Cell<bool>,
 }
 
-/// The loads as one worker sees them at a time.
-struct Seen<'a> {
-    fleet: &'a Fleet,
-    worker: usize,
-    now: Timestamp,
-}
-
-impl Loads for Seen<'_> {
-    fn in_flight(&self, server: ServerIndex) -> u32 {
-        self.fleet.in_flight(server)
-    }
-
-    fn has_trial(&self, server: ServerIndex, term: Term) -> bool {
-        self.fleet.has_trial(server, term)
-    }
-
-    fn latency(&self, server: ServerIndex) -> u64 {
-        let latencies = &self.fleet.servers[server.as_usize()].latencies;
-        latencies[self.worker].read().mean(self.now)
-    }
-}
-
 impl Worker {
     fn new(number: usize, shared: Arc<Shared>, access_log: Option<AccessLog>) -> Rc<Self> {
         let mut published = Cache::new(Published(Arc::clone(&shared)));
@@ -285,6 +268,7 @@ impl Worker {
             jitter: Jitter::new(),
             hot_keys: RefCell::new(sketch(&view.rules.config)),
             access_log,
+            lines: Lines::new(number, Arc::clone(shared.waiting_anywhere())),
             fleet: RefCell::new(LastSeen { published, view }),
             is_stopping: Cell::new(false),
             shared,
@@ -306,6 +290,8 @@ impl Worker {
         tokio::task::spawn_local(async move { worker.sweep(&swept).await });
         let worker = Rc::clone(&self);
         tokio::task::spawn_local(async move { worker.follow().await });
+        let worker = Rc::clone(&self);
+        tokio::task::spawn_local(async move { worker.let_in().await });
         let connections = TaskTracker::new();
         let mut accepting = JoinSet::new();
         for listener in listeners {
@@ -376,6 +362,15 @@ impl Worker {
             if fleet.servers.iter().any(|server| server.is_out.get()) {
                 self.timers.wake_attentive();
             }
+            self.lines.wake_all();
+        }
+    }
+
+    /// Has requests try for places that have come free.
+    async fn let_in(&self) {
+        loop {
+            self.shared.called(self.number).await;
+            self.lines.call();
         }
     }
 
@@ -539,6 +534,30 @@ impl WorkerFleet {
         self.fleet.table.index(here)
     }
 
+    /// Whose line is the one `at` a server, unless it is that for any server, and
+    /// how many may be in it: `length`, or as many as may be in flight.
+    pub(super) fn line(
+        &self,
+        at: At,
+        length: Option<u32>,
+    ) -> Option<(Option<&Arc<ServerRuntime>>, u32)> {
+        let table = &self.fleet.table;
+        let lengths = self.servers.iter().zip(table.servers());
+        let mut lengths = lengths.filter_map(|(server, entry)| {
+            let max = entry.server.max_in_flight?.number();
+            Some((&server.runtime, length.unwrap_or(max)))
+        });
+        match at {
+            At::Server(id) => lengths
+                .find(|(runtime, _)| runtime.id == id)
+                .map(|(runtime, length)| (Some(runtime), length)),
+            At::Anywhere => {
+                let all = lengths.map(|(_, length)| length);
+                Some((None, all.fold(0, u32::saturating_add)))
+            }
+        }
+    }
+
     /// Requests in flight at all servers, of all workers.
     pub(super) fn n_in_flight(&self) -> u64 {
         let servers = self.servers.iter();
@@ -561,76 +580,20 @@ impl WorkerFleet {
         Some(indices.iter().filter_map(place).collect())
     }
 
-    /// Whether a request that was `tried` can be sent to another server.
+    /// Whether a request that was `tried` can be sent to another server, perhaps
+    /// when there is a place for it.
     #[cold]
     pub(super) fn has_candidate(&self, key: Option<Position>, tried: &[ServerIndex]) -> bool {
         let table = &self.fleet.table;
         // Spreading a key decides where it goes, and not whether.
         let route = table.route(key, &*self.fleet, tried);
-        route.is_ok() || table.route_backup(key, tried).is_some()
+        let is_full = route.is_err_and(|why| why == NoServer::AllFull);
+        is_full || route.is_ok() || table.route_backup(key, tried).is_some()
     }
 
     /// Why a key goes where it goes now, after these were tried.
     pub(super) fn explain(&self, key: Position, tried: &[ServerIndex]) -> Vec<Candidate> {
         self.fleet.table.explain(key, &*self.fleet, tried)
-    }
-
-    /// Where a request goes now, of the servers not yet tried, counted in
-    /// there; a backup one when all others were tried. With bounded loads
-    /// another worker may take the last place between the question and the
-    /// answer, and so with the one place at a server on trial; then it is asked
-    /// again, and somebody has gone on. What bounded loads did is counted in
-    /// `bounded`.
-    pub(super) fn enter(
-        &self,
-        key: Option<Position>,
-        spread: Option<Spread>,
-        tried: &[ServerIndex],
-        bounded: &BoundedShard,
-    ) -> Result<(ServerIndex, InFlight), NoServer> {
-        let mut n_asked_before = 0;
-        loop {
-            let table = &self.fleet.table;
-            let route = match table.keyless() {
-                None => table.route_spread(key, spread, &*self.fleet, tried),
-                Some(rule) => self.pick(rule, tried),
-            };
-            let route = match route {
-                Ok(route) => route,
-                Err(why) => return self.enter_backup(key, tried).ok_or(why),
-            };
-            let server = &self.servers[route.server.as_usize()];
-            if let Some(in_flight) = InFlight::enter(server, &route) {
-                bounded.record(&route, n_asked_before);
-                return Ok((route.server, in_flight));
-            }
-            n_asked_before += route.n_asked;
-        }
-    }
-
-    /// Where a request goes now by a rule without keys.
-    fn pick(&self, rule: Keyless, tried: &[ServerIndex]) -> Result<Route, NoServer> {
-        let seen = Seen {
-            fleet: &self.fleet,
-            worker: self.worker,
-            now: match rule {
-                Keyless::ResponseTime => clock::now(),
-                _ => Timestamp::ZERO,
-            },
-        };
-        let mut picker = self.picker.borrow_mut();
-        self.fleet.table.pick(&mut picker, &seen, tried)
-    }
-
-    #[cold]
-    fn enter_backup(
-        &self,
-        key: Option<Position>,
-        tried: &[ServerIndex],
-    ) -> Option<(ServerIndex, InFlight)> {
-        let route = self.fleet.table.route_backup(key, tried)?;
-        let in_flight = InFlight::enter(self.server(route.server), &route)?;
-        Some((route.server, in_flight))
     }
 }
 

@@ -22,6 +22,9 @@ use crate::native::connections::ConnectionCounts;
 use crate::native::rate_limit::RateLimitCounters;
 use crate::native::retries::{Reason, RetryCounts};
 
+mod queue;
+pub use queue::QueueFigures;
+
 mod operations;
 pub use operations::Done;
 
@@ -70,6 +73,8 @@ pub struct Figures {
     pub retries: RetryCounts,
     /// What rate limits did.
     pub rate_limits: Vec<RateLimitCounters>,
+    /// Requests that waited for a place.
+    pub queue: QueueFigures,
     /// Connections that have changed over to another protocol.
     pub n_tunnels: u32,
     /// Connections to servers.
@@ -88,6 +93,7 @@ impl Collector for Figures {
         self.done.encode(&mut out)?;
         self.retries(&mut out)?;
         self.rate_limits(&mut out)?;
+        self.queue.encode(&mut out)?;
         self.connections(&mut out)?;
         self.tls.encode(&mut out)?;
         self.traffic(&mut out)

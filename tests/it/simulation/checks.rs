@@ -232,6 +232,7 @@ impl World {
                     assert!(expected.is_empty() && !self.shadows.is_empty());
                 }
                 Err(NoServer::AllTried) => panic!("nobody was tried"),
+                Err(NoServer::AllFull) => panic!("nobody has a limit"),
             }
             // One attempt after the other goes down the same list to its end.
             let attempts = |loads: &dyn Fn(&[ServerIndex]) -> Option<ServerIndex>| {

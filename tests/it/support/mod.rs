@@ -7,6 +7,7 @@ pub(crate) mod client;
 pub(crate) mod echo;
 pub(crate) mod faulty;
 pub(crate) mod fuzz;
+pub(crate) mod http2;
 pub(crate) mod json_text;
 pub(crate) mod logged;
 pub(crate) mod origin;
@@ -48,6 +49,7 @@ pub(crate) fn server(text: &str, n: u64) -> Server {
         backup: false,
         id: None,
         hash_name: None,
+        max_in_flight: None,
         link: None,
     }
 }

@@ -15,6 +15,7 @@ fn server(name: &str, port: u64) -> Server {
         backup: false,
         id: None,
         hash_name: None,
+        max_in_flight: None,
         link: None,
     }
 }

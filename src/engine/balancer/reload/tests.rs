@@ -23,6 +23,7 @@ fn server(text: &str, host: u8) -> Server {
         backup: false,
         id: None,
         hash_name: None,
+        max_in_flight: None,
         link: None,
     }
 }

@@ -16,6 +16,7 @@ fn balancer(algorithm: Algorithm, load_factor: Option<LoadFactor>) -> LoadBalanc
         backup: false,
         id: None,
         hash_name: None,
+        max_in_flight: None,
         link: None,
     });
     let settings = Settings {

@@ -21,7 +21,7 @@ use tracing::warn;
 use crate::engine::Server;
 use crate::native::connections::Open;
 use crate::native::proxy::listen;
-use crate::native::server_tls::ServerTls;
+use crate::native::server_tls::{self, ServerTls};
 use crate::native::shared::ServerRuntime;
 
 /// How many sessions a worker remembers of a server, to take one up again: with
@@ -186,17 +186,8 @@ impl Tls {
         })?;
         let connector = self.connector()?;
         let stream = connector.connect(name, stream).await?;
-        let (_, connection) = stream.get_ref();
-        let wanted = &connector.config().alpn_protocols;
-        let agreed = connection.alpn_protocol();
-        // A server that knows nothing of ALPN speaks HTTP/1.1.
-        let is_agreed = match agreed {
-            Some(agreed) => wanted.iter().any(|wanted| wanted == agreed),
-            None => wanted.iter().all(|wanted| wanted == b"http/1.1"),
-        };
-        if !is_agreed {
-            return Err(io::Error::other("the server does not speak h2 (ALPN)"));
-        }
+        let agreed = server_tls::check_agreed(connector.config(), stream.get_ref().1);
+        agreed.map_err(io::Error::other)?;
         Ok(stream)
     }
 

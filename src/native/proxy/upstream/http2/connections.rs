@@ -31,7 +31,8 @@ const STREAM_WINDOW: u32 = 256 * 1024;
 /// The longest head of an answer, as its fields take up memory.
 const HEAD_MAX: u32 = 64 * 1024;
 
-/// How long a server may take to say that it is still there.
+/// How long a server may take to say that it is still there; less where it is
+/// asked more often than that.
 const PONG_MAX: Duration = Duration::from_secs(10);
 
 /// One server's connections.
@@ -327,7 +328,9 @@ impl Link {
         let heard = self.pulse.heard.get();
         match self.pinged.get() {
             Some(pinged) if heard > pinged => self.pinged.set(None),
-            Some(pinged) if now.since(pinged) >= PONG_MAX => return self.task.abort(),
+            Some(pinged) if now.since(pinged) >= after.unwrap_or(PONG_MAX).min(PONG_MAX) => {
+                return self.task.abort();
+            }
             Some(_) => return,
             None => {}
         }
