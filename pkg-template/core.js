@@ -20,6 +20,10 @@ const REASON_CHARS_MAX = 1000;
 const SNAPSHOT_VERSION = 1;
 // A ring has no more points than this.
 const POINTS_MAX = 1_048_576;
+// Of a picture there are no more than this.
+const CELLS_MAX = 65_536;
+// The whole ring in units of its positions.
+const RING_UNITS = 2 ** 64;
 // UTF-8 needs at most three bytes for each UTF-16 unit.
 const BYTES_PER_CHAR_MAX = 3;
 // Room for the keys there usually are; more is made when a longer one comes.
@@ -48,6 +52,10 @@ const SNAPSHOT = 14;
 const RESUME = 15;
 const FINGERPRINT = 16;
 const PROBES_DUE = 17;
+const POINTS = 18;
+const POINT = 19;
+const VIRTUAL_NODE = 20;
+const CELLS = 21;
 const REFUSED = 0;
 const NOTHING = 1;
 const ANSWERED = 2;
@@ -184,6 +192,33 @@ export class LoadBalancer {
     return this.#ask(RING, limit, 0, encoder.encode(after));
   }
 
+  points() {
+    const numbers = new Uint32Array(this.#bytes(POINTS));
+    const n = numbers.length / 3;
+    return { positions: numbers.subarray(0, 2 * n), servers: numbers.subarray(2 * n) };
+  }
+
+  point(index) {
+    this.#alive();
+    if (!isWhole(index, 0, POINTS_MAX)) throw fault('invalid-argument', `a point's index must be a whole number from 0, not ${show(index)}`);
+    const point = this.#ask(POINT, index);
+    // Nothing is told as no events.
+    if (Array.isArray(point)) return undefined;
+    point.virtual_node = this.#ask(VIRTUAL_NODE, index);
+    return point;
+  }
+
+  cells(n, window = {}) {
+    this.#alive();
+    const { from = [0, 0], length = RING_UNITS, server } = fields(window, 'a window');
+    if (!isWhole(n, 1, CELLS_MAX)) throw fault('invalid-argument', `n must be a whole number from 1 to ${CELLS_MAX}, not ${show(n)}`);
+    if (!Array.isArray(from) || from.length !== 2 || !from.every((half) => isWhole(half, 0, ALL))) throw fault('invalid-argument', 'from must be the two halves of a position, each a whole number below 2^32');
+    if (!(length >= 1 && length <= RING_UNITS)) throw fault('invalid-argument', `length must be a number of units from 1 to 2^64, not ${show(length)}`);
+    if (server !== undefined && !isWhole(server, 0, ALL)) throw fault('invalid-argument', `server must be its place in ring().servers, not ${show(server)}`);
+    const numbers = Uint32Array.from(server === undefined ? from : [...from, server]);
+    return new Float32Array(this.#bytes(CELLS, n, length, new Uint8Array(numbers.buffer)));
+  }
+
   snapshot() {
     return this.#ask(SNAPSHOT);
   }
@@ -257,6 +292,15 @@ export class LoadBalancer {
     this.#alive();
     write(...input);
     return answered(wasm.ask(this.#handle, what, n, m));
+  }
+
+  // The same where the answer is bytes as they lie in memory, of which this is a copy.
+  #bytes(what, n = 0, m = 0, ...input) {
+    this.#alive();
+    write(...input);
+    wasm.ask(this.#handle, what, n, m);
+    const at = wasm.answer_at();
+    return wasm.memory.buffer.slice(at, at + wasm.answer_bytes());
   }
 
   #change(what, name, spec) {
@@ -384,6 +428,10 @@ if (Symbol.dispose) LoadBalancer.prototype[Symbol.dispose] = LoadBalancer.protot
 function isSame(a, b) {
   for (const name in b) if (a[name] !== b[name]) return false;
   return true;
+}
+
+function isWhole(value, from, upto) {
+  return Number.isInteger(value) && value >= from && value <= upto;
 }
 
 function tooLong(size) {

@@ -9,6 +9,7 @@ import type {
   HotKeysView,
   MetricsView,
   PlanView,
+  PointView,
   RingView,
   RoutingConfig,
   ServerSpec,
@@ -44,6 +45,20 @@ export interface Attempt {
    * Answers with what came of it.
    */
   finish(result: Result): EventView[];
+}
+
+/** The points of a ring, for drawing. */
+export interface RingPoints {
+  /** The upper and the lower 32 bits of each point's position, by turns. */
+  positions: Uint32Array;
+  /** The place of each point's server in `ring().servers`. */
+  servers: Uint32Array;
+}
+
+/** A point of a ring. */
+export interface RingPoint extends PointView {
+  /** Which of its server's virtual nodes it is, from 0; null where points are another product's. */
+  virtual_node: number | null;
 }
 
 /** A probe to send to a server. */
@@ -163,6 +178,24 @@ export class LoadBalancer {
 
   /** The ring and its points; a part of them with `limit`, and `after` a point's position. */
   ring(page?: { after?: string; limit?: number }): RingView;
+
+  /**
+   * The points of the ring in numbers, for drawing: of each, in order, the two halves of its position
+   * and the place of its server in `ring().servers`. None by rules that are no ring.
+   */
+  points(): RingPoints;
+
+  /** One of them in words, and which of its server's virtual nodes it is; `undefined` past the last. */
+  point(index: number): RingPoint | undefined;
+
+  /**
+   * The ring, or a window of it, in `n` equal cells (1 to 65,536), for drawing: of each, what part of
+   * it `server` owns, 0 to 1; or without one how many points stand there.
+   *
+   * @param window `from`: the two halves of its first position, default 0; `length`: in units of
+   *   positions, 1 to 2^64, default all; `server`: its place in `ring().servers`.
+   */
+  cells(n: number, window?: { from?: readonly [number, number]; length?: number; server?: number }): Float32Array;
 
   /**
    * What another balancer needs to route as this one does at this moment: for `fromSnapshot` and

@@ -920,6 +920,11 @@ export type PlanView = {
    * who gain grow by.
    */
   minimum: number,
+  /**
+   * What would move if a key's hash modulo the number of servers chose
+   * the server: for comparison, and without weights.
+   */
+  modulo: number,
   /** How `moved` and `flows` are known. */
   basis: BasisWord,
   /**

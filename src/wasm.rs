@@ -39,6 +39,8 @@ use crate::wire::{
 mod answer;
 use answer::answer;
 
+mod drawing;
+
 mod tree;
 use tree::Tree;
 
@@ -452,6 +454,14 @@ impl Engine {
             16 => answer(&format!("{:016x}", table.fingerprint())),
             // The probes that are due and were not handed out before.
             17 => self.probes_due(),
+            // [`Engine::points`].
+            18 => self.points(),
+            // [`Engine::point`] with the index `n`.
+            19 => return Ok(self.point(n as usize)),
+            // [`Engine::virtual_node`] of the point with the index `n`.
+            20 => answer(&self.virtual_node(n as usize)),
+            // [`Engine::cells`]: `n` of them, of `m` units.
+            21 => self.cells(input, n as usize, m),
             _ => return Ok(None),
         };
         Ok(Some(answered))

@@ -14,9 +14,9 @@ use serde::Serialize;
 
 use crate::engine::{
     Address, AdminState, Counters, Event, FleetHealth, Health, MaxInFlight, Moved, NoServer,
-    Position, ProbeOutcome, ProbeRecord, ProxyProtocol, Quoted, Ring, RoutingTable, Server,
-    ServerName, ServerNumber, ServerProtocol, ServerSnapshot, Share, Snapshot, Standing, Timestamp,
-    Verdict, Weight,
+    OwnedArc, Position, ProbeOutcome, ProbeRecord, ProxyProtocol, Quoted, Ring, RoutingTable,
+    Server, ServerName, ServerNumber, ServerProtocol, ServerSnapshot, Share, Snapshot, Standing,
+    Timestamp, Verdict, Weight,
 };
 
 mod link;
@@ -1005,12 +1005,24 @@ impl From<&Counters> for TrafficView {
     }
 }
 
+impl PointView {
+    /// The point of `ring` in which `arc` ends.
+    pub fn new(ring: &Ring, arc: &OwnedArc) -> Self {
+        Self {
+            position: arc.end.to_string(),
+            turn: arc.end.turn(),
+            server: ring.servers()[arc.server as usize].name.to_string(),
+            after: arc.after.to_string(),
+            share: arc.share.fraction(),
+        }
+    }
+}
+
 impl RingView {
     /// The primary ring of `table`, with at most `limit` of the points that
     /// stand after `after` (all points at one position come on one page).
     pub fn new(table: &RoutingTable, after: Option<Position>, limit: usize) -> Self {
         let layout = table.primary();
-        let name = |rank: u32| layout.servers()[rank as usize].name.to_string();
         let balance = layout.balance();
         let all_points = layout.ring().map_or(&[][..], Ring::points);
         let mut n_points_of = vec![0; layout.servers().len()];
@@ -1020,19 +1032,16 @@ impl RingView {
         let from = after.map_or(0, |after| {
             all_points.partition_point(|point| point.position <= after)
         });
-        let arcs = layout.ring().into_iter().flat_map(Ring::arcs);
+        let arcs = layout.ring().into_iter();
+        let arcs = arcs.flat_map(|ring| ring.arcs().map(move |arc| (ring, arc)));
         let mut arcs = arcs.skip(from).peekable();
         let mut points = Vec::with_capacity(limit.min(all_points.len() - from));
         let mut last = None;
-        while let Some(arc) = arcs.next_if(|arc| points.len() < limit || last == Some(arc.end)) {
+        while let Some((ring, arc)) =
+            arcs.next_if(|(_, arc)| points.len() < limit || last == Some(arc.end))
+        {
             last = Some(arc.end);
-            points.push(PointView {
-                position: arc.end.to_string(),
-                turn: arc.end.turn(),
-                server: name(arc.server),
-                after: arc.after.to_string(),
-                share: arc.share.fraction(),
-            });
+            points.push(PointView::new(ring, &arc));
         }
         Self {
             fingerprint: format!("{:016x}", table.fingerprint()),

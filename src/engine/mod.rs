@@ -37,7 +37,7 @@ pub use link::{Identity, Link, LinkTls, MinTls, ProxyProtocol, ServerProtocol};
 mod ring;
 pub use ring::{
     Balance, Basis, Flow, Moved, OwnedArc, POINTS_MAX, Point, Position, Rank, Ring, RingServer,
-    Share, TooManyPoints,
+    Share, TooManyPoints, Window,
 };
 
 mod jump;

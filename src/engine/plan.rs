@@ -46,6 +46,10 @@ pub struct Plan {
     /// The least that any rule could move between two fleets of these weights,
     /// as a fraction: what the fair shares of those who gain grow by.
     pub minimum: f64,
+    /// What would move if servers were chosen by a key's hash modulo how many
+    /// there are, which is what most people would write first; as a fraction.
+    /// It knows no weights.
+    pub modulo: f64,
     /// The fleet as it is.
     pub before: Load,
     /// The fleet as it would be.
@@ -70,6 +74,7 @@ impl Plan {
         Self {
             moved: old.moved_to(&new),
             minimum: minimum(&old_load, &new_load),
+            modulo: modulo(&old_load, &new_load),
             before: old_load,
             after: new_load,
         }
@@ -77,6 +82,12 @@ impl Plan {
 }
 
 impl Load {
+    /// Where the server of this name is among the shares.
+    fn place(&self, name: &ServerName) -> Option<usize> {
+        let found = self.shares.binary_search_by(|(other, ..)| other.cmp(name));
+        found.ok()
+    }
+
     fn of(rest: &super::layout::AtRest<'_>) -> Self {
         let shares = rest.shares();
         let fair: Vec<f64> = rest.fair_shares();
@@ -98,12 +109,7 @@ impl Load {
 
 /// What must move: a server's fair share cannot grow but by what others give.
 fn minimum(before: &Load, after: &Load) -> f64 {
-    let fair_before = |name: &ServerName| {
-        let found = before
-            .shares
-            .binary_search_by(|(other, ..)| other.cmp(name));
-        found.map_or(0.0, |i| before.shares[i].2)
-    };
+    let fair_before = |name: &ServerName| before.place(name).map_or(0.0, |i| before.shares[i].2);
     let gains = after
         .shares
         .iter()
@@ -112,6 +118,32 @@ fn minimum(before: &Load, after: &Load) -> f64 {
     gains
         .filter(|gain| *gain > 0.0)
         .fold(0.0, |sum, gain| sum + gain)
+}
+
+/// What moves when `hash % n` chooses among the servers by name.
+///
+/// A server that has the places i and j keeps the keys whose hash leaves these
+/// two remainders: one in each run of the least common multiple, if i and j are
+/// alike modulo the greatest common divisor; else none.
+fn modulo(before: &Load, after: &Load) -> f64 {
+    let (a, b) = (before.shares.len() as u64, after.shares.len() as u64);
+    if a == 0 || b == 0 {
+        return if a == b { 0.0 } else { 1.0 };
+    }
+    let divisor = divisor(a, b);
+    let names = after.shares.iter().enumerate();
+    let kept = names.filter(|(j, (name, ..))| {
+        let place = before.place(name);
+        place.is_some_and(|i| (i.abs_diff(*j) as u64).is_multiple_of(divisor))
+    });
+    // The fraction in whole numbers, so that nothing moved is nothing.
+    let kept = kept.count() as u64 * divisor;
+    (a * b - kept) as f64 / (a * b) as f64
+}
+
+/// Euclid's: the greatest number that divides both.
+fn divisor(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { divisor(b, a % b) }
 }
 
 impl LoadBalancer {

@@ -18,11 +18,13 @@ use std::collections::BTreeMap;
 use super::hash::{self, PointHasher};
 use super::server::{ServerName, VirtualNodes, Weight};
 
+mod cells;
 mod moved;
 
 mod sorted;
 use sorted::sort_points;
 
+pub use cells::Window;
 pub use moved::{Basis, Flow, Moved};
 
 /// The most points a fleet may have, primaries and backups together: 2^20,

@@ -16,6 +16,9 @@ shape! { out
         /// The least that any rule could move: what the fair shares of those
         /// who gain grow by.
         pub minimum: f64,
+        /// What would move if a key's hash modulo the number of servers chose
+        /// the server: for comparison, and without weights.
+        pub modulo: f64,
         /// How `moved` and `flows` are known.
         pub basis: BasisWord,
         /// How many keys were asked for, where parts are estimated by a sample:
@@ -91,6 +94,7 @@ impl PlanView {
         Self {
             moved: plan.moved.total.fraction(),
             minimum: plan.minimum,
+            modulo: plan.modulo,
             basis: plan.moved.basis.into(),
             sampled: plan.moved.basis.n_sampled(),
             flows: flows.collect(),

@@ -338,6 +338,29 @@ fn the_minimum_is_what_fair_shares_grow_by() {
 }
 
 #[test]
+fn modulo_is_what_counting_remainders_says() {
+    for (n, change) in [
+        (3, Change::Add(support::server("new", 1))),
+        (8, Change::Remove(name("s0"))),
+        (8, Change::Remove(name("s7"))),
+        (6, Change::Weight(name("s1"), ringway::engine::Weight::ONE)),
+    ] {
+        let before = balancer("ring", n);
+        let plan = before.plan(vec![change]).expect("it can be done");
+        let names = |load: &Load| -> Vec<ServerName> {
+            load.shares.iter().map(|(name, ..)| name.clone()).collect()
+        };
+        let (old, new) = (names(&plan.before), names(&plan.after));
+        let run = old.len() * new.len();
+        let moved = (0..run).filter(|hash| old[hash % old.len()] != new[hash % new.len()]);
+        assert_eq!(plan.modulo, moved.count() as f64 / run as f64, "{n}");
+    }
+    let before = balancer("ring", 1);
+    let plan = before.plan(vec![Change::Remove(name("s0"))]);
+    assert_eq!(plan.expect("it can be done").modulo, 1.0);
+}
+
+#[test]
 fn another_rule_moves_nearly_everything_and_nothing_is_done() {
     let before = balancer("ring", 10);
     let version = before.table().version();

@@ -55,9 +55,10 @@ function calls(what, f) {
 const methods = [
   'route', 'routeMany', 'candidates', 'explain', 'begin', 'addServer', 'removeServer', 'setWeight', 'setState', 'servers', 'health',
   'metrics', 'ring', 'toJSON', 'probesDue', 'recordProbe', 'advance', 'nextDeadlineMs', 'plan', 'hotKeys',
+  'points', 'point', 'cells',
 ];
 
-const takesTwo = new Set(['candidates', 'begin', 'setWeight', 'setState', 'recordProbe']);
+const takesTwo = new Set(['cells', 'candidates', 'begin', 'setWeight', 'setState', 'recordProbe']);
 
 test('every method with every value', () => {
   const lb = new LoadBalancer(config);

@@ -16,6 +16,8 @@ import type {
   PointView,
   Probe,
   Result,
+  RingPoint,
+  RingPoints,
   RingView,
   RoutingConfig,
   Server,
@@ -61,6 +63,10 @@ const metrics: MetricsView = lb.metrics();
 const hot: HotKeysView = lb.hotKeys(5);
 const ring: RingView = lb.ring();
 const page: PointView[] = lb.ring({ limit: 10, ...(ring.next === null ? {} : { after: ring.next }) }).points;
+const { positions, servers: owners }: RingPoints = lb.points();
+const point: RingPoint | undefined = lb.point(0);
+const node: number | null | undefined = point?.virtual_node;
+const cells: Float32Array = lb.cells(16, { from: [positions[0] ?? 0, positions[1] ?? 0], length: 2 ** 60, server: owners[0] ?? 0 });
 const written: RoutingConfig = lb.toJSON();
 const again: LoadBalancer = new LoadBalancer(written);
 const same: boolean = again.fingerprint === lb.fingerprint;

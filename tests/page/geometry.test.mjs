@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { arcAt, arcStart, coverage, density, detail, differences, pointAt, stretches, stretchesOf, turnAt } from '../../www/shared/geometry.js';
+import { arcAt, arcStart, coverage, detail, differences, pointAt, stretches, stretchesOf, turnAt } from '../../www/shared/geometry.js';
 
 const centre = { x: 100, y: 100 };
 const near = (a, b) => assert.ok(Math.abs(a - b) < 1e-9, `${a} is not ${b}`);
@@ -88,7 +88,6 @@ test('cells hold what falls in them', () => {
   const cells = coverage([{ from: -0.25, to: 0.125 }, { from: 0.5, to: 0.53125 }], 8);
   assert.deepEqual([...cells], [1, 0, 0, 0, 0.25, 0, 1, 1]);
   assert.deepEqual([...coverage([{ from: -0.5, to: 0.5 }], 2)], [1, 1]);
-  assert.deepEqual([...density(Float64Array.of(0, 0.1, 0.5, 0.999999), 4)], [2, 0, 1, 1]);
 });
 
 test('the level of detail follows the points for each pixel', () => {

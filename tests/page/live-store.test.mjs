@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+import { ofFleet } from '../../www/explore/spec.js';
 import { createStore as createExplore } from '../../www/explore/store.js';
 import { createStore } from '../../www/live/store.js';
 import { LoadBalancer } from '../../www/pkg/index.js';
@@ -95,10 +96,10 @@ test('nothing can be changed, news may stop, and a copy goes on alone', () => {
   store.observe(says(6000, { 'demo-3': OUT }));
   assert.equal(store.state.live.lost, null);
   const explore = createExplore(LoadBalancer);
-  explore.receive(store.copy());
+  explore.receive(ofFleet(store.copy()));
   assert.equal(explore.state.view.fingerprint, store.state.view.fingerprint);
   assert.equal(row(explore, 'demo-3').standing, 'unhealthy');
-  explore.revive('demo-3');
+  explore.setState('demo-3', 'active');
   assert.equal(row(explore, 'demo-3').standing, 'eligible');
   assert.equal(row(store, 'demo-3').standing, 'unhealthy');
 });

@@ -1,118 +1,210 @@
 // What Explore knows, and everything that can be done to it. No DOM, no clock, no network: the
 // page calls the actions here, and draws `state` when told that it changed.
+//
+// There are two fleets: the one that is, and the one that would be after the edits that are staged.
+// What is staged is drawn over what is, until it is committed or taken back.
 
-import { Fleet } from '../shared/fleet.js';
-import { createFleetStore } from '../shared/fleet-store.js';
+import { PINS_MAX } from '../shared/ring-base.js';
+import { assign } from '../shared/slots.js';
+import { ALL } from '../shared/window.js';
+import { Fleet } from './fleet.js';
+import { difference, edited, scenario, stateOf, suggestion } from './spec.js';
 
-// The fleets to begin with. The first has few virtual nodes, so that single points can be seen; its
-// names were chosen for a spread that is usual at so few (0.18, where theory expects 0.23).
-export const SCENARIOS = {
-  few: { title: '3 servers, 12 virtual nodes', virtualNodes: 12, names: numbered('cache-', 3), weights: [] },
-  usual: { title: '8 servers, 100 virtual nodes', virtualNodes: 100, names: numbered('cache-', 8), weights: [1, 1, 2, 1, 1, 1, 2, 1] },
-  many: { title: '20 servers, 100 virtual nodes', virtualNodes: 100, names: numbered('web-', 20), weights: [] },
-  fleet: { title: '300 servers, 100 virtual nodes', virtualNodes: 100, names: numbered('shard-', 300), weights: [] },
-};
-export const VIRTUAL_NODES = [1, 4, 12, 40, 100, 160, 500];
+const PAST_MAX = 100;
+const LEDGER_MAX = 50;
 
-function numbered(prefix, n) {
-  const digits = String(n).length;
-  return Array.from({ length: n }, (_, i) => prefix + String(i + 1).padStart(digits, '0'));
-}
+export function createStore(LoadBalancer, first = 'few') {
+  const listeners = new Set();
+  let [base, next] = [new Fleet(LoadBalancer, scenario(first)), null];
+  let state = {
+    scenario: first,
+    // What the fleet was, and what it would be: each edit since then, and the engine's plan of them.
+    spec: base.spec,
+    staged: null,
+    edits: [],
+    plan: null,
+    // What was committed, the latest first: { edits, plan }.
+    ledger: [],
+    past: [],
+    future: [],
+    key: 'user-42',
+    keys: '',
+    pins: [],
+    selected: null,
+    slots: new Map(),
+    window: ALL,
+    problem: null,
+  };
 
-// A server called `name` at the `i`-th address of a private network.
-function invented(name, i, weight = 1) {
-  return { name, address: `10.0.${Math.floor(i / 250)}.${(i % 250) + 1}`, port: 8080, weight };
-}
-
-export function createStore(LoadBalancer) {
-  const base = createFleetStore(make('few'), { mode: 'explore', scenario: 'few' });
-  const { update, note, replace } = base;
-  const find = (name) => base.state.servers.find((server) => server.name === name);
-
-  function make(scenario) {
-    const { names, weights, virtualNodes } = SCENARIOS[scenario];
-    return new Fleet(LoadBalancer, { servers: names.map((name, i) => invented(name, i, weights[i])), virtualNodes });
+  // Takes over what changed, derives the rest and tells everybody.
+  function update(patch) {
+    const { slots } = state;
+    state = { ...state, ...patch };
+    state.before = base.view();
+    state.view = (next ?? base).view();
+    state.servers = state.view.servers;
+    const names = state.servers.map(({ name }) => name);
+    // Those that would leave are still seen in what was.
+    if (next) names.push(...state.before.servers.map(({ name }) => name).filter((name) => !names.includes(name)));
+    const walked = state.key === '' || state.view.isKeyless ? null : (next ?? base).explain(state.key);
+    state.walk = walked;
+    state.pins = state.pins.filter((name) => names.includes(name));
+    if (!names.includes(state.selected)) state.selected = null;
+    state.slots = assign(slots, names, [...state.pins, state.selected, walked?.server, walked?.owner]);
+    for (const listener of listeners) listener(state);
   }
 
-  // A fleet with the same standing of its servers as `about` tells.
-  function remake({ servers, ...settings }) {
-    const next = new Fleet(LoadBalancer, {
-      servers: servers.map(({ name, address, port, weight, backup }) => ({ name, address, port, weight, backup })), ...settings,
-    });
-    for (const { name, state, killed } of servers) {
-      if (state !== 'active') next.setState(name, state);
-      if (killed) next.kill(name);
-    }
-    return next;
-  }
+  const moment = () => ({ scenario: state.scenario, spec: state.spec, staged: state.staged, edits: state.edits, ledger: state.ledger });
+  const remember = () => ({ past: [...state.past, moment()].slice(-PAST_MAX), future: [] });
 
-  // Does something to the fleet and notes what it moved. A refusal of the engine is shown, not thrown.
-  function change(kind, server, act, more = {}) {
-    const before = base.state.view;
-    let moved;
+  // Makes the fleets of a moment. Throws, having changed nothing, what the engine refuses.
+  function enter({ spec, staged }) {
+    const nextBase = spec === base.spec ? base : new Fleet(LoadBalancer, spec);
+    let nextNext = null;
+    let plan = null;
     try {
-      moved = act();
+      nextNext = staged === null ? null : next?.spec === staged ? next : new Fleet(LoadBalancer, staged);
+      if (staged !== null && !nextBase.view().isKeyless && !nextNext.view().isKeyless) plan = nextBase.plan(difference(spec, staged));
     } catch (error) {
-      update({ problem: { kind, server, message: error.message } });
+      if (nextNext !== next) nextNext?.free();
+      if (nextBase !== base) nextBase.free();
+      throw error;
+    }
+    if (next !== nextNext) next?.free();
+    if (base !== nextBase) base.free();
+    [base, next] = [nextBase, nextNext];
+    return plan;
+  }
+
+  // Goes on at another moment. A refusal of the engine is shown, not thrown.
+  function go(to, patch, about) {
+    let plan;
+    try {
+      plan = enter(to);
+    } catch (error) {
+      update({ problem: { ...about, message: error.message } });
       return false;
     }
-    note({ kind, server, moved, ...more }, before);
+    update({ ...to, plan, problem: null, ...patch });
     return true;
   }
 
+  function stage(edit) {
+    if (next === null && edited(state.spec, edit) === state.spec) return true;
+    const staged = edited(state.staged ?? state.spec, edit);
+    const last = state.edits[state.edits.length - 1];
+    // A slider that is dragged is one edit.
+    const isMore = last && last.kind === edit.kind && last.server === edit.server && ['weighed', 'virtualNodes'].includes(edit.kind);
+    const edits = isMore ? [...state.edits.slice(0, -1), { ...edit, was: last.was }] : [...state.edits, edit];
+    const patch = isMore ? { future: [] } : remember();
+    return go({ ...moment(), staged, edits }, patch, { kind: edit.kind, server: edit.server });
+  }
+
+  const serverOf = (name) => (state.staged ?? state.spec).servers.find((server) => server.name === name);
+
+  update({});
+
   return {
-    ...base.doors,
     get state() {
-      return base.state;
+      return state;
+    },
+    subscribe(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    // The fleet that is shown, for questions whose answers are not kept.
+    get fleet() {
+      return next ?? base;
+    },
+    // The one without what is staged.
+    get committed() {
+      return base;
     },
 
-    load(scenario) {
-      replace(make(scenario), { scenario, changes: [], problem: null, selected: null });
-    },
-    // Goes on with a copy of another mode's fleet: { servers, virtualNodes, algorithm, failOpen }.
-    receive(about) {
-      replace(remake(about), { scenario: null, changes: [], problem: null, selected: null });
-    },
-    setVirtualNodes(virtualNodes) {
-      const { fleet, state } = base;
-      try {
-        const next = remake({ servers: state.view.servers, virtualNodes, failOpen: fleet.failOpen, algorithm: fleet.algorithm });
-        replace(next, { scenario: null, changes: [], problem: null });
-      } catch (error) {
-        update({ problem: { kind: 'virtual nodes', server: null, message: error.message } });
-      }
-    },
+    // === Edits, which are staged ===
 
-    add(spec) {
-      return change('added', spec.name, () => base.fleet.add(spec));
-    },
-    // A name and an address that are free, for the form.
-    suggestion() {
-      const { servers } = base.state;
-      const [, prefix, digits] = /^(.*?)(\d*)$/s.exec(servers[servers.length - 1]?.name ?? 'cache-0');
-      for (let i = servers.length; ; i++) {
-        const name = prefix + String(i + 1).padStart(digits.length, '0');
-        if (!find(name)) return invented(name, i);
-      }
-    },
-    remove(name) {
-      const was = find(name);
-      if (change('removed', name, () => base.fleet.remove(name), { fair: was?.share.expected }) && base.state.selected === name) {
-        update({ selected: null });
-      }
+    add: (server) => stage({ kind: 'added', server: server.name, spec: server }),
+    suggestion: () => suggestion(state.staged ?? state.spec),
+    remove: (name) => stage({ kind: 'removed', server: name }),
+    rename(name, to) {
+      if (name === to) return true;
+      const isDone = stage({ kind: 'renamed', server: name, to });
+      if (isDone) update({ selected: to });
+      return isDone;
     },
     setWeight(name, weight) {
-      const was = find(name)?.weight;
-      if (was !== weight) change('weighed', name, () => base.fleet.setWeight(name, weight), { was, weight });
+      const was = serverOf(name)?.weight;
+      return was === weight || stage({ kind: 'weighed', server: name, was, weight });
     },
-    kill(name) {
-      change('killed', name, () => base.fleet.kill(name));
+    // One of STATES.
+    setState(name, to) {
+      const was = stateOf(state.staged ?? state.spec, name);
+      return was === to || stage({ kind: 'state', server: name, was, state: to });
     },
-    revive(name) {
-      change('revived', name, () => base.fleet.revive(name));
+    setVirtualNodes(n) {
+      const was = state.view.virtualNodes;
+      return was === n || stage({ kind: 'virtualNodes', was, n });
     },
-    setState(name, next) {
-      change(next, name, () => base.fleet.setState(name, next));
+    setAlgorithm(algorithm) {
+      const was = state.view.algorithm;
+      return was === algorithm || stage({ kind: 'algorithm', was, algorithm });
+    },
+    commit() {
+      if (next === null) return;
+      const { staged, edits, plan, ledger } = state;
+      // The engines that were made for the preview go on as they are.
+      const old = base;
+      const patch = remember();
+      [base, next] = [next, null];
+      old.free();
+      update({ spec: staged, staged: null, edits: [], plan: null, ledger: [{ edits, plan }, ...ledger].slice(0, LEDGER_MAX), ...patch });
+    },
+    discard() {
+      if (next !== null) go({ ...moment(), staged: null, edits: [] }, remember(), {});
+    },
+    undo() {
+      const before = state.past[state.past.length - 1];
+      if (before) go(before, { past: state.past.slice(0, -1), future: [moment(), ...state.future] }, { kind: 'undo' });
+    },
+    redo() {
+      const [after, ...future] = state.future;
+      if (after) go(after, { past: [...state.past, moment()], future }, { kind: 'redo' });
+    },
+
+    // === Another fleet altogether ===
+
+    load: (name) => go({ scenario: name, spec: scenario(name), staged: null, edits: [], ledger: [] }, { ...remember(), window: ALL, selected: null, pins: [] }, { kind: 'scenario' }),
+    // A spec from elsewhere: a file, an address, another mode.
+    receive: (spec) => go({ scenario: null, spec, staged: null, edits: [], ledger: [] }, { ...remember(), window: ALL, selected: null, pins: [] }, { kind: 'import' }),
+
+    // === What is looked at ===
+
+    setKey(key) {
+      update({ key });
+    },
+    setKeys(keys) {
+      update({ keys });
+    },
+    select(name) {
+      if (name !== state.selected) update({ selected: name });
+    },
+    // Has a server stand out, or no longer.
+    pin(name) {
+      const { pins } = state;
+      update({ pins: pins.includes(name) ? pins.filter((other) => other !== name) : [...pins, name].slice(-PINS_MAX) });
+    },
+    unpin() {
+      if (state.pins.length > 0 || state.selected !== null) update({ pins: [], selected: null });
+    },
+    setWindow(window) {
+      update({ window });
+    },
+    // Shows what was wrong with something from elsewhere.
+    refuse(message) {
+      update({ problem: { kind: 'import', message } });
+    },
+    clearProblem() {
+      if (state.problem) update({ problem: null });
     },
   };
 }

@@ -140,7 +140,7 @@ export function mountFleet(root, { signal, shell, store, showMore }) {
   function showReadout() {
     const { view, selected } = store.state;
     const stage = at('stage');
-    const shown = view.points.points[point];
+    const shown = view.points.at(point);
     stage.setAttribute('aria-valuemax', Math.max(0, view.nPoints - 1));
     stage.setAttribute('aria-valuenow', Math.max(0, point));
     if (!shown) {

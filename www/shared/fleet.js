@@ -6,12 +6,11 @@
 // now, so that what a failure moved is an exact answer of the engine too. Nothing is computed
 // here: every number that leaves this file came out of an engine.
 
+import { pictureOf } from './picture.js';
 import { KEYLESS } from './words.js';
 
 // Probes that come at once and decide at once, so that a page does not make its visitor wait.
 const PROBES = { interval: 1, timeout: 1, jitter_percent: 0, fall: 1, rise: 1 };
-// An engine is asked for so many points at a time.
-const POINTS_A_PAGE = 20_000;
 // One result decides, and a probe that is under way may come before it.
 const ROUNDS_MAX = 4;
 const NOTHING_MOVED = { fraction: 0, flows: [] };
@@ -181,21 +180,11 @@ export class Fleet {
       .map(({ name, address, port, weight }) => ({ name, address, port, weight }));
   }
 
-  // The points of an engine's ring: { turns, labels, points }, each by position. Rings that are the
-  // same have the same fingerprint and one picture.
+  // Rings that are the same have the same fingerprint and one picture.
   #picture(engine) {
-    const { fingerprint } = engine.ring({ limit: 1 });
+    const { fingerprint } = engine;
     let picture = this.#pictures.get(fingerprint);
-    if (!picture) {
-      const points = [];
-      let after;
-      do {
-        const page = engine.ring(after ? { limit: POINTS_A_PAGE, after } : { limit: POINTS_A_PAGE });
-        for (const point of page.points) points.push(point);
-        after = page.next;
-      } while (after);
-      picture = { turns: Float64Array.from(points, ({ turn }) => turn), labels: points.map(({ server }) => server), points };
-    }
+    picture ??= pictureOf(engine);
     // The ring of all and the ring of those in use, of now and of before.
     this.#pictures.delete(fingerprint);
     this.#pictures.set(fingerprint, picture);

@@ -64,20 +64,21 @@ export function stretchesOf(turns, labels, label) {
 // { turns, labels }. For painting the difference; how much it is, the engine says.
 export function differences(before, after) {
   const out = [];
-  if (before.turns.length === 0 || after.turns.length === 0) return out;
-  const ends = Float64Array.from([...before.turns, ...after.turns]).sort();
-  let from = ends[ends.length - 1] - 1;
+  const [n, m] = [before.turns.length, after.turns.length];
+  if (n === 0 || m === 0) return out;
+  let from = Math.max(before.turns[n - 1], after.turns[m - 1]) - 1;
   let [i, j] = [0, 0];
-  for (const to of ends) {
-    const was = before.labels[i % before.turns.length];
-    const is = after.labels[j % after.turns.length];
+  while (i < n || j < m) {
+    const to = Math.min(i < n ? before.turns[i] : 1, j < m ? after.turns[j] : 1);
+    const was = before.labels[i % n];
+    const is = after.labels[j % m];
     if (to > from && was !== is) {
       const last = out[out.length - 1];
       if (last && last.to === from && last.before === was && last.after === is) last.to = to;
       else out.push({ from, to, before: was, after: is });
     }
-    while (i < before.turns.length && before.turns[i] <= to) i += 1;
-    while (j < after.turns.length && after.turns[j] <= to) j += 1;
+    while (i < n && before.turns[i] <= to) i += 1;
+    while (j < m && after.turns[j] <= to) j += 1;
     from = to;
   }
   return out;
@@ -105,13 +106,6 @@ export function coverage(parts, n) {
       add(from, to);
     }
   }
-  return cells;
-}
-
-// How many of `turns` fall in each of `n` equal cells of the circle.
-export function density(turns, n) {
-  const cells = new Uint32Array(n);
-  for (const turn of turns) cells[Math.min(n - 1, Math.floor(turn * n))] += 1;
   return cells;
 }
 

@@ -7,18 +7,19 @@ import { count, percent, position } from './words.js';
 const PAGE = 25;
 
 export function pointsView({ view, slots }, page, go) {
-  const { points } = view.points;
-  const last = Math.max(0, Math.ceil(points.length / PAGE) - 1);
+  const { points } = view;
+  const n = points.turns.length;
+  const last = Math.max(0, Math.ceil(n / PAGE) - 1);
   const at = Math.min(page, last);
-  const rows = points.slice(at * PAGE, (at + 1) * PAGE);
+  const rows = Array.from({ length: Math.min(PAGE, n - at * PAGE) }, (_, i) => points.at(at * PAGE + i));
   return html`
     <table class="points">
-      <thead><tr><th scope="col">Point at</th><th scope="col">Server</th><th scope="col" class="num">Owns up to here</th></tr></thead>
-      <tbody>${rows.map((point) => html`<tr><td><code class="hex">${position(point.position)}</code></td><td>${tagged(point.server, slots)}</td><td class="num">${percent(point.share)}</td></tr>`)}</tbody>
+      <thead><tr><th scope="col">Point at</th><th scope="col">Server</th><th scope="col" class="num">Virtual node</th><th scope="col" class="num">Owns up to here</th></tr></thead>
+      <tbody>${rows.map((point) => html`<tr><td><code class="hex">${position(point.position)}</code></td><td>${tagged(point.server, slots)}</td><td class="num">${point.virtual_node ?? '–'}</td><td class="num">${percent(point.share)}</td></tr>`)}</tbody>
     </table>
     <nav class="pager" aria-label="Pages of points">
       <button type="button" ?disabled=${at === 0} @click=${() => go(at - 1)}>Previous</button>
-      <span class="num">${points.length === 0 ? '0' : `${count(at * PAGE + 1)}–${count(Math.min(points.length, (at + 1) * PAGE))}`} of ${count(points.length)}</span>
+      <span class="num">${n === 0 ? '0' : `${count(at * PAGE + 1)}–${count(Math.min(n, (at + 1) * PAGE))}`} of ${count(n)}</span>
       <button type="button" ?disabled=${at === last} @click=${() => go(at + 1)}>Next</button>
     </nav>`;
 }

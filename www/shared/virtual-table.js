@@ -12,7 +12,7 @@ export class VirtualTable {
   #rows = [];
   #frame = 0;
 
-  // Draws in `scroller` until `signal` aborts. `rowHeight` is in CSS pixels; `label` names the
+  // Draws in `scroller` until `signal` aborts. `rowHeight` is in CSS pixels, or says so when called; `label` names the
   // table; `head()` and `row(item, index)` answer with templates of a <tr>, `row`'s with
   // aria-rowindex=${index + 2}; `key(item)` says which row is which; `columns` is how many.
   constructor(scroller, { signal, ...options }) {
@@ -39,7 +39,7 @@ export class VirtualTable {
 
   // Brings a row into view, and the focus to what `selector` finds in it.
   reveal(index, selector) {
-    const { rowHeight } = this.#options;
+    const rowHeight = this.#rowHeight;
     const { scrollTop, clientHeight } = this.#scroller;
     const top = index * rowHeight;
     if (top < scrollTop) this.#scroller.scrollTop = top;
@@ -49,10 +49,16 @@ export class VirtualTable {
     if (selector) this.#scroller.querySelector(`[aria-rowindex="${index + 2}"] ${selector}`)?.focus();
   }
 
+  get #rowHeight() {
+    const { rowHeight } = this.#options;
+    return typeof rowHeight === 'function' ? rowHeight() : rowHeight;
+  }
+
   #draw() {
     cancelAnimationFrame(this.#frame);
     this.#frame = 0;
-    const { rowHeight, label, head, row, key, columns } = this.#options;
+    const { label, head, row, key, columns } = this.#options;
+    const rowHeight = this.#rowHeight;
     const { scrollTop, clientHeight } = this.#scroller;
     const n = this.#rows.length;
     const first = Math.max(0, Math.min(n, Math.floor(scrollTop / rowHeight)) - BEYOND);

@@ -207,3 +207,82 @@ fn too_many_points_are_refused_with_their_number() {
         Err(error)
     );
 }
+
+#[test]
+fn cells_hold_the_points_and_the_parts_that_lie_in_them() {
+    let ring = ring(40, &[("a", 1), ("b", 2), ("c", 1)]);
+    let whole = Window::new(Position(u64::MAX - 7), Share::WHOLE.0);
+    for n in [1, 7, 4096] {
+        let points: f32 = ring.density(whole, n).iter().sum();
+        assert_eq!(points as usize, ring.points().len());
+        let mut sums = vec![0.0; n];
+        for (rank, share) in ring.shares().into_iter().enumerate() {
+            let cells = ring.coverage(rank as Rank, whole, n);
+            let part = cells.iter().map(|&cell| f64::from(cell)).sum::<f64>() / n as f64;
+            assert!(
+                (part - share.fraction()).abs() < 1e-6,
+                "{part} of {share:?}"
+            );
+            sums.iter_mut()
+                .zip(cells)
+                .for_each(|(sum, cell)| *sum += cell);
+        }
+        assert!(sums.iter().all(|sum| (sum - 1.0).abs() < 1e-4), "{sums:?}");
+    }
+}
+
+#[test]
+fn cells_of_a_window_agree_with_whom_keys_there_go_to() {
+    let ring = ring(10, &[("a", 1), ("b", 1)]);
+    let first = ring.points()[0].position.0;
+    for (from, units) in [
+        (first - 5, 10),
+        (u64::MAX - 3, 8),
+        (first, 1),
+        (12345, 1 << 60),
+    ] {
+        let window = Window::new(Position(from), units);
+        let n = units.min(16) as usize;
+        for rank in 0..2 {
+            for (i, part) in ring.coverage(rank, window, n).into_iter().enumerate() {
+                let step = units / n as u128;
+                let owner = |offset: u128| {
+                    ring.owner(Position(
+                        from.wrapping_add((i as u128 * step + offset) as u64),
+                    ))
+                };
+                // Where a cell's ends agree, all of it does, if no point is between.
+                if ring.density(window, n)[i] == 0.0 {
+                    let expected = f32::from(u8::from(owner(0) == Some(rank)));
+                    assert!((part - expected).abs() < 1e-6, "{from} {units} {i}: {part}");
+                }
+                if step == 1 {
+                    assert_eq!(part > 0.5, owner(0) == Some(rank), "{from} {units} {i}");
+                }
+            }
+        }
+    }
+    let empty = placed(&[], 1);
+    assert_eq!(
+        empty.coverage(0, Window::new(Position(0), 4), 2),
+        [0.0, 0.0]
+    );
+}
+
+#[test]
+fn a_point_knows_which_of_its_servers_virtual_nodes_it_is() {
+    let ring = ring(5, &[("a", 2), ("b", 1)]);
+    let mut seen = [vec![], vec![]];
+    for &point in ring.points() {
+        seen[point.server as usize].extend(ring.virtual_node(point));
+    }
+    seen.iter_mut().for_each(|nodes| nodes.sort_unstable());
+    assert_eq!(seen, [(0..10).collect::<Vec<_>>(), (0..5).collect()]);
+    assert_eq!(
+        placed(&[(7, 0)], 1).virtual_node(Point {
+            position: Position(7),
+            server: 0
+        }),
+        None
+    );
+}
