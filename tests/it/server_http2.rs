@@ -113,7 +113,10 @@ fn a_full_connection_gets_company_up_to_the_limit_and_then_requests_wait() {
     }
     assert_eq!(origin.n_connections(), 1);
     // As long as connecting may take, and no longer.
-    let silent = Http2Origin::new(|_call| std::future::pending());
+    let silent = Http2Origin::new(|call| async move {
+        let _call = call;
+        std::future::pending::<()>().await;
+    });
     let settings = r#""pool": {"max_connections": 1, "max_streams": 1}, "timeouts": {"connect": 0.2},
         "retries": {"attempts": 0}"#;
     let full = proxy(silent.address, settings);
@@ -223,6 +226,8 @@ fn a_connection_that_breaks_takes_its_own_requests_with_it_and_no_others() {
         while let Some(stream) = second.next_request() {
             second.send(1, 4, stream, &[0x88]);
             second.send(DATA, 0, stream, b"par");
+            // Once the client has the head.
+            thread::sleep(Duration::from_millis(100));
             second.send(RST_STREAM, 0, stream, &[0, 0, 0, 2]);
         }
     });

@@ -118,6 +118,7 @@ test('every edit is staged, shown with what the engine says it moves, and done b
   await page.keyboard.press('Enter');
   await drawn(page);
   assert.ok('renamed' in (await keysOf(page)));
+  assert.match(await says(page.locator('.deed')), /^Drain cache-2, Rename cache-2 to renamed$/);
   await close();
 });
 
@@ -134,7 +135,7 @@ test('the ring draws what is staged over what is: moved, before, after', async (
   const seen = await ray(page, turn);
   assert.ok(seen.includes(colours[1]), `the ghost: ${seen}`);
   assert.ok(seen.includes(colours[0]) || seen.includes(colours[2]), `the heir: ${seen}`);
-  assert.match(await says(page.locator('#legend')), /after before what moves/);
+  assert.match(await says(page.locator('#legend')), /keys after before moves/);
   await close();
 });
 
@@ -174,6 +175,10 @@ test('a key is typed, and its way is the one the engine explains; keys are paste
   assert.ok(shown.length > 5 && shown.length < 40, `${shown.length} rows`);
   for (const [key, server] of shown) assert.equal(server, own.route(key).name);
   assert.match(await says(page.locator('#key-counts')), /^3,000 keys:/);
+  await page.getByRole('button', { name: 'many-3', exact: true }).click();
+  await drawn(page);
+  assert.equal(await page.getByLabel('Key', { exact: true }).inputValue(), 'many-3');
+  assert.equal(await page.locator('#key-answer .name').innerText(), own.route('many-3').name);
   await close();
 });
 

@@ -88,7 +88,6 @@ export const explore = {
         else store.select(name === store.state.selected ? null : name);
       }
 
-      at('key').value = store.state.key;
       at('key').addEventListener('input', ({ target }) => store.setKey(target.value));
       at('key-form').addEventListener('submit', (event) => event.preventDefault());
       at('point-before').addEventListener('click', () => ring.step(-1));
@@ -113,9 +112,7 @@ export const explore = {
       }));
       shell.onLook(show, signal);
       show();
-      return goTo(rest).then(() => {
-        at('key').value = store.state.key;
-      });
+      return goTo(rest);
 
       function keepAddress() {
         const now = JSON.stringify(stateOf(store.state));
@@ -131,6 +128,8 @@ export const explore = {
       function show() {
         const { state } = store;
         const { view, before, staged, selected, pins, slots, walk, window } = state;
+        // It may have come from elsewhere than the field.
+        if (at('key').value !== state.key) at('key').value = state.key;
         const ghost = staged === null ? null : before.keys;
         if (moves.before !== ghost || moves.after !== view.keys) {
           moves = { before: ghost, after: view.keys, list: ghost === null || !view.isRing || !before.isRing ? NOTHING : differences(ghost, view.keys) };
@@ -163,8 +162,8 @@ export const explore = {
 
       function legendView(hasGhost) {
         return html`
-          <li><i class="mark band"></i>who gets the keys${hasGhost ? ' after' : ''}</li>
-          ${hasGhost ? html`<li><i class="mark ghost"></i>before</li><li><i class="mark moved"></i>what moves</li>` : nothing}
+          <li><i class="mark band"></i>${hasGhost ? 'keys after' : 'who gets the keys'}</li>
+          ${hasGhost ? html`<li><i class="mark ghost"></i>before</li><li><i class="mark moved"></i>moves</li>` : nothing}
           <li><i class="mark ticks"></i>points</li>`;
       }
 

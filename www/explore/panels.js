@@ -41,12 +41,8 @@ export function createPanels({ place, signal, store, shell, LoadBalancer }) {
     const at = (id) => body.querySelector(`#${id}`);
     at('keys').value = store.state.keys;
     at('keys').addEventListener('input', ({ target }) => store.setKeys(target.value));
-    const pick = (key) => {
-      document.getElementById('key').value = key;
-      store.setKey(key);
-    };
     const table = new VirtualTable(at('key-rows'), {
-      signal: ending, rowHeight: keyRowHeight, columns: 2, label: 'Where the keys go', head: keyHead, row: (row, i) => keyRow(store.state.slots, pick)(row, i), key: ({ i }) => i,
+      signal: ending, rowHeight: keyRowHeight, columns: 2, label: 'Where the keys go', head: keyHead, row: (row, i) => keyRow(store.state.slots, store.setKey)(row, i), key: ({ i }) => i,
     });
     let last = {};
     return {

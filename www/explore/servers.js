@@ -29,8 +29,6 @@ const ICONS = {
 
 export function createServers({ rules, list, editor, form, tools, signal }, store) {
   let [filter, sort] = ['', 'name'];
-  // As the find field and the order say, and not again until one of the two is used: no row shall
-  // jump away from under a hand.
   const table = new VirtualTable(list, {
     signal,
     rowHeight,
@@ -86,7 +84,7 @@ export function createServers({ rules, list, editor, form, tools, signal }, stor
     const pick = () => store.select(selected === name ? null : name);
     return html`
       <tr data-name=${name} aria-rowindex=${index + 2} class=${server.eligible ? '' : 'out'}>
-        <th scope="row"><button type="button" class="pick" aria-pressed=${selected === name} @click=${pick}>${swatch(slots.get(name))}${named(name)}${pins.includes(name) ? html`<small> pinned</small>` : nothing}</button></th>
+        <th scope="row"><button type="button" class="pick" aria-pressed=${selected === name} @click=${pick}>${swatch(slots.get(name))}${named(name)}${pins.includes(name) ? html`<i class="pinned" title="Pinned"></i><span class="hidden">, pinned</span>` : nothing}</button></th>
         <td><span class="standing" data-standing=${server.standing} title=${why}><svg viewBox="0 0 16 16" aria-hidden="true">${ICONS[server.standing] ?? nothing}</svg><span class="word">${word}</span></span></td>
         <td class="num">${weight}</td>
         <td class="num" data-keys=${share.keys}>${percent(share.keys)}</td>
@@ -103,10 +101,7 @@ export function createServers({ rules, list, editor, form, tools, signal }, stor
     return html`
       <fieldset class="editor">
         <legend class="hidden">Change ${name}</legend>
-        <form class="line" @submit=${(event) => {
-          event.preventDefault();
-          store.rename(name, event.target.elements.to.value);
-        }}>
+        <form class="line" @submit=${(event) => event.preventDefault()}>
           ${swatch(slots.get(name))}
           <input name="to" aria-label="Name of ${name}" .value=${live(name)} spellcheck="false" autocomplete="off" @change=${(event) => {
             if (!store.rename(name, event.target.value)) event.target.value = name;

@@ -158,7 +158,7 @@ export class Strip {
       const label = picture.labels[i];
       // What belongs together has no seam.
       if (k < count && label === picture.labels[(i + 1) % n]) continue;
-      context.globalAlpha = pins.length === 0 || pins.includes(label) ? 1 : 0.22;
+      context.globalAlpha = pins.length === 0 || pins.includes(label) || !slots.has(label) ? 1 : 0.22;
       context.fillStyle = colour(this.#model, label, palette) ?? palette.neutral;
       context.fillRect(left, top, right - left, height);
       if (isHatched(slots.get(label) ?? 0)) {

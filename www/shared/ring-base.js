@@ -155,4 +155,5 @@ export function colour({ slots }, label, palette) {
   return slot === undefined ? undefined : palette.servers[colourOf(slot)];
 }
 
-const strength = ({ pins }, label) => (pins.length === 0 || pins.includes(label) ? 1 : 0.22);
+// What has no colour stands back already.
+const strength = ({ pins, slots }, label) => (pins.length === 0 || pins.includes(label) || !slots.has(label) ? 1 : 0.22);
