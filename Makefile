@@ -20,6 +20,9 @@ TEMPLATE := $(wildcard pkg-template/*) LICENSE
 # Of the package the page loads one door: what its index.js imports.
 PAGE_FILES := index.js core.js fault.js wasm-inline.js
 
+# The most user instructions that a small request may take.
+INSTRUCTIONS := 26000
+
 # Steps build once and are then left alone; what incremental builds keep would only cost time.
 export CARGO_INCREMENTAL ?= 0
 
@@ -110,6 +113,12 @@ test-long:  ## Play many more histories, fuzz for ten minutes each what reads in
 		env RINGWAY_CHAOS_SECONDS=60 cargo test --release --quiet --test it chaos
 	$(STEP) --show fuzz "configurations, requests and the API, fuzzed" \
 		env RINGWAY_FUZZ_SECONDS=600 cargo test --release --quiet --test it fuzz
+	$(STEP) --show codec "ten million answers and two million requests, by our codec and by hyper's client" \
+		env RINGWAY_CODEC_CASES=10000000 cargo test --release --quiet --lib codec::differential
+	$(NEED) callgrind
+	$(STEP) ringway-release "building the binary whose instructions are counted" cargo build --release --bin ringway
+	$(STEP) --show callgrind "a small request costs no more instructions than it did" \
+		bench/proxy/run.py --callgrind --only ringway --at-most $(INSTRUCTIONS)
 
 	$(NEED) python
 	$(NEED) products

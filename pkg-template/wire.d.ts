@@ -681,6 +681,9 @@ export type HotShareView = {
   at_most: number,
 };
 
+/** What speaks HTTP/1.1 to servers. */
+export type Http1Codec = "own" | "hyper";
+
 /** How many of the given requests go to a server. */
 export type KeyCountView = {
   /** Its name. */
@@ -1059,6 +1062,11 @@ export type Process = {
    * survives a restart; default null: nothing is kept.
    */
   state_file?: string | null,
+  /**
+   * What speaks HTTP/1.1 to servers: own, which is cheaper and stricter
+   * in what it takes for an answer; or hyper. Default own.
+   */
+  http1_codec?: Http1Codec,
 };
 
 /**

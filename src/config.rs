@@ -9,7 +9,7 @@
 //! [`Config`] has it all. The package reads only the former, so what stands
 //! here and not there is the proxy's, and no part of the package.
 
-use deserr::IntoValue;
+use deserr::{Deserr, IntoValue};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -199,7 +199,25 @@ section! {
         /// A file that keeps what is changed through the API, so that it
         /// survives a restart; default null: nothing is kept.
         state_file: Option<String> ["string | null"] = None,
+        /// What speaks HTTP/1.1 to servers: own, which is cheaper and stricter
+        /// in what it takes for an answer; or hyper. Default own.
+        http1_codec: Http1Codec ["Http1Codec"] = Http1Codec::Own,
     }
+}
+
+/// What speaks HTTP/1.1 to servers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserr, Serialize, JsonSchema)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[deserr(error = Faults)]
+#[serde(rename_all = "kebab-case")]
+pub enum Http1Codec {
+    /// The codec of the proxy itself.
+    #[default]
+    #[deserr(rename = "own")]
+    Own,
+    /// The client of the library hyper.
+    #[deserr(rename = "hyper")]
+    Hyper,
 }
 
 section! {

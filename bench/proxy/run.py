@@ -29,6 +29,10 @@ from process import Broken, Process, free_ports
 DIRECT = "direct"
 
 
+class TooDear(Exception):
+    """A request takes more instructions than it may."""
+
+
 def main() -> int:
     options = arguments()
     # Asked to end, it leaves by the same clean-up as on Ctrl-C.
@@ -52,7 +56,7 @@ def main() -> int:
         with ExitStack() as stack:
             try:
                 result, failures = run(options, case, peers, DIRECT in names, stack)
-            except (Unfair, Broken) as error:
+            except (Unfair, Broken, TooDear) as error:
                 # The other cases can be measured all the same.
                 print(f"{case.name}: {error}", file=sys.stderr)
                 status = 1
@@ -131,6 +135,10 @@ def count_instructions(
         counted[peer.name] = counting.instructions_per_request(peer, fewer, more)
         print(f"{peer.name:12} {counted[peer.name]:10,.0f}", flush=True)
     print()
+    if options.at_most:
+        for name, count in counted.items():
+            if count > options.at_most:
+                raise TooDear(f"{name} takes {count:,.0f} instructions, and may take {options.at_most:,}")
     versions = {peer.name: peer.version for peer in peers}
     return {"case": case.name, "versions": versions, "instructions_per_request": counted}, 0
 
@@ -212,6 +220,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--callgrind", action="store_true", help="count user instructions instead of time")
     parser.add_argument(
         "--requests", type=positive, nargs=2, default=[2000, 12000], metavar=("FEWER", "MORE"), help="for --callgrind"
+    )
+    parser.add_argument(
+        "--at-most", type=positive, metavar="NUMBER", help="fail if --callgrind counts more instructions for any of them"
     )
     options = parser.parse_args()
     if options.requests[0] >= options.requests[1]:

@@ -9,7 +9,13 @@ use crate::wire::{Fault, Faults};
 /// What is only looked at when the program starts: sockets that are bound,
 /// threads that are made, and all of the API, so that nobody can lock the
 /// operators out while it runs.
-const NEEDS_RESTART: &[&str] = &["api", "listen.host", "listen.port", "process.workers"];
+const NEEDS_RESTART: &[&str] = &[
+    "api",
+    "listen.host",
+    "listen.port",
+    "process.http1_codec",
+    "process.workers",
+];
 
 /// What is taken from the configuration in effect, whenever it is needed.
 #[cfg(test)]

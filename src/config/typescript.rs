@@ -8,8 +8,8 @@ use ts_rs::{Config as Style, TS, TypeVisitor};
 
 use super::{
     AccessLogFormat, AlgorithmName, CertificateFiles, ClientCertificates, Config, CookieIssue,
-    ExpectedHeader, ListenTls, PlanSpec, ProbeKind, ProbeTls, RateLimitRule, SameSite, ServerKey,
-    SnapshotView, TlsVersion, TrustedField, Via,
+    ExpectedHeader, Http1Codec, ListenTls, PlanSpec, ProbeKind, ProbeTls, RateLimitRule, SameSite,
+    ServerKey, SnapshotView, TlsVersion, TrustedField, Via,
 };
 use crate::wire::{
     ChangeView, EventView, ExplainView, FaultView, HealthView, HotKeysView, MetricsView, PlanView,
@@ -119,6 +119,7 @@ fn typescript_is_that_of_the_shapes() {
     all.visit::<AlgorithmName>();
     all.visit::<RateLimitRule>();
     all.visit::<AccessLogFormat>();
+    all.visit::<Http1Codec>();
     all.visit::<super::AfterQueue>();
     all.visit::<CookieIssue>();
     all.visit::<SameSite>();

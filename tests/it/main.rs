@@ -9,6 +9,8 @@ mod support;
 mod access_log;
 /// What holds for every algorithm, and what each promises.
 mod algorithms;
+/// What servers send for an answer, and what becomes of it.
+mod answers;
 /// The REST API over real sockets: every call, every refusal, every example.
 mod api;
 /// Bounded loads: the engine's answers, the counts that workers share, a proxy.

@@ -467,3 +467,48 @@ test('a picture is taken along, with a caption', async () => {
   assert.ok(png.length > 5000);
   await close();
 });
+
+test('the strip: the wheel alone scrolls the page, with Ctrl it zooms; dragging moves along; two fingers zoom', async () => {
+  const { page, close } = await open(browser, site.url, { viewport: { width: 390, height: 844 }, hasTouch: true });
+  const strip = page.locator('#strip');
+  await strip.scrollIntoViewIfNeeded();
+  const window = () => strip.getAttribute('aria-valuetext');
+  const part = async () => Number.parseFloat(await window());
+  const box = await strip.boundingBox();
+  const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
+  await page.mouse.move(x, y);
+  await page.mouse.wheel(0, 120);
+  await drawn(page);
+  assert.match(await window(), /^All of the ring/);
+  await strip.scrollIntoViewIfNeeded();
+  // What is dispatched is heard by the page alone: a real wheel with Ctrl would zoom all of it.
+  const wheel = (deltaY, ctrlKey) => strip.evaluate((element, init) => {
+    const { left, width, top } = element.getBoundingClientRect();
+    const event = new WheelEvent('wheel', { ...init, clientX: left + width / 2, clientY: top + 10, bubbles: true, cancelable: true });
+    element.dispatchEvent(event);
+    return event.defaultPrevented;
+  }, { deltaY, ctrlKey });
+  assert.equal(await wheel(-300, false), false);
+  assert.equal(await wheel(-300, true), true);
+  await drawn(page);
+  const zoomed = await part();
+  assert.ok(zoomed > 40 && zoomed < 55, `${zoomed}`);
+
+  const touch = await page.context().newCDPSession(page);
+  const at = await strip.boundingBox();
+  const points = (...xs) => xs.map((left, id) => ({ x: at.x + at.width * left, y: at.y + at.height / 2, id }));
+  const send = (type, ...xs) => touch.send('Input.dispatchTouchEvent', { type, touchPoints: points(...xs) });
+  await send('touchStart', 0.4, 0.6);
+  for (const gap of [0.15, 0.2, 0.3, 0.4]) await send('touchMove', 0.5 - gap, 0.5 + gap);
+  await send('touchEnd');
+  await drawn(page);
+  const pinched = await part();
+  assert.ok(Math.abs(zoomed / pinched - 4) < 0.8, `${zoomed} became ${pinched}`);
+
+  await send('touchStart', 0.2);
+  for (const to of [0.4, 0.6, 0.8]) await send('touchMove', to);
+  await send('touchEnd');
+  await drawn(page);
+  assert.equal(await part(), pinched, 'dragging zooms');
+  await close();
+});

@@ -41,6 +41,30 @@ test('what would grow without end is not let grow', async () => {
   assert.equal((await unpack(most)).length, INFLATED_MAX - 2);
 });
 
+test('whatever is done to an address, it is read or refused, and nothing else happens', async () => {
+  const good = await pack(stateOf(createStore(LoadBalancer).state));
+  // Numbers that look random and are the same in each run.
+  let state = 7;
+  const random = (n) => {
+    state = (state * 48271) % 2147483647;
+    return state % n;
+  };
+  let nRead = 0;
+  for (let i = 0; i < 300; i++) {
+    const letters = [...good];
+    for (let k = 0; k <= random(3); k++) letters[3 + random(letters.length - 3)] = 'ABCxyz019-_'[random(11)];
+    const text = letters.slice(0, random(2) === 0 ? letters.length : 3 + random(letters.length)).join('');
+    try {
+      const { fleet } = (await unpack(text)) ?? {};
+      createStore(LoadBalancer).receive(readFleet(LoadBalancer, fleet));
+      nRead += 1;
+    } catch (error) {
+      assert.ok(error.message.length > 0 && !(error instanceof WebAssembly.RuntimeError), text);
+    }
+  }
+  assert.ok(nRead < 300);
+});
+
 test('a fleet of an address is read by the engine, and faults have their place', () => {
   for (const fleet of [undefined, null, 7, [], {}, { servers: 3 }, { servers: [{ name: 'a' }] }, { servers: [], routing: { algorithm: 'sundial' } }]) {
     assert.throws(() => readFleet(LoadBalancer, fleet), /servers|routing/, JSON.stringify(fleet));

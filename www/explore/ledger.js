@@ -2,9 +2,12 @@
 
 import { html, named, nothing, swatch } from '../shared/dom.js';
 import { count, many, percent, ratio } from '../shared/words.js';
+import { least } from './theory.js';
 import { deeds } from './words.js';
 
 const FLOWS_MAX = 10;
+// What counts as nothing, where it is counted and where it is not.
+const [EXACT, ROUGH] = [5e-6, 5e-3];
 
 // How a plan knows what it says.
 const BASIS = { exact: 'exactly', expected: 'as expected over the draws', sampled: 'by a sample' };
@@ -44,8 +47,9 @@ export function ledgerView({ edits, plan, ledger, slots }) {
       ${ledger.length > 8 ? html`<p class="more">and ${count(ledger.length - 8)} before these</p>` : nothing}`}`;
 }
 
-function costs({ moved, minimum, modulo, basis, sampled }) {
-  const excess = moved - minimum;
+function costs(plan) {
+  const { moved, minimum, modulo, basis, sampled } = plan;
+  const excess = moved - least(plan);
   const most = Math.max(moved, minimum, modulo, 1e-9);
   const line = (name, value, kind, why) => html`
     <tr><th scope="row" title=${why}>${name}</th><td class="num">${percent(value)}</td>
@@ -58,7 +62,7 @@ function costs({ moved, minimum, modulo, basis, sampled }) {
         ${line('Modulo', modulo, 'modulo', 'What would move if the hash modulo the number of servers chose: it knows no weights.')}
       </tbody>
     </table>
-    <p class="words">${Math.abs(excess) < 5e-6 ? 'Not more than must.' : excess > 0 ? `${percent(excess)} more than fair shares would need.` : `${percent(-excess)} less: shares were not fair, or are not now.`}
+    <p class="words">${excess < (basis === 'exact' ? EXACT : ROUGH) ? 'Between the shares before and after, no rule could move fewer.' : `${percent(excess)} more than the shares before and after ask for.`}
       Known ${BASIS[basis]}${sampled ? ` of ${many(sampled, 'key')}` : ''}.</p>`;
 }
 

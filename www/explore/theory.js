@@ -31,3 +31,10 @@ export function measure(LoadBalancer, { servers, routing }, { isRing, virtualNod
   });
   return { seen, servers: servers.length };
 }
+
+// The least that must move between the very shares that a plan tells of, fair or not: what those who
+// gain grow by.
+export function least({ before, after }) {
+  const had = new Map(before.servers.map(({ server, share }) => [server, share]));
+  return after.servers.reduce((sum, { server, share }) => sum + Math.max(0, share - (had.get(server) ?? 0)), 0);
+}

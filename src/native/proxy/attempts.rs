@@ -319,7 +319,7 @@ impl<'a> Attempts<'a> {
     /// Whether all of an answer is awaited: where it is short and another server
     /// could still be asked.
     fn is_awaited_whole(&self, body: &upstream::Body) -> bool {
-        if body.is_end_stream() {
+        if body.is_here() || body.is_end_stream() {
             return false;
         }
         let retries = self.retries();

@@ -19,7 +19,6 @@ use bytes::{Buf, Bytes};
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, request};
 use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional};
 
 use super::body::{InFlight, InFlightApart, ResponseBody};
@@ -27,7 +26,7 @@ use super::conn::Stream;
 use super::error::ProxyError;
 use super::in_hand::InHand;
 use super::timer::Wait;
-use super::upstream;
+use super::upstream::{self, Switching};
 use super::worker::Worker;
 use crate::config;
 use crate::native::clock;
@@ -94,7 +93,6 @@ pub(super) fn ask(protocol: Option<&HeaderValue>, headers: &mut HeaderMap) {
 
 /// A server's consent.
 pub(super) struct Switched {
-    server: OnUpgrade,
     protocol: HeaderValue,
 }
 
@@ -103,7 +101,7 @@ pub(super) struct Switched {
 /// # Errors
 /// When it consents to something else.
 pub(super) fn switched<B>(
-    response: &mut Response<B>,
+    response: &Response<B>,
     asked: Option<&HeaderValue>,
 ) -> Result<Option<Switched>, ProxyError> {
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -115,30 +113,29 @@ pub(super) fn switched<B>(
     if !named.next().is_some_and(is_it) || named.next().is_some() {
         return Err(ProxyError::BadAnswer);
     }
-    drop(named);
     Ok(Some(Switched {
-        server: hyper::upgrade::on(response),
         protocol: protocol.clone(),
     }))
 }
 
 impl Switched {
     /// What the client is answered, with the tunnel behind it.
-    pub(super) fn answer<B>(
+    pub(super) fn answer(
         self,
-        mut response: Response<B>,
+        mut response: Response<upstream::Body>,
         in_flight: InFlight,
         in_hand: &Rc<InHand>,
     ) -> Response<ResponseBody> {
         ask(Some(&self.protocol), response.headers_mut());
-        let tunnel = Tunnel::new(self.server, in_flight, &in_hand.client.worker);
-        response.map(|_| ResponseBody::of_tunnel(tunnel, Rc::clone(in_hand)))
+        let (head, server) = Switching::of(response);
+        let tunnel = Tunnel::new(server, in_flight, &in_hand.client.worker);
+        Response::from_parts(head, ResponseBody::of_tunnel(tunnel, Rc::clone(in_hand)))
     }
 }
 
 /// A client's connection and a server's that are to become one.
 pub(super) struct Tunnel {
-    server: Option<OnUpgrade>,
+    server: Option<Switching>,
     /// It is a request in flight for as long as it lasts.
     _in_flight: InFlightApart,
     shared: Arc<Shared>,
@@ -149,7 +146,7 @@ pub(super) struct Tunnel {
 }
 
 impl Tunnel {
-    fn new(server: OnUpgrade, in_flight: InFlight, worker: &Rc<Worker>) -> Self {
+    fn new(server: Switching, in_flight: InFlight, worker: &Rc<Worker>) -> Self {
         let shared = Arc::clone(&worker.shared);
         // There is no bound, so it is in.
         let _ = shared.tunnels.enter(None);
@@ -173,14 +170,10 @@ impl Tunnel {
     pub(super) async fn run(mut self: Box<Self>, in_hand: &InHand, stream: Stream, early: Bytes) {
         let wait = Cell::new(in_hand.tunnel_wait(false));
         in_hand.timer.set(wait.get());
-        let Some(upgrade) = self.server.take() else {
+        let Some(server) = self.server.take() else {
             return;
         };
-        // The connection's own task hands it over in its next turn.
-        let Some(Ok(upgraded)) = in_time(in_hand, upgrade).await else {
-            return;
-        };
-        let Ok(server) = upgraded.downcast::<TokioIo<upstream::Stream>>() else {
+        let Some(Some((server, server_early))) = in_time(in_hand, server.stream()).await else {
             return;
         };
         let mut client_end = End {
@@ -191,8 +184,8 @@ impl Tunnel {
             n_written: &self.n_bytes,
         };
         let mut server_end = End {
-            io: server.io.into_inner(),
-            early: server.read_buf,
+            io: server,
+            early: server_early,
             in_hand,
             wait: &wait,
             n_written: &Cell::new(0),

@@ -23,8 +23,10 @@ type BoxError = Box<dyn Error + Send + Sync>;
 
 /// The body of one attempt. Most requests have none, and a request is moved
 /// about a lot on its way to a server: what is there is boxed.
+#[derive(Default)]
 pub(super) enum RequestBody {
     /// No body.
+    #[default]
     Empty,
     /// One that is sent once.
     Once(Box<Once>),

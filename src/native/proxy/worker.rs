@@ -611,7 +611,7 @@ impl WorkerServer {
             // Addresses have only characters that a header may have.
             authority: HeaderValue::from_str(&format!("{address}:{port}"))
                 .unwrap_or(HeaderValue::from_static("")),
-            upstream: Upstream::new(server, &runtime, tls, &config.pool, timers),
+            upstream: Upstream::new(server, &runtime, tls, config, timers),
             link: server.link.clone(),
             silence: Silence::new(timers),
             // Names have no control characters, which is all a header forbids.

@@ -7,7 +7,7 @@ use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use rustls::ClientConfig;
 use rustls::client::Resumption;
@@ -212,6 +212,31 @@ impl Tls {
 pub(in crate::native::proxy) struct Stream {
     io: Io,
     _open: Open,
+}
+
+impl Stream {
+    /// Whether nothing has come that is not read yet, not even the end. Asks and
+    /// does not wait; bytes that it finds are lost.
+    pub(super) fn is_quiet(&mut self) -> bool {
+        let mut byte = [0];
+        match &mut self.io {
+            // Without a call of the system, unless something has come.
+            Io::Plain(stream) => stream
+                .try_read(&mut byte)
+                .is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock),
+            // What TLS says for itself, as of sessions, is read and is not this.
+            Io::Tls(stream) => {
+                let mut cx = Context::from_waker(Waker::noop());
+                let mut buf = ReadBuf::new(&mut byte);
+                Pin::new(stream).poll_read(&mut cx, &mut buf).is_pending()
+            }
+        }
+    }
+
+    /// Whether a write that fails has sent nothing: TLS takes bytes in first.
+    pub(super) fn is_direct(&self) -> bool {
+        matches!(self.io, Io::Plain(_))
+    }
 }
 
 enum Io {

@@ -11,7 +11,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::Speaks;
-use crate::config;
+use super::connect::Connector;
+use crate::config::{self, Http1Codec};
 use crate::engine::{ProxyProtocol, Server, Timestamp};
 use crate::native::proxy::asker::Asker;
 use crate::native::proxy::timer::Timers;
@@ -26,6 +27,7 @@ type Told = (SocketAddr, SocketAddr);
 pub(super) struct ForEach {
     server: Server,
     version: ProxyProtocol,
+    codec: Http1Codec,
     runtime: Arc<ServerRuntime>,
     tls: Option<Arc<ServerTls>>,
     limits: RefCell<config::Pool>,
@@ -46,6 +48,7 @@ impl ForEach {
     pub(super) fn new(
         server: &Server,
         version: ProxyProtocol,
+        codec: Http1Codec,
         runtime: &Arc<ServerRuntime>,
         tls: Option<Arc<ServerTls>>,
         limits: &config::Pool,
@@ -54,6 +57,7 @@ impl ForEach {
         Self {
             server: server.clone(),
             version,
+            codec,
             runtime: Arc::clone(runtime),
             tls,
             limits: RefCell::new(limits.clone()),
@@ -83,9 +87,10 @@ impl ForEach {
 
     fn connections(&self, told: Told) -> Speaks {
         let header = proxy_protocol::header(self.version, Some(told));
-        let (tls, limits) = (self.tls.clone(), self.limits.borrow().of_one());
-        let (server, runtime) = (&self.server, &self.runtime);
-        Speaks::new(server, Some(header), runtime, tls, &limits, &self.timers)
+        let (server, tls) = (&self.server, self.tls.clone());
+        let connector = Connector::new(server, Some(header), &self.runtime, tls);
+        let limits = self.limits.borrow().of_one();
+        Speaks::new(server, connector, self.codec, &limits, &self.timers)
     }
 
     /// As many connections as may be kept, one of each client.

@@ -34,11 +34,11 @@ pub(super) struct Sender {
 }
 
 impl Kept for Sender {
-    fn is_closed(&self) -> bool {
+    fn is_closed(&mut self) -> bool {
         self.requests.is_closed()
     }
 
-    fn is_ready(&self) -> bool {
+    fn is_ready(&mut self) -> bool {
         self.requests.is_ready()
     }
 }

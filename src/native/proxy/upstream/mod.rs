@@ -6,17 +6,21 @@
 //! request (`pool`), and what is spoken over them, which each implementation of
 //! [`Exchange`] knows for one protocol:
 //!
-//! - `http1`, with `gate`: HTTP/1.1 over hyper;
+//! - `own`, with `codec`: HTTP/1.1, read and written by ourselves;
+//! - `http1`, with `gate`: HTTP/1.1 over hyper, which stands in for it, and which
+//!   it is held against.
 //! - `http2`: HTTP/2, whose connections are shared and so no matter of `pool`.
 //!
 //! Where a server is told for whom each connection is (`for_each`), all of this
 //! is there once for each client.
 
+mod codec;
 mod connect;
 mod for_each;
 mod gate;
 mod http1;
 mod http2;
+mod own;
 mod pool;
 
 use std::error::Error;
@@ -26,15 +30,17 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response, StatusCode, response};
 use http_body::{Frame, SizeHint};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
 
 use super::asker::Asker;
 use super::in_hand::InHand;
 use super::retry::Failure;
 use super::timer::{Timers, Wait};
 use super::upload::RequestBody;
-use crate::config;
+use crate::config::{self, Config, Http1Codec};
 use crate::engine::{Server, ServerProtocol, Timestamp};
 use crate::native::server_tls::ServerTls;
 use crate::native::shared::ServerRuntime;
@@ -99,7 +105,11 @@ enum Connections {
 
 /// What is spoken to a server.
 enum Speaks {
+    /// HTTP/1.1 by hyper's client.
     Http1(http1::Http1),
+    /// HTTP/1.1 by the codec of our own.
+    Own(own::Own),
+    /// HTTP/2.
     Http2(http2::Http2),
 }
 
@@ -109,18 +119,19 @@ impl Upstream {
         server: &Server,
         runtime: &Arc<ServerRuntime>,
         tls: Option<Arc<ServerTls>>,
-        limits: &config::Pool,
+        config: &Config,
         timers: &Rc<Timers>,
     ) -> Self {
         let link = server.link.as_ref();
         let version = link.and_then(|link| link.proxy_protocol);
+        let (codec, limits) = (config.process.http1_codec, &config.pool);
         Self(match version {
             None => {
-                let speaks = Speaks::new(server, None, runtime, tls, limits, timers);
-                Connections::ForAll(speaks)
+                let connector = Connector::new(server, None, runtime, tls);
+                Connections::ForAll(Speaks::new(server, connector, codec, limits, timers))
             }
             Some(version) => {
-                let each = ForEach::new(server, version, runtime, tls, limits, timers);
+                let each = ForEach::new(server, version, codec, runtime, tls, limits, timers);
                 Connections::ForEach(each)
             }
         })
@@ -171,28 +182,30 @@ impl Upstream {
 }
 
 impl Speaks {
-    /// No connections yet; each will begin with `header`, if there is one.
+    /// No connections yet; `connector` will make them.
     fn new(
         server: &Server,
-        header: Option<Vec<u8>>,
-        runtime: &Arc<ServerRuntime>,
-        tls: Option<Arc<ServerTls>>,
+        connector: Connector,
+        codec: Http1Codec,
         limits: &config::Pool,
         timers: &Rc<Timers>,
     ) -> Self {
-        let connector = Connector::new(server, header, runtime, tls);
         let protocol = server.link.as_ref().map(|link| link.protocol);
-        match protocol.unwrap_or_default() {
-            ServerProtocol::Http1 => {
+        match (protocol.unwrap_or_default(), codec) {
+            (ServerProtocol::Http1, Http1Codec::Own) => {
+                Self::Own(own::Own::new(connector, Pool::new(limits, timers)))
+            }
+            (ServerProtocol::Http1, Http1Codec::Hyper) => {
                 Self::Http1(http1::Http1::new(connector, Pool::new(limits, timers)))
             }
-            ServerProtocol::Http2 => Self::Http2(http2::Http2::new(connector, limits, timers)),
+            (ServerProtocol::Http2, _) => Self::Http2(http2::Http2::new(connector, limits, timers)),
         }
     }
 
     fn set_limits(&self, limits: &config::Pool) {
         match self {
             Self::Http1(http1) => http1.pool().set_limits(limits),
+            Self::Own(own) => own.pool().set_limits(limits),
             Self::Http2(http2) => http2.set_limits(limits),
         }
     }
@@ -200,6 +213,7 @@ impl Speaks {
     fn sweep(&self, now: Timestamp) {
         match self {
             Self::Http1(http1) => http1.pool().sweep(now),
+            Self::Own(own) => own.pool().sweep(now),
             Self::Http2(http2) => http2.sweep(now),
         }
     }
@@ -218,6 +232,10 @@ impl Speaks {
                 let exchange = http1.exchange(request, answer, connection, in_hand, waits);
                 pin!(exchange).await
             }
+            Self::Own(own) => {
+                let exchange = own.exchange(request, answer, connection, in_hand, waits);
+                pin!(exchange).await
+            }
             // Apart, so that others do not have room for it.
             Self::Http2(http2) => {
                 let exchange = http2.exchange(request, answer, connection, in_hand, waits);
@@ -233,6 +251,56 @@ pub(super) enum Body {
     Http1(http1::Body),
     /// One over HTTP/2.
     Http2(Box<http2::Body>),
+    /// One over HTTP/1.1, by the codec of our own.
+    Own(own::Body),
+}
+
+impl Body {
+    /// Whether all of it has come, as far as is known without asking.
+    pub(super) fn is_here(&self) -> bool {
+        match self {
+            Self::Http1(_) | Self::Http2(_) => false,
+            Self::Own(body) => body.is_here(),
+        }
+    }
+}
+
+/// A server's connection that changes over to another protocol.
+pub(super) enum Switching {
+    /// Handed over by the task that has it.
+    ByTask(OnUpgrade),
+    /// Handed over already, with what has come over it since; none if it was
+    /// not one.
+    Now(Option<(Stream, Bytes)>),
+}
+
+impl Switching {
+    /// The head of an answer with which a server's connection changes over, and
+    /// that connection.
+    pub(super) fn of(mut response: Response<Body>) -> (response::Parts, Self) {
+        let by_task = matches!(response.body(), Body::Http1(_))
+            .then(|| Self::ByTask(hyper::upgrade::on(&mut response)));
+        let (head, body) = response.into_parts();
+        let switching = match body {
+            Body::Own(body) => Self::Now(body.into_stream()),
+            Body::Http1(_) => by_task.unwrap_or(Self::Now(None)),
+            // There it does not happen.
+            Body::Http2(_) => Self::Now(None),
+        };
+        (head, switching)
+    }
+
+    /// The connection, and what has come over it since.
+    pub(super) async fn stream(self) -> Option<(Stream, Bytes)> {
+        match self {
+            Self::Now(stream) => stream,
+            Self::ByTask(upgrade) => {
+                let upgraded = upgrade.await.ok()?;
+                let parts = upgraded.downcast::<TokioIo<Stream>>().ok()?;
+                Some((parts.io.into_inner(), parts.read_buf))
+            }
+        }
+    }
 }
 
 impl http_body::Body for Body {
@@ -245,6 +313,7 @@ impl http_body::Body for Body {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.get_mut() {
             Self::Http1(body) => Pin::new(body).poll_frame(cx),
+            Self::Own(body) => Pin::new(body).poll_frame(cx),
             Self::Http2(body) => Pin::new(body).poll_frame(cx),
         }
     }
@@ -252,6 +321,7 @@ impl http_body::Body for Body {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Http1(body) => body.is_end_stream(),
+            Self::Own(body) => body.is_end_stream(),
             Self::Http2(body) => body.is_end_stream(),
         }
     }
@@ -259,6 +329,7 @@ impl http_body::Body for Body {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Http1(body) => body.size_hint(),
+            Self::Own(body) => body.size_hint(),
             Self::Http2(body) => body.size_hint(),
         }
     }

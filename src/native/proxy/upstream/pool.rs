@@ -15,11 +15,13 @@ use crate::native::proxy::timer::Timers;
 /// What is kept of a connection. Dropping it closes the connection.
 pub(super) trait Kept {
     /// Whether the connection has ended.
-    fn is_closed(&self) -> bool;
+    fn is_closed(&mut self) -> bool {
+        !self.is_ready()
+    }
 
     /// Whether it is fit for a request: neither ended by the server since, nor
     /// still busy with what was on it (an upload that the answer overtook).
-    fn is_ready(&self) -> bool;
+    fn is_ready(&mut self) -> bool;
 }
 
 /// One server's connections.
@@ -82,7 +84,7 @@ impl<C: Kept> Pool<C> {
     pub(super) fn sweep(&self, now: Timestamp) {
         let limits = self.limits.get();
         let mut idle = self.idle.borrow_mut();
-        idle.retain(|kept| {
+        idle.retain_mut(|kept| {
             !kept.connection.is_closed()
                 && now.since(kept.since) < limits.idle_max
                 && now.since(kept.made) < limits.age_max
@@ -96,7 +98,9 @@ impl<C: Kept> Pool<C> {
         let mut idle = self.idle.borrow_mut();
         while let Some(kept) = idle.pop() {
             let Idle {
-                connection, made, ..
+                mut connection,
+                made,
+                ..
             } = kept;
             if connection.is_ready() {
                 return Some(Lease {
