@@ -17,6 +17,9 @@ WASM := build/wasm/lb_bg.wasm
 WASM_SOURCES := Cargo.toml Cargo.lock tests/scripts/wasm-cargo \
 	$(shell find src -name '*.rs' -not -path 'src/native/*' -not -name main.rs -not -name tests.rs)
 TEMPLATE := $(wildcard pkg-template/*) LICENSE
+# The first kilobyte is the last of the stack, where no data are; and what the compiler has not
+# inlined is smaller as it is.
+WASM_OPT := -O3 --low-memory-unused --one-caller-inline-max-function-size=0
 # Of the package the page loads one door: what its index.js imports.
 PAGE_FILES := index.js core.js fault.js wasm-inline.js
 
@@ -66,6 +69,7 @@ lint:  ## Check with clippy, warnings denied, on both targets
 
 test-native:  ## Test the engine, the wire, the proxy and the binary natively
 	$(NEED) cc
+	$(NEED) clients
 	$(STEP) native-build "building the native tests" cargo test --no-run
 	$(STEP) --show native "the native tests" cargo test --quiet --no-fail-fast
 
@@ -105,7 +109,7 @@ docs:  ## Check the documentation's links
 		env RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items --quiet
 	$(STEP) links "no link in the Markdown files is broken" node tests/scripts/links.mjs
 
-test-long:  ## Play many more histories, fuzz for ten minutes each what reads input, ask other products
+test-long: www/pkg/index.js  ## Play many more histories, fuzz for ten minutes each what reads input, ask other products
 	$(NEED) cc
 	$(STEP) --show simulation "the simulation with 16384 seeds" \
 		env RINGWAY_SEEDS=16384 cargo test --release --quiet --test it simulation
@@ -119,10 +123,16 @@ test-long:  ## Play many more histories, fuzz for ten minutes each what reads in
 	$(STEP) ringway-release "building the binary whose instructions are counted" cargo build --release --bin ringway
 	$(STEP) --show callgrind "a small request costs no more instructions than it did" \
 		bench/proxy/run.py --callgrind --only ringway --at-most $(INSTRUCTIONS)
+	$(NEED) node-modules
+	$(NEED) chromium
+	$(STEP) --show soak "two hours of a live stream in the page" \
+		env RINGWAY_SOAK=7200 node --test --test-reporter=spec --test-name-pattern='long stream' tests/page/live.test.mjs
 
 	$(NEED) python
 	$(NEED) products
 	$(STEP) ringway-debug "building the binary that other products are compared with" cargo build --bin ringway
+	$(NEED) clients
+	$(STEP) --show beside "real clients through Ringway, between nginx and HAProxy" tests/beside/run target/debug/ringway
 	$(STEP) --show products "nginx, HAProxy, Envoy, twemproxy and libmemcached on fleets nobody has seen" \
 		tests/oracle/products/run fresh target/debug/ringway $(or $(RINGWAY_SEED),$(shell date +%s))
 
@@ -167,7 +177,7 @@ $(WASM): $(WASM_SOURCES)
 		build/tools/bin/wasm-bindgen target-wasm/wasm32-unknown-unknown/wasm/ringway.wasm \
 		--target bundler --no-typescript --remove-name-section --remove-producers-section \
 		--out-dir build/wasm --out-name lb
-	$(STEP) wasm-opt "optimising it" tests/node_modules/.bin/wasm-opt -O3 $@ -o $@
+	$(STEP) wasm-opt "optimising it" tests/node_modules/.bin/wasm-opt $(WASM_OPT) $@ -o $@
 
 $(PACKAGE): $(WASM) $(TEMPLATE)
 	$(STEP) pack "packing the npm package" node pkg-template/build.mjs build/wasm build/package

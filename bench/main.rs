@@ -435,7 +435,7 @@ fn table(n_servers: u32) -> Arc<RoutingTable> {
 }
 
 fn plain_owner(points: &[Point], key: u64) -> Option<u32> {
-    let i = points.partition_point(|point| point.position < Position::from_bits(key));
+    let i = points.partition_point(|point| point.position() < Position::from_bits(key));
     points.get(i).or(points.first()).map(|point| point.server)
 }
 
@@ -492,7 +492,7 @@ impl Hasher for Given {
 fn hashring_of(ring: &Ring) -> HashRing<PeerPoint, BuildHasherDefault<Given>> {
     let mut peer = HashRing::with_hasher(BuildHasherDefault::default());
     let points = ring.points().iter().map(|point| PeerPoint {
-        position: point.position.bits(),
+        position: point.position().bits(),
         server: point.server,
     });
     peer.batch_add(points.collect());

@@ -32,6 +32,8 @@ const SCRATCH_BYTES_MIN = 1024;
 const NO_SERVERS = [undefined];
 // More than there can be.
 const ALL = 0xffff_ffff;
+// So many servers are fetched at a time: what all of them need together is never given back.
+const DIRECTORY_MAX = 100;
 
 // What the engine is asked, by the numbers of src/wasm.rs, and what it says.
 const DIRECTORY = 0;
@@ -62,6 +64,8 @@ const ANSWERED = 2;
 const NO_BYTES = new Uint8Array(0);
 
 const encoder = new TextEncoder();
+// Where each key of a batch ends.
+const keyEnds = new Uint32Array(BATCH_KEYS_MAX);
 // What a typed array says it is, true also for one of another realm, where `instanceof` fails.
 const typedArrayName = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag).get;
 // Balancers that nobody holds on to give their memory back.
@@ -340,7 +344,14 @@ export class LoadBalancer {
   // Asks for the servers by number that are new, after the first `from`, in place of those that
   // are gone; one that did not change keeps its object.
   #refresh(from, nGone, nNew) {
-    const { ids, servers } = this.#ask(DIRECTORY, nNew, from);
+    const ids = [];
+    const servers = [];
+    let page;
+    do {
+      page = this.#ask(DIRECTORY, Math.min(nNew - ids.length, DIRECTORY_MAX), from + ids.length);
+      ids.push(...page.ids);
+      servers.push(...page.servers);
+    } while (page.ids.length === DIRECTORY_MAX);
     const gone = this.#ids.slice(from + 1, from + 1 + nGone);
     const known = new Map(gone.map((id, i) => [id, this.#servers[from + 1 + i]]));
     const kept = (server, i) => {
@@ -402,18 +413,21 @@ export class LoadBalancer {
   // nothing, when one of them is not short text.
   #routeBatch(keys, servers, from) {
     const { length } = keys;
+    // Faster than `join`: what adds up is only a list of the keys until it is encoded.
+    let text = '';
     for (let i = 0; i < length; i += 1) {
       const key = keys[i];
       if (typeof key !== 'string' || key.length > BATCH_KEY_CHARS_MAX) return false;
+      text += key;
+      keyEnds[i] = text.length;
     }
-    const text = keys.join('');
     const ends = wasm.batch(this.#handle, length);
     this.#reserve(text.length * BYTES_PER_CHAR_MAX);
     const { written } = encoder.encodeInto(text, this.#scratch);
     // More bytes than characters: where each key ends would have to be counted.
     if (written !== text.length) return false;
     const numbers = new Uint32Array(wasm.memory.buffer, ends, length);
-    for (let i = 0, end = 0; i < length; i += 1) numbers[i] = end += keys[i].length;
+    numbers.set(length === BATCH_KEYS_MAX ? keyEnds : keyEnds.subarray(0, length));
     wasm.route_batch(this.#handle);
     const known = this.#servers;
     for (let i = 0; i < length; i += 1) servers[from + i] = known[numbers[i]];

@@ -210,6 +210,8 @@ export type Config = {
   servers: Array<ServerSpec>,
   /** Where the proxy listens for clients. */
   listen?: Listen,
+  /** How HTTP/2 is spoken with clients. */
+  http2?: Http2,
   /** How the proxy runs. */
   process?: Process,
   /** Which server a request goes to. */
@@ -471,9 +473,7 @@ export type Forwarding = {
    * address and port of the server; or {"name": "shop.internal"}, always
    * this. Default client. X-Forwarded-Host has what the client sent.
    */
-  host?: 'client' | 'server' | {
-    name: string
-  },
+  host?: 'client' | 'server' | Record<'name', string>,
   /**
    * Which messages get the field Via: requests, answers too (both), or
    * none. Default requests.
@@ -683,6 +683,39 @@ export type HotShareView = {
 
 /** What speaks HTTP/1.1 to servers. */
 export type Http1Codec = "own" | "hyper";
+
+/**
+ * How HTTP/2 is spoken with clients: those that agree to it over TLS, and
+ * those that begin with it in clear text.
+ */
+export type Http2 = {
+  /** Whether it is spoken at all; default true. */
+  enabled?: boolean,
+  /**
+   * Requests of one connection at a time, 1 to 10000; further ones are
+   * refused, and clients know that beforehand. Default 100, the least that
+   * RFC 9113 advises: a page seldom has more, and a client that wants more
+   * makes a second connection.
+   */
+  max_streams?: number,
+  /**
+   * Bytes of one request's body that a client may send ahead of what its
+   * server has taken, 65535 to 16777216; default 131072.
+   */
+  stream_window?: number,
+  /**
+   * The same of all requests of a connection together, and so the most
+   * memory that bodies of one client can take; at least stream_window.
+   * Default 262144.
+   */
+  connection_window?: number,
+  /**
+   * Seconds without a byte of a client that waits for answers until it is
+   * asked whether it is still there; as long again without a word, and its
+   * connection is cut. Default 60; null: it is not asked.
+   */
+  ping?: number | null,
+};
 
 /** How many of the given requests go to a server. */
 export type KeyCountView = {

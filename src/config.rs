@@ -37,6 +37,9 @@ pub use health_check::{
 mod hot_keys;
 pub use hot_keys::{HotKeys, Multiple};
 
+mod http2;
+pub use http2::Http2;
+
 mod listen;
 pub use listen::{
     CertificateFiles, ClientCertificates, ExpectedHeader, Listen, ListenTls, TlsVersion,
@@ -89,6 +92,11 @@ fields! {
         #[schemars(default)]
         #[cfg_attr(test, ts(optional, as = "Option<_>"))]
         pub listen: Listen,
+        /// How HTTP/2 is spoken with clients.
+        #[deserr(default)]
+        #[schemars(default)]
+        #[cfg_attr(test, ts(optional, as = "Option<_>"))]
+        pub http2: Http2,
         /// How the proxy runs.
         #[deserr(default)]
         #[schemars(default)]
@@ -372,6 +380,7 @@ impl Config {
             });
         };
         self.listen.check(&mut fault);
+        self.http2.check(&mut fault);
         self.health_check.check(&mut fault);
         self.forwarding.check(&mut fault);
         if self.retries.backoff_max < self.retries.backoff {

@@ -133,9 +133,8 @@ pub fn answer_bytes() -> usize {
 /// random number when it is none.
 #[wasm_bindgen]
 pub fn open(seed: f64) -> u32 {
-    DOOR.with_borrow_mut(|door| {
-        let config = core::mem::take(&mut door.input);
-        match Engine::new(&config, seed) {
+    DOOR.with_borrow_mut(
+        |door| match Engine::new(core::mem::take(&mut door.input), seed) {
             Ok(engine) => {
                 let vacant = door.engines.iter().position(Option::is_none);
                 let place = vacant.unwrap_or_else(|| {
@@ -146,8 +145,8 @@ pub fn open(seed: f64) -> u32 {
                 place as u32 + 1
             }
             Err(refusal) => door.tell(Err(refusal)),
-        }
-    })
+        },
+    )
 }
 
 /// Gives back what the balancer has taken.
@@ -270,6 +269,7 @@ pub fn ask(handle: u32, what: u32, n: f64, m: f64) -> u32 {
 /// A load balancer and what JavaScript needs beside it.
 struct Engine {
     balancer: LoadBalancer,
+    /// What it was made with, without the servers.
     config: RoutingConfig,
     /// The hottest keys of the requests that were begun.
     hot_keys: KeySketch,
@@ -289,11 +289,15 @@ struct Engine {
 }
 
 impl Engine {
-    fn new(config: &[u8], seed: f64) -> Result<Self, Vec<u8>> {
-        let config = RoutingConfig::read(Tree(config)).map_err(|e| faulty("invalid-config", &e))?;
+    fn new(text: Vec<u8>, seed: f64) -> Result<Self, Vec<u8>> {
+        let read = RoutingConfig::read(Tree(&text));
+        let mut config = read.map_err(|e| faulty("invalid-config", &e))?;
+        // What is taken on the way is never given back to JavaScript.
+        drop(text);
+        let servers = core::mem::take(&mut config.servers);
+        let servers = servers.into_iter().map(Server::from).collect();
         let now = Timestamp::ZERO;
-        let balancer =
-            LoadBalancer::new(config.settings(), config.servers(), now).map_err(refused)?;
+        let balancer = LoadBalancer::new(config.settings(), servers, now).map_err(refused)?;
         Ok(Self {
             balancer,
             hot_keys: KeySketch::new(&config.hot_keys.settings(), now),
@@ -434,7 +438,9 @@ impl Engine {
             13 => {
                 let servers = table.servers().iter();
                 self.config.servers = servers.map(|entry| (&entry.server).into()).collect();
-                answer(&self.config)
+                let all = answer(&self.config);
+                self.config.servers = Vec::new();
+                all
             }
             // [`SnapshotView`] of this moment.
             14 => answer(&SnapshotView::new(&self.config, &self.balancer, self.now)),

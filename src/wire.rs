@@ -1030,7 +1030,7 @@ impl RingView {
             n_points_of[point.server as usize] += 1;
         }
         let from = after.map_or(0, |after| {
-            all_points.partition_point(|point| point.position <= after)
+            all_points.partition_point(|point| point.position() <= after)
         });
         let arcs = layout.ring().into_iter();
         let arcs = arcs.flat_map(|ring| ring.arcs().map(move |arc| (ring, arc)));

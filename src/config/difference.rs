@@ -26,6 +26,7 @@ const APPLIED: &[&str] = &[
     "forwarding",
     "health_check",
     "hot_keys",
+    "http2",
     "limits.connections",
     "limits.header_bytes",
     "limits.headers",

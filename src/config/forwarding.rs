@@ -36,7 +36,7 @@ section! {
         /// What Host says to servers: client, as the client sent it; server, the
         /// address and port of the server; or {"name": "shop.internal"}, always
         /// this. Default client. X-Forwarded-Host has what the client sent.
-        host: ForwardedHost ["'client' | 'server' | { name: string }"] = ForwardedHost::Client,
+        host: ForwardedHost ["'client' | 'server' | Record<'name', string>"] = ForwardedHost::Client,
         /// Which messages get the field Via: requests, answers too (both), or
         /// none. Default requests.
         via: Via ["Via"] = Via::Requests,

@@ -21,10 +21,10 @@ pub(super) fn owner(ring: &Ring, position: Position) -> Option<Rank> {
         return first(ring, position, &mut |_| true);
     };
     // Without a branch: random draws would have it mispredicted.
-    let mut best = draw(position, window[0].position.bits());
+    let mut best = draw(position, window[0].position().bits());
     let mut owner = window[0].server;
     for point in &window[1..] {
-        let draw = draw(position, point.position.bits());
+        let draw = draw(position, point.position().bits());
         owner = if draw > best { point.server } else { owner };
         best = best.max(draw);
     }
@@ -42,7 +42,7 @@ pub(super) fn first(
     let mut walk = ring.walk(position);
     let mut best: Option<(u64, Rank)> = None;
     for point in walk.by_ref().take(WINDOW) {
-        let draw = draw(position, point.position.bits());
+        let draw = draw(position, point.position().bits());
         if best.is_none_or(|(best, _)| draw > best) && accept(point.server) {
             best = Some((draw, point.server));
         }
@@ -62,7 +62,7 @@ pub(super) fn candidates(ring: &Ring, position: Position) -> Vec<Rank> {
     let mut window: Vec<(u64, Rank)> = walk
         .by_ref()
         .take(WINDOW)
-        .map(|point| (draw(position, point.position.bits()), point.server))
+        .map(|point| (draw(position, point.position().bits()), point.server))
         .collect();
     // Stable, so that points at one position stay in order of names.
     sort::by(&mut window, |a, b| a.0 > b.0);

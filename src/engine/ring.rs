@@ -12,6 +12,7 @@
 //! then is searched by halving inside the bucket, so that names chosen to crowd
 //! one bucket cannot make a lookup linear.
 
+use core::cmp::Ordering;
 use core::fmt;
 use std::collections::BTreeMap;
 
@@ -28,7 +29,7 @@ pub use cells::Window;
 pub use moved::{Basis, Flow, Moved};
 
 /// The most points a fleet may have, primaries and backups together: 2^20,
-/// which is 16 MiB.
+/// which is 12 MiB.
 pub const POINTS_MAX: u32 = 1 << 20;
 
 /// From here on, points and their index are larger than what is near a processor.
@@ -76,12 +77,47 @@ impl fmt::Display for Position {
 pub type Rank = u32;
 
 /// A virtual node as it stands on the ring.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+///
+/// Its position is kept in halves: whole it would have to stand at a multiple of
+/// eight bytes, and a quarter of all points would be nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Point {
-    /// Where it stands.
-    pub position: Position,
+    low: u32,
+    high: u32,
     /// Whose it is. Points at one position are ordered by it, which is by name.
     pub server: Rank,
+}
+
+impl Point {
+    /// The point of `server` at `position`.
+    #[inline(always)]
+    pub const fn new(position: Position, server: Rank) -> Self {
+        Self {
+            low: position.0 as u32,
+            high: (position.0 >> 32) as u32,
+            server,
+        }
+    }
+
+    /// Where it stands.
+    #[inline(always)]
+    pub const fn position(&self) -> Position {
+        Position((self.high as u64) << 32 | self.low as u64)
+    }
+}
+
+impl Ord for Point {
+    #[inline]
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.position(), self.server).cmp(&(other.position(), other.server))
+    }
+}
+
+impl PartialOrd for Point {
+    #[inline]
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 /// One server as the ring knows it.
@@ -271,7 +307,7 @@ impl Ring {
     ) -> Self {
         let mut points: Vec<Point> = points
             .into_iter()
-            .map(|(position, server)| Point { position, server })
+            .map(|(position, server)| Point::new(position, server))
             .collect();
         points.reserve_exact(GLANCE + 1);
         Self::index(virtual_nodes, servers, points)
@@ -389,17 +425,17 @@ impl Ring {
         let last = self
             .points()
             .last()
-            .map_or(Position(0), |point| point.position);
+            .map_or(Position(0), |point| point.position());
         self.points()
             .iter()
             .scan(last, |after, point| {
                 let arc = OwnedArc {
                     after: *after,
-                    end: point.position,
+                    end: point.position(),
                     server: point.server,
-                    share: Share(u128::from(point.position.0.wrapping_sub(after.0))),
+                    share: Share(u128::from(point.position().0.wrapping_sub(after.0))),
                 };
-                *after = point.position;
+                *after = point.position();
                 Some(arc)
             })
             .enumerate()
@@ -451,9 +487,9 @@ impl Ring {
         };
         let mut i = from;
         for point in glance {
-            i += usize::from(point.position < position);
+            i += usize::from(point.position() < position);
         }
-        if self.points[i].position < position {
+        if self.points[i].position() < position {
             i = self.search_bucket(bucket, position);
         }
         i
@@ -466,7 +502,7 @@ impl Ring {
             self.buckets[bucket] as usize,
             self.buckets[bucket + 1] as usize,
         );
-        from + self.points[from..to].partition_point(|point| point.position < position)
+        from + self.points[from..to].partition_point(|point| point.position() < position)
     }
 
     /// How many points there are, those that stand for the wrap not counted.
@@ -487,7 +523,7 @@ impl Ring {
         let mut buckets = vec![points.len() as u32; n_buckets + 1];
         let mut n_begun = 0;
         for (i, point) in points.iter().enumerate() {
-            let bucket = (point.position.0 >> shift) as usize;
+            let bucket = (point.position().0 >> shift) as usize;
             while n_begun <= bucket {
                 buckets[n_begun] = i as u32;
                 n_begun += 1;
@@ -526,7 +562,7 @@ impl Ring {
                 (Some(&drop), None) => (drop, true),
                 (None, Some(&add)) => (add, false),
                 (Some(&drop), Some(&add)) => {
-                    if drop.position <= add.position {
+                    if drop.position() <= add.position() {
                         (drop, true)
                     } else {
                         (add, false)
@@ -537,19 +573,20 @@ impl Ring {
                 rest.partition_point(|&point| point < edit)
             } else {
                 rest.partition_point(|&point| {
-                    (point.position, rerank.of(point.server)) < (edit.position, edit.server)
+                    (point.position(), rerank.of(point.server)) < (edit.position(), edit.server)
                 })
             };
             let (before, after) = rest.split_at(n_before);
-            points.extend(before.iter().map(|point| Point {
-                server: rerank.of(point.server),
-                ..*point
-            }));
+            points.extend(
+                before
+                    .iter()
+                    .map(|point| Point::new(point.position(), rerank.of(point.server))),
+            );
             if keeps_index {
                 // Buckets up to the edit's own begin where they began, shifted
                 // by the edits so far.
                 let offset = (points.len() as u32).wrapping_sub((old.len() - after.len()) as u32);
-                let upto = (edit.position.0 >> self.shift) as usize + 1;
+                let upto = (edit.position().0 >> self.shift) as usize + 1;
                 extend_shifted(&mut buckets, &self.buckets, upto, offset);
             }
             if is_drop {
@@ -561,10 +598,10 @@ impl Ring {
                 added = &added[1..];
             }
         }
-        points.extend(rest.iter().map(|point| Point {
-            server: rerank.of(point.server),
-            ..*point
-        }));
+        points.extend(
+            rest.iter()
+                .map(|point| Point::new(point.position(), rerank.of(point.server))),
+        );
         if !keeps_index {
             return Self::index(self.virtual_nodes, servers, points);
         }
@@ -628,10 +665,7 @@ fn push_points(
     indexes: core::ops::Range<u32>,
 ) {
     let mut hasher = PointHasher::new(name.as_str());
-    points.extend(indexes.map(|i| Point {
-        position: Position(hasher.point(i)),
-        server,
-    }));
+    points.extend(indexes.map(|i| Point::new(Position(hasher.point(i)), server)));
 }
 
 /// The points `indexes` of one server, sorted.
@@ -645,21 +679,18 @@ fn sorted_points(name: &ServerName, server: Rank, indexes: core::ops::Range<u32>
 /// Sorted points with what stands behind the last one: see [`Ring::points`].
 fn wrapped(mut points: Vec<Point>) -> Vec<Point> {
     if let Some(first) = points.first() {
-        let again = Point {
-            position: Position(u64::MAX),
-            server: first.server,
-        };
+        let again = Point::new(Position(u64::MAX), first.server);
         points.resize(points.len() + GLANCE + 1, again);
     }
     points
 }
 
 /// How far to shift a position to get its bucket: two buckets for each of
-/// `n_points`, or one where they are many and memory is what a lookup waits for;
-/// rounded up to a power of two, and never fewer than two.
+/// `n_points`, or one for two of them where they are many and memory is what a
+/// lookup waits for; rounded up to a power of two, and never fewer than two.
 fn shift_for(n_points: usize) -> u32 {
     let n = if n_points > MANY {
-        n_points
+        n_points / 2
     } else {
         2 * n_points
     };

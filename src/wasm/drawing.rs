@@ -11,7 +11,7 @@ impl Engine {
     pub(super) fn points(&self) -> Vec<u8> {
         let points = || self.drawn().into_iter().flat_map(Ring::points);
         let halves = points().flat_map(|point| {
-            let bits = point.position.bits();
+            let bits = point.position().bits();
             [(bits >> 32) as u32, bits as u32]
         });
         let ranks = points().map(|point| point.server);

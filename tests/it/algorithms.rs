@@ -3,8 +3,8 @@
 
 use ringway::engine::{
     Algorithm, Compat, Difference, EnvoyRing, Haproxy, Idle, Layout, Libmemcached, LoadBalancer,
-    Observation, Outcome, Placed, Position, Server, Settings, Share, TableSize, Term, Timestamp,
-    Twemproxy,
+    LoadFactor, Observation, Outcome, Placed, Position, Server, Settings, Share, Spread, TableSize,
+    Term, Timestamp, Twemproxy,
 };
 
 use crate::support;
@@ -396,5 +396,47 @@ fn bounded_loads_hold_for_every_algorithm() {
             "{}: {used:?}",
             algorithm.name()
         );
+    }
+}
+
+/// Something in flight everywhere, so that bounds are met at times.
+struct Busy;
+
+impl ringway::engine::Loads for Busy {
+    fn in_flight(&self, server: ringway::engine::ServerIndex) -> u32 {
+        server.as_usize() as u32 % 3
+    }
+}
+
+#[test]
+fn where_a_request_goes_is_found_without_allocating() {
+    let servers = servers(50, |_| 1);
+    for algorithm in algorithms() {
+        for load_factor in [None, LoadFactor::new(1.25).ok()] {
+            let settings = Settings {
+                algorithm: algorithm.clone(),
+                load_factor,
+                ..Settings::default()
+            };
+            let made = LoadBalancer::new(settings, servers.clone(), Timestamp::ZERO);
+            let balancer = made.expect("a good fleet");
+            let table = balancer.table();
+            let first = table.route(None, &Idle, &[]).expect("a server").server;
+            let spread = Spread { nth: 5, over: 3 };
+            let mut n_found = 0;
+            let count = allocation_counter::measure(|| {
+                for i in 0..500_u32 {
+                    let key = Some(Position::of_key(&i.to_le_bytes()));
+                    for tried in [&[][..], &[first]] {
+                        n_found += u32::from(table.route(key, &Busy, tried).is_ok());
+                        n_found += u32::from(table.route(None, &Busy, tried).is_ok());
+                        let spread = table.route_spread(key, Some(spread), &Busy, tried);
+                        n_found += u32::from(spread.is_ok());
+                    }
+                }
+            });
+            assert_eq!(n_found, 3000);
+            assert_eq!(count.count_total, 0, "{algorithm:?} {load_factor:?}");
+        }
     }
 }

@@ -105,7 +105,7 @@ fn keys_on_a_point_and_beside_one_were_asked_about() {
         let is_point = |bits: u64| {
             let points = ring.points();
             points
-                .binary_search_by_key(&bits, |point| point.position.bits())
+                .binary_search_by_key(&bits, |point| point.position().bits())
                 .is_ok()
         };
         for beside in [unit, 0, u64::wrapping_neg(unit)] {
@@ -146,7 +146,7 @@ fn a_million_keys_go_where_libketama_sends_them() {
         let position = table.position(key.to_string().as_bytes());
         let point = ring.walk(position).next().expect("a point");
         let number = ring.servers()[point.server as usize].name.as_str();
-        let (hash, at) = (position.bits() >> 32, point.position.bits() >> 32);
+        let (hash, at) = (position.bits() >> 32, point.position().bits() >> 32);
         let server = number.trim_start_matches('s');
         sum.consume(format!("{hash} {at} 10.0.1.{server}:11211\n"));
     }

@@ -108,7 +108,7 @@ fn the_package_refuses_names_that_neither_knows() {
     assert_eq!(paths, wrong);
     let known = &faults.as_slice()[2].message;
     assert!(
-        known.contains("servers, listen, process, routing"),
+        known.contains("servers, listen, http2, process, routing"),
         "{known}"
     );
 }

@@ -470,6 +470,7 @@ async fn a_recording_replays_to_the_states_that_the_program_ended_in() {
         "servers": [at("dies", dies), at("leaves", lives), at("stays", lives), at("drained", lives)],
         "listen": {"port": port},
         "health_check": quick_checks(),
+        "routing": {"slow_start": 30},
         "api": {"port": api_port},
     });
     write(&file, &document);
@@ -503,6 +504,11 @@ async fn a_recording_replays_to_the_states_that_the_program_ended_in() {
     let lines = std::fs::read_to_string(&record).expect("a recording");
     assert_eq!(replay(&lines), expected);
     assert!(lines.contains("\"event\":\"tick\""), "{lines}");
+    let lines = lines.lines().map(serde_json::from_str::<Value>);
+    let died = lines.flatten().find(|line| line["health"] == "unhealthy");
+    // About a quarter of the ring was its own.
+    let moved = died.expect("it died")["moved"].as_f64().expect("a part");
+    assert!((0.1..0.4).contains(&moved), "{moved}");
 }
 
 #[tokio::test]

@@ -171,7 +171,7 @@ fn answer_fleet(fleet: &mut Fleet, table: &RoutingTable) {
     }
     let point = |index: usize| PlacedPoint {
         index,
-        position: ring.points()[index].position.to_string(),
+        position: ring.points()[index].position().to_string(),
         server: name(ring.points()[index].server),
     };
     fleet.points = indexes.into_iter().map(point).collect();

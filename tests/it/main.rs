@@ -31,6 +31,8 @@ mod full;
 mod golden;
 /// Hot keys through a running proxy.
 mod hot_keys;
+/// HTTP/2 with clients: real ones, every request by itself, floods.
+mod http2;
 /// Rules without keys: who is picked, and how a proxy and an API go by them.
 mod keyless;
 /// What a plan says, beside what then happens.

@@ -65,7 +65,7 @@ fn edges<'a>(rings: impl IntoIterator<Item = &'a Ring>) -> BTreeSet<u64> {
         .into_iter()
         .flat_map(|ring| ring.points())
         .flat_map(|point| {
-            let at = point.position.bits();
+            let at = point.position().bits();
             [at.wrapping_sub(1), at, at.wrapping_add(1)]
         })
         .collect()
@@ -202,7 +202,7 @@ proptest! {
         let ends: BTreeSet<u64> = [&before, &after]
             .into_iter()
             .flat_map(|ring| ring.points())
-            .map(|point| point.position.bits())
+            .map(|point| point.position().bits())
             .collect();
         let mut flows: BTreeMap<(&ServerName, &ServerName), u128> = BTreeMap::new();
         let mut last = *ends.last().expect("not empty");
@@ -257,7 +257,7 @@ fn names_that_crowd_one_place_of_the_ring_change_nothing_but_the_time() {
             n += 1;
             let text = format!("crowd-{n}");
             let only = ring(1, &fleet([(text.as_str(), 1)]));
-            if only.points()[0].position.bits() >> 54 == 0x155 {
+            if only.points()[0].position().bits() >> 54 == 0x155 {
                 return Some((name(&text), weight(1)));
             }
         }
@@ -268,7 +268,7 @@ fn names_that_crowd_one_place_of_the_ring_change_nothing_but_the_time() {
     for position in edges([&ring]) {
         let i = ring
             .points()
-            .partition_point(|point| point.position.bits() < position);
+            .partition_point(|point| point.position().bits() < position);
         let expected = ring.points()[i % ring.points().len()].server;
         assert_eq!(ring.owner(Position::from_bits(position)), Some(expected));
     }

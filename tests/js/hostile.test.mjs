@@ -280,6 +280,24 @@ test('free() gives the memory back, and so does using', async () => {
   }
 });
 
+test('so does a balancer that nobody holds on to, once it is collected', async () => {
+  const fleet = { servers: Array.from({ length: 1000 }, (_, i) => ({ name: `s${i}`, address: 'h', port: 1 })) };
+  const held = new LoadBalancer(config);
+  const dropTwo = async () => {
+    for (let i = 0; i < 2; i += 1) new LoadBalancer(fleet).route('key');
+    heapBytes();
+    // What is to be done after one was collected is done between two tasks.
+    await new Promise((done) => setImmediate(done));
+  };
+  await dropTwo();
+  await dropTwo();
+  const before = engineBytes();
+  for (let i = 0; i < 10; i += 1) await dropTwo();
+  assert.equal(engineBytes(), before);
+  assert.ok(held.route('key'));
+  held.free();
+});
+
 test('ten million routes, and a hundred thousand requests, leave nothing behind', () => {
   const lb = new LoadBalancer(config);
   const keys = Array.from({ length: 1000 }, (_, i) => `user:${i}`);

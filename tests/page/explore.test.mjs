@@ -77,7 +77,7 @@ test('every edit is staged, shown with what the engine says it moves, and done b
   const added = own.plan([{ add: { ...spec('extra'), weight: 2 } }]);
   own.addServer({ ...spec('extra'), weight: 2 });
   await agrees(added, sharesOf(own));
-  assert.match(await says(page.locator('#staged')), /^Add extra: moves .+ % \(minimum .+ %\), modulo .+ % Commit Discard$/);
+  assert.match(await says(page.locator('#staged')), /^Add extra: moves .+ % \(by weights .+ %\), modulo .+ % Commit Discard$/);
   assert.match(await says(page.locator('#aloud')), /^Add extra, staged: .+ of keys would move/);
   await commit(page);
   assert.match(await says(page.locator('#staged')), /^4 servers 60 points/);

@@ -7,114 +7,139 @@ import { createStore as createExplore } from '../../www/explore/store.js';
 import { createStore } from '../../www/live/store.js';
 import { LoadBalancer } from '../../www/pkg/index.js';
 import { deed } from '../../www/shared/words.js';
+import { createTeller } from './fake-proxy.mjs';
 
 const KEYS = Array.from({ length: 2000 }, (_, i) => `key-${i}`);
-const near = (a, b) => assert.ok(Math.abs(a - b) < 1e-12, `${a} is not ${b}`);
+const NAMES = ['demo-1', 'demo-2', 'demo-3'];
+const near = (a, b) => assert.ok(Math.abs(a - b) < 1e-9, `${a} is not ${b}`);
 const row = (store, name) => store.state.servers.find((server) => server.name === name);
-const names = (store) => store.state.servers.map(({ name }) => name);
 
-// What a proxy's API says: the engine's own words.
-function proxy(servers, virtualNodes = 100) {
-  const own = new LoadBalancer({ servers, routing: { virtual_nodes: virtualNodes } });
-  return {
-    own,
-    says: (at, change = {}) => ({
-      servers: own.servers().map((server) => ({ ...server, ...change[server.name] })), ring: own.ring({ limit: 1 }), health: own.health(), at,
-    }),
+function stage(names = NAMES, options) {
+  const teller = createTeller(names, options);
+  const store = createStore(LoadBalancer);
+  let now = 0;
+  const hear = (...lines) => {
+    for (const line of lines) store.hear(JSON.stringify(line));
+    store.settle((now += 5000));
   };
+  hear(teller.snapshot());
+  return { teller, store, hear };
 }
-const FLEET = ['demo-1', 'demo-2', 'demo-3'].map((name) => ({ name, address: '127.0.0.1', port: 9001 }));
-const OUT = { health: 'unhealthy', standing: 'unhealthy', eligible: false };
 
 test('the fleet is the proxy’s, and what fails there is seen here', () => {
-  const store = createStore(LoadBalancer);
-  const { own, says } = proxy(FLEET);
-  store.observe(says(1000));
-  assert.equal(store.state.mode, 'live');
-  assert.equal(store.state.view.fingerprint, own.fingerprint);
+  const { teller, store, hear } = stage();
+  assert.equal(store.state.view.fingerprint, teller.own.fingerprint);
+  assert.equal(store.state.live.isAlike, true);
   assert.deepEqual(store.state.changes, []);
-  const seen = [];
-  store.subscribe(({ changes }) => seen.push(changes.length));
-  store.observe(says(2000));
+  hear(teller.tick());
   assert.deepEqual(store.state.changes, []);
-  store.observe(says(3000, { 'demo-2': { ...OUT, requests: 7 } }));
-  const [change] = store.state.changes;
-  assert.deepEqual([deed(change), change.at], ['demo-2 is unhealthy', 3000]);
-  near(change.moved.fraction, own.servers()[1].share.actual);
-  assert.deepEqual([row(store, 'demo-2').requests, row(store, 'demo-2').share.keys], [7, 0]);
-  store.observe(says(4000));
+  hear(teller.kill('demo-2'));
+  assert.equal(row(store, 'demo-2').standing, 'unhealthy');
+  assert.equal(deed(store.state.changes[0]), 'demo-2 is unhealthy');
+  near(store.state.changes[0].moved.fraction, teller.own.servers()[1].share.actual);
+  hear(teller.tick());
+  assert.deepEqual([row(store, 'demo-2').share.keys, row(store, 'demo-2').probe.ok], [0, false]);
+  for (const key of KEYS.slice(0, 200)) assert.equal(store.route(key), teller.own.route(key)?.name, key);
+  hear(teller.revive('demo-2'), teller.tick());
   assert.equal(deed(store.state.changes[0]), 'demo-2 is eligible again');
-  assert.deepEqual(seen.slice(-1), [2]);
+  assert.deepEqual(store.log.entries.map(({ event, server, moved }) => [event, server, moved]), [['health-changed', 'demo-2', 0.25], ['health-changed', 'demo-2', 0.25]]);
 });
 
-test('a proxy whose rule has no keys has a fleet, its parts and no ring', () => {
-  const store = createStore(LoadBalancer);
-  const own = new LoadBalancer({ servers: FLEET, routing: { algorithm: 'round-robin' } });
-  const says = (at) => ({ servers: own.servers(), ring: own.ring({ limit: 1 }), health: own.health(), at });
-  store.observe(says(1000));
-  const { view, walk, live } = store.state;
-  assert.deepEqual([view.algorithm, view.isKeyless, view.nPoints, walk], ['round-robin', true, 0, null]);
-  assert.equal(view.fingerprint, live.fingerprint);
-  near(row(store, 'demo-1').share.keys, 1 / 3);
-  own.removeServer('demo-2');
-  store.observe(says(2000));
-  assert.deepEqual(names(store), ['demo-1', 'demo-3']);
-  // And the rule may change while we look.
-  store.observe(proxy(FLEET).says(3000));
-  assert.deepEqual([store.state.view.algorithm, store.state.view.isKeyless, store.state.view.nPoints], ['ring', false, 300]);
-  assert.notEqual(store.state.walk, null);
+test('rates come of counts, and a restart or a gap has none, and never a negative one', () => {
+  const { teller, store, hear } = stage();
+  const counts = teller.counts.get('demo-1');
+  const rate = () => [row(store, 'demo-1').rps, row(store, 'demo-1').errorRate];
+  hear(teller.tick());
+  Object.assign(counts, { requests: 50, errors: 5 });
+  hear(teller.tick());
+  assert.deepEqual(rate(), [50, 0.1]);
+  assert.equal(store.total().rps, 50);
+  // A minute that nobody told of.
+  for (let i = 0; i < 60; i++) teller.tick();
+  counts.requests = 1050;
+  hear(teller.tick());
+  assert.deepEqual(rate(), [null, null]);
+  assert.equal(store.total().rps, null);
+  counts.requests = 1060;
+  hear(teller.tick());
+  assert.deepEqual(rate(), [10, 0]);
+  // Another process: its counts begin at nothing.
+  const other = createTeller(NAMES, { boot: 'other', at: teller.at + 1000 });
+  other.counts.get('demo-1').requests = 2;
+  hear(other.snapshot());
+  hear(other.tick());
+  const seen = store.history.series('demo-1', teller.at - 120_000, other.at, ['rps']).columns[0];
+  assert.ok(seen.every((value) => value === null || value >= 0), `${seen}`);
+  assert.ok(seen.filter((value) => value === null).length > 50, 'the gap is a gap');
+  assert.equal(store.log.entries.at(-1).event, 'restarted');
+  other.counts.get('demo-1').requests = 9;
+  hear(other.tick());
+  assert.equal(row(store, 'demo-1').rps, 7);
 });
 
-test('servers added, weighed, drained and removed by others are changes too', () => {
-  const store = createStore(LoadBalancer);
-  const { own, says } = proxy(FLEET);
-  store.observe(says(0));
-  const added = own.addServer({ name: 'demo-4', address: '127.0.0.1', port: 9004, weight: 2 }).moved;
-  store.observe(says(1));
-  assert.deepEqual(store.state.changes[0].moved, added);
-  own.setWeight('demo-4', 1);
-  own.setState('demo-1', 'draining');
-  store.observe(says(2));
-  assert.deepEqual(store.state.changes.map(({ kind }) => kind), ['weighed', 'draining', 'added']);
-  assert.equal(row(store, 'demo-1').standing, 'draining');
-  own.removeServer('demo-2');
-  store.observe(says(3));
-  assert.equal(deed(store.state.changes[0]), 'Removed demo-2');
-  assert.equal(store.state.view.fingerprint, own.fingerprint);
-  for (const key of KEYS) assert.equal(store.route(key), own.route(key).name);
-});
-
-test('nothing can be changed, news may stop, and a copy goes on alone', () => {
-  const store = createStore(LoadBalancer);
-  const { says } = proxy(FLEET);
-  store.observe(says(0, { 'demo-3': { ...OUT, standing: 'ejected', health: 'healthy', ejected: true } }));
-  assert.deepEqual(Object.keys(store).filter((name) => /add|remove|kill|Weight|State/.test(name)), []);
-  assert.equal(store.state.servers.length, 3);
-  assert.equal(row(store, 'demo-3').standing, 'ejected');
-  store.lose('the API cannot be reached', 5000);
-  assert.deepEqual(store.state.live.lost, { problem: 'the API cannot be reached', at: 5000 });
-  store.observe(says(6000, { 'demo-3': OUT }));
-  assert.equal(store.state.live.lost, null);
-  const explore = createExplore(LoadBalancer);
-  explore.receive(ofFleet(store.copy()));
-  assert.equal(explore.state.view.fingerprint, store.state.view.fingerprint);
-  assert.equal(row(explore, 'demo-3').standing, 'unhealthy');
-  explore.setState('demo-3', 'active');
-  assert.equal(row(explore, 'demo-3').standing, 'eligible');
+test('the past is shown as it was: figures and standings', () => {
+  const { teller, store, hear } = stage();
+  const counts = teller.counts.get('demo-3');
+  hear(teller.tick());
+  for (let i = 1; i <= 5; i++) {
+    counts.requests += 10 * i;
+    hear(teller.tick());
+  }
+  const then = teller.at;
+  for (let i = 0; i < 5; i++) hear(teller.tick());
+  hear(teller.kill('demo-3'), teller.tick());
+  hear(teller.tick());
+  assert.deepEqual([row(store, 'demo-3').standing, row(store, 'demo-3').rps], ['unhealthy', 0]);
+  store.showTime(then);
+  assert.deepEqual([row(store, 'demo-3').standing, row(store, 'demo-3').eligible, row(store, 'demo-3').rps], ['eligible', true, 50]);
+  assert.equal(store.total().rps, 50);
+  store.showTime(null);
   assert.equal(row(store, 'demo-3').standing, 'unhealthy');
 });
 
-test('a proxy that does not fail open has nowhere to send keys when nobody is eligible', () => {
+test('servers that come, go and are weighed are so here; many at once are one change', () => {
+  const names = Array.from({ length: 30 }, (_, i) => `s-${i}`);
+  const { teller, store, hear } = stage(names);
+  const spec = { name: 'extra', address: '10.0.0.9', port: 1, weight: 2 };
+  teller.own.addServer(spec);
+  teller.counts.set('extra', { requests: 0, errors: 0 });
+  hear(teller.event({ event: 'server-added', server: 'extra', spec }), teller.tick());
+  assert.equal(store.state.view.fingerprint, teller.own.fingerprint);
+  teller.own.setWeight('s-1', 5);
+  hear(teller.event({ event: 'weight-changed', server: 's-1', weight: 5 }));
+  teller.own.removeServer('s-2');
+  hear(teller.event({ event: 'server-removed', server: 's-2' }), teller.tick());
+  assert.equal(store.state.view.fingerprint, teller.own.fingerprint);
+  assert.equal(row(store, 's-1').weight, 5);
+  const noted = store.state.changes.length;
+  hear(...names.slice(10).map((name) => teller.kill(name)), teller.tick());
+  assert.equal(store.state.changes.length, noted);
+  assert.equal(store.state.servers.filter(({ eligible }) => !eligible).length, 20);
+  for (const key of KEYS.slice(0, 100)) assert.equal(store.route(key), teller.own.route(key)?.name, key);
+});
+
+test('a copy of the proxy’s fleet goes on in Explore, the sick ones sick', () => {
+  const { teller, store, hear } = stage();
+  hear(teller.kill('demo-2'), teller.tick());
+  const explore = createExplore(LoadBalancer);
+  explore.receive(ofFleet(store.copy()));
+  assert.equal(explore.state.view.fingerprint, store.state.view.fingerprint);
+  assert.equal(row(explore, 'demo-2').standing, 'unhealthy');
+});
+
+test('an engine of another release is not trusted', () => {
   const store = createStore(LoadBalancer);
-  const { says } = proxy(FLEET);
-  store.observe(says(0));
-  const out = Object.fromEntries(FLEET.map(({ name }) => [name, OUT]));
-  const answer = says(1, out);
-  store.observe({ ...answer, health: { ...answer.health, n_eligible: 0, fail_open: false } });
-  assert.equal(store.state.walk.server, null);
-  assert.deepEqual(store.state.servers.map(({ share }) => share.keys), [0, 0, 0]);
-  store.observe({ ...answer, health: { ...answer.health, n_eligible: 0, fail_open: true }, at: 2 });
-  assert.equal(store.state.walk.fail_open, true);
-  store.observe(says(3));
-  assert.deepEqual(store.state.servers.map(({ share }) => share.keys > 0.2), [true, true, true]);
+  const teller = createTeller(NAMES);
+  store.hear(JSON.stringify({ ...teller.snapshot(), fingerprint: 'ffffffffffffffff' }));
+  store.settle(1);
+  assert.equal(store.state.live.isAlike, false);
+});
+
+test('lines of another format are refused in words, strange ones passed over', () => {
+  const { store, teller, hear } = stage();
+  assert.throws(() => store.hear('{"event":"snapshot"'), /not a line of JSON/);
+  assert.throws(() => store.hear('{"a":1}'), /no "event" and "time"/);
+  assert.throws(() => store.hear(JSON.stringify({ ...teller.snapshot(), version: 9 })), /reads ringway-events 2/);
+  hear(teller.event({ event: 'tea-time', server: '__proto__' }), teller.event({ event: 'health-changed', server: 'nobody', health: 'unhealthy' }), teller.tick());
+  assert.equal(store.state.servers.length, 3);
 });

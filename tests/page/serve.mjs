@@ -1,5 +1,5 @@
 // A static web server for www/, and no more than that; `answer` may answer a path itself, as a
-// proxy's API does.
+// proxy's API does: at once, or with a stream.
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { extname, join, normalize, resolve } from 'node:path';
@@ -13,18 +13,24 @@ export async function serve({ folder = www, prefix = '/', answer = () => undefin
   const server = createServer(async (request, response) => {
     const { pathname, search } = new URL(request.url, 'http://localhost');
     const path = pathname.startsWith(prefix) ? pathname.slice(prefix.length) : undefined;
-    const told = answer(path, search);
+    let body = '';
+    for await (const chunk of request) body += chunk;
+    const told = answer(path, search, { method: request.method, headers: request.headers, body });
     if (told) {
       response.writeHead(told.status ?? 200, { 'content-type': told.type ?? 'application/json', 'cache-control': 'no-store' });
+      if (told.stream) {
+        told.stream(response);
+        return;
+      }
       response.end(told.text ?? JSON.stringify(told.body));
       return;
     }
     const file = join(folder, normalize(`/${path === '' ? 'index.html' : decodeURIComponent(path ?? '')}`));
     try {
-      const body = path === undefined ? null : await readFile(file);
-      if (body === null) throw new Error('outside');
+      const found = path === undefined ? null : await readFile(file);
+      if (found === null) throw new Error('outside');
       response.writeHead(200, { 'content-type': TYPES[extname(file)] ?? 'application/octet-stream' });
-      response.end(body);
+      response.end(found);
     } catch {
       response.writeHead(404, { 'content-type': 'text/plain' });
       response.end('not found');

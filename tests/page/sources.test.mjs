@@ -71,5 +71,6 @@ test('what is vendored is what the manifest says', () => {
 test('the page stays small', () => {
   const vendored = readdirSync(join(www, 'vendor'), { recursive: true }).filter((name) => /\.(js|css)$/.test(name)).map((name) => join('vendor', name));
   const bytes = [...own, ...styles, ...vendored, 'index.html'].reduce((sum, name) => sum + gzipSync(read(name)).length, 0);
-  assert.ok(bytes < 120_000, `${bytes} bytes, compressed`);
+  // Three modes whole, with the charts' library.
+  assert.ok(bytes < 200_000, `${bytes} bytes, compressed`);
 });

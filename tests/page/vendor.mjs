@@ -16,6 +16,14 @@ const PACKAGES = [
     why: 'Tables and panels that are redrawn each second without losing the focus, and in which names are text and never markup.',
     files: ['LICENSE', 'lit-html.js', 'directive.js', 'directive-helpers.js', 'directives/live.js', 'directives/repeat.js'],
   },
+  {
+    name: 'uplot',
+    version: '1.6.32',
+    licence: 'MIT',
+    why: 'Charts of a running proxy that are redrawn each second, with one cursor for all.',
+    folder: 'uPlot-1.6.32',
+    files: ['LICENSE', 'dist/uPlot.iife.min.js', 'dist/uPlot.min.css'],
+  },
 ];
 
 const folder = mkdtempSync(join(tmpdir(), 'ringway-vendor-'));
@@ -23,7 +31,7 @@ rmSync(vendor, { recursive: true, force: true });
 const manifest = PACKAGES.map(({ files, ...about }) => {
   const [packed] = JSON.parse(execFileSync('npm', ['pack', '--json', '--silent', `${about.name}@${about.version}`], { cwd: folder, encoding: 'utf8' }));
   execFileSync('tar', ['-xzf', packed.filename], { cwd: folder });
-  const to = `${about.name}-${about.version}`;
+  const to = about.folder ?? `${about.name}-${about.version}`;
   const sums = {};
   for (const file of files) {
     const target = join(vendor, to, file);

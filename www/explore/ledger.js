@@ -18,7 +18,7 @@ export function stagedView(store) {
   if (staged === null) return nowView(view);
   return html`
     <div class="staged" role="group" aria-label="Staged">
-      <p><b>${deeds(edits)}</b>${plan === null ? ': a rule without keys has none to move' : html`: moves <b class="num">${percent(plan.moved)}</b> (minimum ${percent(plan.minimum)})${plan.modulo > 0 ? html`, modulo ${percent(plan.modulo)}` : nothing}`}</p>
+      <p><b>${deeds(edits)}</b>${plan === null ? ': a rule without keys has none to move' : html`: moves <b class="num">${percent(plan.moved)}</b> (by weights ${percent(plan.minimum)})${plan.modulo > 0 ? html`, modulo ${percent(plan.modulo)}` : nothing}`}</p>
       <div><button type="button" class="primary" data-testid="commit" @click=${() => store.commit()}>Commit</button>
       <button type="button" data-testid="discard" @click=${() => store.discard()}>Discard</button></div>
     </div>`;
@@ -58,7 +58,7 @@ function costs(plan) {
     <table class="costs">
       <tbody>
         ${line('Moved', moved, 'moved', 'What would go to another server.')}
-        ${line('Minimum', minimum, 'least', 'The least that any rule could move between fair shares: what those who gain grow by.')}
+        ${line('By weights', minimum, 'least', 'The least that any rule could move between the shares that the weights ask for: what those who gain grow by. Less than that moves where a server had less than its share.')}
         ${line('Modulo', modulo, 'modulo', 'What would move if the hash modulo the number of servers chose: it knows no weights.')}
       </tbody>
     </table>

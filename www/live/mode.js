@@ -1,74 +1,35 @@
-// The mode Live: the fleet of the proxy that served the page, watched.
+// The mode Live: the fleet of the proxy that served the page, as it is and as it was.
 
-import { html, nothing, render } from '../shared/dom.js';
-import { mountFleet } from '../shared/fleet-panels.js';
 import { RING_KEYS } from '../shared/ring-view.js';
-import { many } from '../shared/words.js';
+import { createApi } from './api.js';
 import { createStore } from './store.js';
-import { watch } from './watch.js';
+import { mountLive } from './view.js';
 
 export const live = {
   name: 'live',
   title: 'Live',
-  keys: RING_KEYS,
+  keys: [...RING_KEYS, ['p', 'pause, and go on']],
 
   start({ LoadBalancer, shell }) {
     const store = createStore(LoadBalancer);
-    let watching = attach();
-    let isShown = false;
-
-    function attach() {
-      return watch({ onAnswer: store.observe, onLoss: store.lose });
-    }
-
-    function stop() {
-      watching?.stop();
-      watching = null;
-    }
-
-    function showStatus() {
-      const { live: proxy, view } = store.state;
-      const isLost = Boolean(proxy?.lost);
-      const age = proxy ? Math.max(0, Math.round((Date.now() - proxy.at) / 1000)) : 0;
-      document.documentElement.toggleAttribute('data-stale', isLost);
-      shell.status(proxy === null ? nothing : html`
-        <span class="chip ${isLost ? 'lost' : 'live'}"><i></i>${isLost ? 'No news' : 'Live'}: this proxy</span>
-        <span class="chip-note" role=${isLost ? 'alert' : nothing}>${isLost
-          ? `${proxy.lost.problem}. This is what it said ${age} s ago; asking again each second.`
-          : proxy.fingerprint === view.fingerprint
-            ? `${proxy.health.n_eligible} of ${many(proxy.health.n_servers, 'server')} eligible${proxy.health.fail_open ? ': it fails open' : ''}`
-            : 'This page’s engine makes another ring than the proxy’s: their versions differ. Do not trust the picture.'}</span>`);
-    }
-
-    function showMore(ringTools) {
-      const { live: proxy, view } = store.state;
-      shell.title(proxy === null ? 'Ringway: live' : `${proxy.health.n_eligible}/${proxy.health.n_servers} eligible · Ringway`);
-      showStatus();
-      shell.tools(html`<button type="button" class="primary" data-testid="fork" @click=${() => shell.go('explore', store.copy())} title="Changes are made in Explore: this view only watches">Explore a copy</button>`);
-      render(html`<span class="note">${many(view.virtualNodes, 'virtual node')} a weight</span>`, ringTools);
-    }
+    // In memory and nowhere else: gone with the page.
+    const session = { token: null, mayAct: true };
+    const api = createApi({ token: () => session.token });
 
     return {
+      // Whether there is a proxy behind this page: it has servers, or wants a token. A static server
+      // has a file there that says there are none, or nothing at all.
       async find() {
-        await watching.started;
-        // Asked once; again only when somebody looks.
-        if (!isShown) stop();
-        return store.state.live !== null;
+        try {
+          const answer = await fetch('./api/servers', { cache: 'no-store', credentials: 'same-origin', signal: AbortSignal.timeout(5000) });
+          if (answer.status === 401) return true;
+          const { servers } = await answer.json();
+          return answer.ok && Array.isArray(servers);
+        } catch {
+          return false;
+        }
       },
-      mount(root, { signal }) {
-        isShown = true;
-        watching ??= attach();
-        // What is shown grows old without any news.
-        const aging = setInterval(showStatus, 1000);
-        signal.addEventListener('abort', () => {
-          isShown = false;
-          clearInterval(aging);
-          stop();
-          document.documentElement.removeAttribute('data-stale');
-        });
-        mountFleet(root, { signal, shell, store, showMore });
-        return watching.started;
-      },
+      mount: (root, { signal }) => mountLive(root, { signal, shell, store, api, session }),
     };
   },
 };

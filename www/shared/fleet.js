@@ -24,6 +24,7 @@ export class Fleet {
   #inUse;
   #now = 0;
   #killed = new Set();
+  #isHeld = false;
   #pictures = new Map();
 
   // As in a configuration file.
@@ -82,6 +83,17 @@ export class Fleet {
     return this.#changed();
   }
 
+  // Does several of these as one change: the engines follow once, after all of them.
+  together(act) {
+    this.#isHeld = true;
+    try {
+      act();
+    } finally {
+      this.#isHeld = false;
+    }
+    return this.#changed();
+  }
+
   isKilled(name) {
     return this.#killed.has(name);
   }
@@ -136,6 +148,7 @@ export class Fleet {
   // Lets probes tell the engine of the world, and takes the change over to the engine of those in
   // use. Answers with what that moved; null when several servers came or went at once.
   #changed() {
+    if (this.#isHeld) return NOTHING_MOVED;
     this.#settle();
     const [before, after] = [this.#inUse.servers(), this.#usable()];
     const find = (list, name) => list.find((server) => server.name === name);

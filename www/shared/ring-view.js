@@ -43,7 +43,8 @@ export class RingView {
   // `onPick(index)` which is chosen, until `signal` aborts.
   constructor(stage, { signal, onPoint, onPick }) {
     this.#stage = stage;
-    this.#canvases = [...stage.querySelectorAll('canvas')];
+    // A third one is the mode's own.
+    this.#canvases = [...stage.querySelectorAll('canvas')].slice(0, 2);
     this.#base = new RingBase(this.#canvases[0]);
     this.#over = this.#canvases[1];
     this.#onPoint = onPoint;

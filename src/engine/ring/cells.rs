@@ -36,7 +36,7 @@ impl Ring {
         let mut cells = vec![0.0; n];
         for offset in self
             .points_in(window)
-            .filter_map(|point| window.offset(point.position))
+            .filter_map(|point| window.offset(point.position()))
         {
             cells[(offset * n as u128 / window.length.0) as usize] += 1.0;
         }
@@ -56,7 +56,7 @@ impl Ring {
             from = end;
         };
         for point in self.points_in(window) {
-            if let Some(offset) = window.offset(point.position) {
+            if let Some(offset) = window.offset(point.position()) {
                 own(offset + 1, point.server);
             }
         }
@@ -74,13 +74,13 @@ impl Ring {
         let server = self.servers.get(point.server as usize)?;
         let mut hasher = PointHasher::new(server.name.as_str());
         let n = server.weight.number() * self.virtual_nodes.number();
-        (0..n).find(|&i| hasher.point(i) == point.position.0)
+        (0..n).find(|&i| hasher.point(i) == point.position().0)
     }
 
     /// The points from the window's first on, until one is behind it.
     fn points_in(&self, window: Window) -> impl Iterator<Item = &Point> {
         self.walk(window.from)
-            .take_while(move |point| window.offset(point.position).is_some())
+            .take_while(move |point| window.offset(point.position()).is_some())
     }
 }
 

@@ -69,16 +69,16 @@ impl Moved {
         let ranks_after = ranks_in(&after.servers, &before.servers);
         // Walk the boundaries of both rings in one sweep. Between two of them
         // the owner is the next point of each ring, wrapping.
-        let mut swept = last_before.position.max(last_after.position);
+        let mut swept = last_before.position().max(last_after.position());
         let (mut i, mut j) = (0, 0);
         let mut is_first = true;
         while i < old_points.len() || j < new_points.len() {
             let old = old_points[i % old_points.len()];
             let new = new_points[j % new_points.len()];
             let next = match (i < old_points.len(), j < new_points.len()) {
-                (true, true) => old.position.min(new.position),
-                (true, false) => old.position,
-                _ => new.position,
+                (true, true) => old.position().min(new.position()),
+                (true, false) => old.position(),
+                _ => new.position(),
             };
             let mut share = Share(u128::from(next.0.wrapping_sub(swept.0)));
             if is_first && share == Share::NONE {
@@ -92,22 +92,22 @@ impl Moved {
             swept = next;
             while old_points
                 .get(i)
-                .is_some_and(|point| point.position <= next)
+                .is_some_and(|point| point.position() <= next)
             {
                 i += 1;
             }
             while new_points
                 .get(j)
-                .is_some_and(|point| point.position <= next)
+                .is_some_and(|point| point.position() <= next)
             {
                 j += 1;
             }
             // Most arcs are the same in both.
             while let (Some(old), Some(new)) = (old_points.get(i), new_points.get(j))
-                && old.position == new.position
+                && old.position() == new.position()
                 && ranks_after[old.server as usize] == Some(new.server)
             {
-                swept = old.position;
+                swept = old.position();
                 (i, j) = (i + 1, j + 1);
             }
         }

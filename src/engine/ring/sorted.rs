@@ -29,7 +29,7 @@ pub(super) fn sort_points(points: &mut [Point]) {
 /// Where too many share one, they are sorted.
 fn spread(points: &mut [Point]) {
     let shift = shift_for(points.len() / (2 * BUCKET));
-    let bucket_of = |point: &Point| (point.position.0 >> shift) as usize;
+    let bucket_of = |point: &Point| (point.position().0 >> shift) as usize;
     let mut ends = vec![0_u32; 1 << (64 - shift)];
     for point in points.iter() {
         ends[bucket_of(point)] += 1;
@@ -85,10 +85,7 @@ mod tests {
         for mask in [u64::MAX, 0xff] {
             for n in [0, 1, 2, 31, 32, 33, 34, 100, 5000] {
                 let mut points: Vec<Point> = (0..n)
-                    .map(|i| Point {
-                        position: Position(random() & mask),
-                        server: i % 7,
-                    })
+                    .map(|i| Point::new(Position(random() & mask), i % 7))
                     .collect();
                 let mut expected = points.clone();
                 expected.sort_unstable();

@@ -27,13 +27,21 @@ fn placed(points: &[(u64, Rank)], n_servers: u32) -> Ring {
         .collect();
     let mut points: Vec<Point> = points
         .iter()
-        .map(|&(position, server)| Point {
-            position: Position(position),
-            server,
-        })
+        .map(|&(position, server)| Point::new(Position(position), server))
         .collect();
     points.sort_unstable();
     Ring::index(VirtualNodes::DEFAULT, servers, points)
+}
+
+#[test]
+fn a_point_takes_twelve_bytes_and_is_whole_all_the_same() {
+    assert_eq!(size_of::<Point>(), 12);
+    for bits in [0, 1, 0xffff_ffff, 0x1_0000_0000, u64::MAX - 1, u64::MAX] {
+        assert_eq!(Point::new(Position(bits), 7).position(), Position(bits));
+    }
+    // By the whole position, then by the server.
+    let [low, high] = [0x1_0000_0005, 0x2_0000_0001].map(|bits| Point::new(Position(bits), 3));
+    assert!(low < high && low < Point::new(Position(0x1_0000_0005), 4));
 }
 
 #[test]
@@ -80,7 +88,7 @@ fn a_crowded_bucket_is_searched_not_scanned_and_answers_the_same() {
         let expected = ring
             .points()
             .iter()
-            .find(|point| point.position.0 >= key)
+            .find(|point| point.position().0 >= key)
             .unwrap_or(&ring.points()[0]);
         assert_eq!(ring.owner(Position(key)), Some(expected.server), "at {key}");
     }
@@ -93,13 +101,13 @@ fn every_lookup_equals_a_plain_binary_search() {
         let servers: Vec<(&str, u64)> = servers.iter().map(|s| (s.as_str(), 1)).collect();
         let ring = ring(13, &servers);
         let edges = ring.points().iter().flat_map(|point| {
-            let at = point.position.0;
+            let at = point.position().0;
             [at.wrapping_sub(1), at, at.wrapping_add(1)]
         });
         for key in edges.chain([0, 1, u64::MAX]) {
             let i = ring
                 .points()
-                .partition_point(|point| point.position.0 < key);
+                .partition_point(|point| point.position().0 < key);
             let expected = ring.points()[i % ring.points().len()].server;
             assert_eq!(ring.owner(Position(key)), Some(expected));
         }
@@ -155,14 +163,8 @@ fn a_changed_ring_equals_one_built_at_once() {
 #[test]
 fn a_drop_and_an_add_at_one_position_keep_the_order() {
     let before = placed(&[(5, 0), (5, 2), (9, 1)], 3);
-    let added = [Point {
-        position: Position(5),
-        server: 1,
-    }];
-    let dropped = [Point {
-        position: Position(5),
-        server: 2,
-    }];
+    let added = [Point::new(Position(5), 1)];
+    let dropped = [Point::new(Position(5), 2)];
     let same = Rerank { from: 0, by: 0 };
     let after = before.merge(before.servers.clone(), same, &dropped, &added);
     assert_eq!(after, placed(&[(5, 0), (5, 1), (9, 1)], 3));
@@ -234,7 +236,7 @@ fn cells_hold_the_points_and_the_parts_that_lie_in_them() {
 #[test]
 fn cells_of_a_window_agree_with_whom_keys_there_go_to() {
     let ring = ring(10, &[("a", 1), ("b", 1)]);
-    let first = ring.points()[0].position.0;
+    let first = ring.points()[0].position().0;
     for (from, units) in [
         (first - 5, 10),
         (u64::MAX - 3, 8),
@@ -279,10 +281,7 @@ fn a_point_knows_which_of_its_servers_virtual_nodes_it_is() {
     seen.iter_mut().for_each(|nodes| nodes.sort_unstable());
     assert_eq!(seen, [(0..10).collect::<Vec<_>>(), (0..5).collect()]);
     assert_eq!(
-        placed(&[(7, 0)], 1).virtual_node(Point {
-            position: Position(7),
-            server: 0
-        }),
+        placed(&[(7, 0)], 1).virtual_node(Point::new(Position(7), 0)),
         None
     );
 }

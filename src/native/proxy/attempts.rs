@@ -53,18 +53,27 @@ pub(super) struct Sent {
     pub(super) has_body: bool,
     /// The protocol that it asks to change over to, if it does.
     pub(super) upgrade: Option<HeaderValue>,
-    /// What it can be made of again, if it has a body and may be sent again.
+    /// What it can be made of again, if it may be sent again and is not made of
+    /// the bytes it came as.
     pub(super) kept: Option<Box<Kept>>,
     /// Its part in a trace, if it has one.
     pub(super) trace: Option<Rc<Trace>>,
 }
 
-/// A request with a body, to be sent again.
+/// A request, to be sent again.
 pub(super) struct Kept {
     /// Its head, as it is sent.
     pub(super) head: request::Parts,
-    /// Its body.
-    pub(super) upload: Rc<Upload>,
+    /// Its body, if it has one.
+    pub(super) upload: Option<Rc<Upload>>,
+}
+
+impl Kept {
+    /// Whether all of it is still here.
+    fn is_whole(&self) -> bool {
+        let upload = self.upload.as_ref();
+        upload.is_none_or(|upload| upload.is_kept())
+    }
 }
 
 /// What came with a server's answer.
@@ -453,7 +462,7 @@ impl<'a> Attempts<'a> {
 
     fn can_be_made_again(&self) -> bool {
         match &self.sent.kept {
-            Some(kept) => kept.upload.is_kept(),
+            Some(kept) => kept.is_whole(),
             None => self.sent_anew().is_some(),
         }
     }
@@ -463,8 +472,10 @@ impl<'a> Attempts<'a> {
     fn again(&self) -> Option<Request<RequestBody>> {
         match &self.sent.kept {
             Some(kept) => {
-                let head = kept.upload.is_kept().then(|| kept.head.clone())?;
-                Some(Request::from_parts(head, kept.upload.again()))
+                let head = kept.is_whole().then(|| kept.head.clone())?;
+                let upload = kept.upload.as_ref();
+                let body = upload.map_or(RequestBody::Empty, Upload::again);
+                Some(Request::from_parts(head, body))
             }
             None => self.sent_anew(),
         }

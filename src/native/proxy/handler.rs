@@ -5,7 +5,6 @@ use std::mem;
 use std::rc::Rc;
 
 use http::{HeaderName, HeaderValue, Request, Response, Version, request};
-use hyper::body::{Body, Incoming};
 
 use super::attempts::{Attempts, Kept, Sent};
 use super::body::ResponseBody;
@@ -16,7 +15,7 @@ use super::in_hand::InHand;
 use super::rate_limit;
 use super::trace::Trace;
 use super::upgrade;
-use super::upload::{RequestBody, Upload};
+use super::upload::{ClientBody, RequestBody, Upload};
 use crate::config::Retries;
 use crate::native::clock;
 use crate::native::telemetry::access_log::{AccessLog, Entry};
@@ -29,13 +28,15 @@ static X_RINGWAY_ATTEMPTS: HeaderName = HeaderName::from_static("x-ringway-attem
 static X_RINGWAY_EXPLAIN: HeaderName = HeaderName::from_static("x-ringway-explain");
 
 /// Answers a client's request, whatever happens.
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an `async fn` would move the request, a large thing, once more before it does anything"
+)]
 pub(super) fn handle(
     in_hand: Rc<InHand>,
-    request: Request<Incoming>,
+    head: request::Parts,
+    body: ClientBody,
 ) -> impl Future<Output = Result<Response<ResponseBody>, Infallible>> {
-    // Not an `async fn`, which would move the request, a large thing, once more
-    // before it does anything.
-    let (head, body) = request.into_parts();
     async move {
         let (mut entry, mut trace) = (None, None);
         let forwarded = forward(&in_hand, head, body, &mut entry, &mut trace);
@@ -65,7 +66,7 @@ pub(super) fn handle(
 fn forward<'a>(
     in_hand: &'a Rc<InHand>,
     mut head: request::Parts,
-    body: Incoming,
+    body: ClientBody,
     entry: &'a mut Option<Box<Entry>>,
     trace: &'a mut Option<Rc<Trace>>,
 ) -> impl Future<Output = Result<Response<ResponseBody>, ProxyError>> {
@@ -104,19 +105,17 @@ fn forward<'a>(
             entry.request_id = head.headers.get(&headers::X_REQUEST_ID).cloned();
         }
         client.certificate.tell(&mut head.headers);
+        let came_as_bytes = head.version < Version::HTTP_2;
         head.version = Version::HTTP_11;
         upgrade::ask(upgrade.as_ref(), &mut head.headers);
         let has_body = !body.is_end_stream();
+        let retries = &rules.config.retries;
         let (body, kept) = if has_body {
-            sendable(
-                &head,
-                body,
-                in_hand,
-                &rules.config.retries,
-                fleet.has_http2(),
-            )
-        } else {
+            sendable(&head, body, in_hand, retries, fleet.has_http2())
+        } else if came_as_bytes {
             (RequestBody::Empty, None)
+        } else {
+            (RequestBody::Empty, kept(&head, retries, fleet.has_http2()))
         };
         let sent = Sent {
             asker,
@@ -182,7 +181,7 @@ fn forward<'a>(
 /// has said that it has done nothing of it.
 fn sendable(
     head: &request::Parts,
-    body: Incoming,
+    body: ClientBody,
     in_hand: &Rc<InHand>,
     retries: &Retries,
     may_be_refused: bool,
@@ -196,9 +195,21 @@ fn sendable(
     let upload = Upload::new(body, in_hand, limit as usize);
     let kept = Kept {
         head: head.clone(),
-        upload: Rc::clone(&upload),
+        upload: Some(Rc::clone(&upload)),
     };
     (upload.again(), Some(Box::new(kept)))
+}
+
+/// What a request without a body can be made of again, if it may be sent again and
+/// there are no bytes that it came as.
+fn kept(head: &request::Parts, retries: &Retries, may_be_refused: bool) -> Option<Box<Kept>> {
+    let may_try_again = head.method.is_idempotent() && retries.attempts.number() > 0;
+    (may_try_again || may_be_refused).then(|| {
+        Box::new(Kept {
+            head: head.clone(),
+            upload: None,
+        })
+    })
 }
 
 /// Makes a server's answer one that the client gets.

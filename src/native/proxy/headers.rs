@@ -138,6 +138,15 @@ pub(super) fn prepare_request(
     }
     if names_host {
         let authority = to_origin_form(uri)?;
+        let differs = |host: &HeaderValue| {
+            let (host, authority) = (host.as_bytes(), authority.as_bytes());
+            !host.eq_ignore_ascii_case(authority)
+        };
+        if version == Version::HTTP_2 && headers.get(HOST).is_some_and(differs) {
+            // Malformed, where in HTTP/1.1 the target simply wins (RFC 9113,
+            // section 8.3.1).
+            return Err(ProxyError::BadRequest("Host and :authority differ"));
+        }
         headers.insert(HOST, authority);
     }
     let host = headers.get(HOST);

@@ -19,7 +19,7 @@ use super::worker::{Rules, Waits};
 /// How long a connection without a request may still bring one when the worker
 /// stops: a client that sends one after the other has sent its next within a
 /// round trip, and those that take longer are rare.
-const LAST_CALL: Duration = Duration::from_millis(500);
+pub(super) const LAST_CALL: Duration = Duration::from_millis(500);
 
 /// One request in hand, or what is awaited instead of it.
 pub(super) struct InHand {
@@ -60,16 +60,25 @@ enum Turn {
 impl InHand {
     /// What a client that has just connected may send first.
     pub(super) fn new(client: Rc<Client>) -> Self {
-        let timer = Timer::new(&client.worker.timers);
+        let this = Self::at(Turn::New, client);
+        this.timer.set(this.waits.get().client_header);
+        this
+    }
+
+    /// A request whose head is here whole, beside others.
+    pub(super) fn of_one(client: Rc<Client>) -> Self {
+        Self::at(Turn::Head, client)
+    }
+
+    fn at(turn: Turn, client: Rc<Client>) -> Self {
         let waits = client.worker.fleet().rules().waits;
-        timer.set(waits.client_header);
         Self {
+            timer: Timer::new(&client.worker.timers),
             client,
-            timer,
             tunnel: Cell::new(None),
             head_bytes: HeadBytes::default(),
             waits: Cell::new(waits),
-            turn: Cell::new(Turn::New),
+            turn: Cell::new(turn),
             awaits_body: Cell::new(false),
             has_sent_more: Cell::new(false),
         }
@@ -183,6 +192,18 @@ impl InHand {
             waits.tunnel_idle.min(waits.stream_idle)
         } else {
             waits.tunnel_idle
+        }
+    }
+
+    /// Whether nothing has come yet.
+    pub(super) fn is_new(&self) -> bool {
+        self.turn.get() == Turn::New
+    }
+
+    /// A piece of the client's body has come.
+    pub(super) fn body_came(&self) {
+        if matches!(self.turn.get(), Turn::Upload | Turn::Answer) {
+            self.timer.set(self.waits.get().stream_idle);
         }
     }
 

@@ -193,6 +193,11 @@ impl Timer {
         self.entry.is_attentive.set(is_attentive);
     }
 
+    /// Has its task look around.
+    pub(super) fn wake(&self) {
+        self.entry.wake();
+    }
+
     /// Makes the task of `cx` the one that is woken.
     pub(super) fn watch(&self, cx: &Context<'_>) {
         let waker = self.entry.waker.take();

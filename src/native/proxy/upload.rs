@@ -3,11 +3,13 @@
 
 use std::cell::RefCell;
 use std::error::Error;
+use std::mem;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use h2::RecvStream;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -36,7 +38,7 @@ pub(super) enum RequestBody {
 
 /// A body that comes from a client once and is sent once.
 pub(super) struct Once {
-    incoming: Incoming,
+    incoming: ClientBody,
     in_hand: Rc<InHand>,
 }
 
@@ -56,7 +58,7 @@ pub(super) struct Upload {
 }
 
 struct State {
-    incoming: Incoming,
+    incoming: ClientBody,
     kept: Vec<Piece>,
     /// What may still be kept.
     room: usize,
@@ -73,9 +75,93 @@ enum Piece {
     Trailers(HeaderMap),
 }
 
+/// The body that a client sends, as its connection's protocol has it.
+pub(super) enum ClientBody {
+    /// Over HTTP/1.1.
+    Http1(Incoming),
+    /// Over HTTP/2.
+    Http2(Http2Body),
+}
+
+/// A body over HTTP/2.
+pub(super) struct Http2Body {
+    stream: RecvStream,
+    /// Whether all but trailers has come.
+    has_data: bool,
+    /// Whether the client does not send it before it hears that it may.
+    awaits_word: bool,
+}
+
+impl ClientBody {
+    /// What comes over HTTP/2; `awaits_word` when the client does not send it
+    /// before it hears that it may.
+    pub(super) fn http2(stream: RecvStream, awaits_word: bool) -> Self {
+        Self::Http2(Http2Body {
+            stream,
+            has_data: false,
+            awaits_word,
+        })
+    }
+
+    /// Its next frame; `in_hand` hears of it where nobody else tells.
+    fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+        in_hand: &InHand,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match self {
+            Self::Http1(incoming) => {
+                let frame = Pin::new(incoming).poll_frame(cx);
+                frame.map_err(Into::into)
+            }
+            Self::Http2(body) => {
+                if mem::take(&mut body.awaits_word) {
+                    // Whoever answers the client sees then that it is awaited.
+                    in_hand.timer.wake();
+                }
+                let frame = ready!(body.poll_frame(cx));
+                in_hand.body_came();
+                Poll::Ready(frame.transpose())
+            }
+        }
+    }
+
+    /// Whether nothing more will come.
+    pub(super) fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Http1(incoming) => incoming.is_end_stream(),
+            Self::Http2(body) => body.stream.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Http1(incoming) => incoming.size_hint(),
+            // What its head says of it is passed on.
+            Self::Http2(_) => SizeHint::new(),
+        }
+    }
+}
+
+impl Http2Body {
+    /// However the client breaks off, an error: what it has sent is not all.
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Frame<Bytes>>, BoxError>> {
+        if !self.has_data {
+            if let Some(data) = ready!(self.stream.poll_data(cx)).transpose()? {
+                // It is on its way to a server, or kept within the limits of that.
+                let _ = self.stream.flow_control().release_capacity(data.len());
+                return Poll::Ready(Ok(Some(Frame::data(data))));
+            }
+            self.has_data = true;
+        }
+        let trailers = ready!(self.stream.poll_trailers(cx))?;
+        Poll::Ready(Ok(trailers.map(Frame::trailers)))
+    }
+}
+
 impl RequestBody {
     /// The body of the request `in_hand`, none of which is kept.
-    pub(super) fn once(incoming: Incoming, in_hand: &Rc<InHand>) -> Self {
+    pub(super) fn once(incoming: ClientBody, in_hand: &Rc<InHand>) -> Self {
         Self::Once(Box::new(Once {
             incoming,
             in_hand: Rc::clone(in_hand),
@@ -85,7 +171,7 @@ impl RequestBody {
 
 impl Upload {
     /// The body of the request `in_hand`, of which `limit` bytes may be kept.
-    pub(super) fn new(incoming: Incoming, in_hand: &Rc<InHand>, limit: usize) -> Rc<Self> {
+    pub(super) fn new(incoming: ClientBody, in_hand: &Rc<InHand>, limit: usize) -> Rc<Self> {
         Rc::new(Self {
             state: RefCell::new(State {
                 incoming,
@@ -118,8 +204,12 @@ impl Upload {
 
 impl State {
     /// Takes in the client's next frame.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let frame = filtered(Pin::new(&mut self.incoming).poll_frame(cx));
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        in_hand: &InHand,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let frame = filtered(self.incoming.poll_frame(cx, in_hand));
         match &frame {
             Poll::Ready(Some(Ok(frame))) if !self.is_lost => self.keep(frame),
             Poll::Ready(Some(Err(_))) => self.is_lost = true,
@@ -153,8 +243,8 @@ impl State {
 
 /// A client's frame; of trailers, what may be among them.
 fn filtered(
-    mut frame: Poll<Option<Result<Frame<Bytes>, hyper::Error>>>,
-) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    mut frame: Poll<Option<Result<Frame<Bytes>, BoxError>>>,
+) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
     if let Poll::Ready(Some(Ok(frame))) = &mut frame
         && let Some(trailers) = frame.trailers_mut()
     {
@@ -176,10 +266,10 @@ impl Copy {
                 Piece::Trailers(trailers) => Frame::trailers(trailers),
             })));
         }
-        let frame = state.poll(cx);
+        let frame = state.poll(cx, &self.upload.in_hand);
         self.n_sent = state.kept.len();
         self.upload.in_hand.upload_awaits_client(frame.is_pending());
-        frame.map_err(Into::into)
+        frame
     }
 
     fn is_end_stream(&self) -> bool {
@@ -218,9 +308,9 @@ impl Body for RequestBody {
         match &mut *self {
             Self::Empty => Poll::Ready(None),
             Self::Once(once) => {
-                let frame = filtered(Pin::new(&mut once.incoming).poll_frame(cx));
+                let frame = filtered(once.incoming.poll_frame(cx, &once.in_hand));
                 once.in_hand.upload_awaits_client(frame.is_pending());
-                frame.map_err(Into::into)
+                frame
             }
             Self::Kept(copy) => copy.poll_frame(cx),
         }

@@ -128,6 +128,8 @@ pub(super) struct Worker {
     pub(super) lines: Lines,
     fleet: RefCell<LastSeen>,
     is_stopping: Cell<bool>,
+    /// Requests over HTTP/2 that are not in the process's counts yet.
+    n_http2: Cell<u64>,
 }
 
 /// The published fleet, and the view of it that this thread works with.
@@ -148,6 +150,8 @@ pub(super) struct Rules {
     pub(super) trust: Option<Trust>,
     pub(super) heads: HeadRules,
     pub(super) http1: http1::Builder,
+    /// `None` where it is not spoken.
+    pub(super) http2: Option<h2::server::Builder>,
     pub(super) upgrades: Upgrades,
 }
 
@@ -167,6 +171,7 @@ impl Rules {
             trust: Trust::new(&config.forwarding),
             heads: HeadRules::new(&config.forwarding),
             http1: conn::http1_builder(&config.limits),
+            http2: conn::http2_builder(config),
             upgrades: Upgrades::new(&config.upgrades),
         })
     }
@@ -191,6 +196,8 @@ pub(super) struct Waits {
     pub(super) client_header: Wait,
     pub(super) client_idle: Wait,
     pub(super) tunnel_idle: Wait,
+    /// For a word of a client that waits, over HTTP/2.
+    pub(super) ping: Option<Wait>,
 }
 
 impl Waits {
@@ -206,6 +213,7 @@ impl Waits {
             client_header: timeouts.client_header.duration().into(),
             client_idle: timeouts.client_idle.duration().into(),
             tunnel_idle: timeouts.tunnel_idle.duration().into(),
+            ping: config.http2.ping.map(|ping| ping.duration().into()),
         }
     }
 }
@@ -271,6 +279,7 @@ impl Worker {
             lines: Lines::new(number, Arc::clone(shared.waiting_anywhere())),
             fleet: RefCell::new(LastSeen { published, view }),
             is_stopping: Cell::new(false),
+            n_http2: Cell::new(0),
             shared,
         })
     }
@@ -339,6 +348,11 @@ impl Worker {
             // Dropping the old view closes the connections to removed servers.
             let fleet = self.fleet();
             places.resize(n_places(&fleet.rules.config));
+            let n_http2 = self.n_http2.take();
+            self.shared
+                .counts
+                .http2_requests
+                .fetch_add(n_http2, Relaxed);
             let mut hot_keys = self.hot_keys.borrow_mut();
             hot_keys.advance(clock::now());
             self.shared.publish_hot_keys(self.number, &hot_keys);
@@ -377,6 +391,11 @@ impl Worker {
     /// Whether no new requests are wanted on connections that are there.
     pub(super) fn is_stopping(&self) -> bool {
         self.is_stopping.get()
+    }
+
+    /// A request over HTTP/2 has come.
+    pub(super) fn count_http2(&self) {
+        self.n_http2.set(self.n_http2.get() + 1);
     }
 
     /// The fleet of this moment.

@@ -30,6 +30,12 @@ pub struct Counts {
     pub connections: AtomicU64,
     /// Those that there were.
     pub connections_accepted: AtomicU64,
+    /// Those of them that speak HTTP/2 now.
+    pub http2_connections: AtomicU64,
+    /// Requests over HTTP/2, up to a second late.
+    pub http2_requests: AtomicU64,
+    /// Connections that were ended because their clients gave up most requests.
+    pub http2_refused: AtomicU64,
     /// Those without a good PROXY header where one was expected.
     pub proxy_headers_refused: AtomicU64,
     /// Lines of the access log that were dropped because writing could not

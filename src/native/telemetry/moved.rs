@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::engine::{Algorithm, RoutingTable, ServerName};
+use crate::engine::{Algorithm, RoutingTable, ServerName, Standing};
 
 /// What part of all keys go elsewhere by `after` than by `before`.
 ///
@@ -72,8 +72,10 @@ fn gains(before: &RoutingTable, after: &RoutingTable) -> f64 {
 fn admitted(table: &RoutingTable, name: &ServerName) -> Option<f64> {
     let servers = table.servers();
     let found = servers.binary_search_by(|entry| entry.server.name.cmp(name));
-    found.ok().map(|i| match table.is_fail_open() {
-        true => 1.0,
-        false => servers[i].admission.fraction(),
+    found.ok().map(|i| match servers[i].standing {
+        _ if table.is_fail_open() => 1.0,
+        Standing::Eligible | Standing::Draining => servers[i].admission.fraction(),
+        // What it takes once it is back.
+        _ => 0.0,
     })
 }

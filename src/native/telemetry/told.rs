@@ -36,6 +36,11 @@ impl Collector for Told {
             read(&counts.connections) as f64,
         )?;
         out.gauge(
+            "client_connections_http2",
+            "Connections of clients that speak HTTP/2.",
+            read(&counts.http2_connections) as f64,
+        )?;
+        out.gauge(
             "event_streams",
             "Live streams of events.",
             read(&counts.streams) as f64,
@@ -45,6 +50,16 @@ impl Collector for Told {
                 "client_connections_accepted",
                 "Connections that clients have made.",
                 &counts.connections_accepted,
+            ),
+            (
+                "client_requests_http2",
+                "Requests that clients have sent over HTTP/2.",
+                &counts.http2_requests,
+            ),
+            (
+                "client_connections_refused_http2",
+                "Connections over HTTP/2 that were ended because their clients gave up most of their requests.",
+                &counts.http2_refused,
             ),
             (
                 "proxy_headers_refused",

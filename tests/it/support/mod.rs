@@ -6,6 +6,7 @@ pub(crate) mod authority;
 pub(crate) mod client;
 pub(crate) mod echo;
 pub(crate) mod faulty;
+pub(crate) mod frames;
 pub(crate) mod fuzz;
 pub(crate) mod http2;
 pub(crate) mod json_text;

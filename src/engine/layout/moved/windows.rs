@@ -81,7 +81,7 @@ impl Windows<'_> {
         };
         let drawer = |i: usize| {
             let point = points[i];
-            (point.position.bits(), self.ids[point.server as usize])
+            (point.position().bits(), self.ids[point.server as usize])
         };
         for j in 0..self.window.min(points.len()) {
             let j = (i + j) % points.len();
@@ -102,7 +102,7 @@ impl Windows<'_> {
 pub(super) fn sweep(before: &Windows<'_>, after: &Windows<'_>) -> Option<Ledger> {
     let (old, new) = (before.ring.points(), after.ring.points());
     let (old_next, new_next) = (before.next_taking(), after.next_taking());
-    let position = |point: &Point| point.position.bits();
+    let position = |point: &Point| point.position().bits();
     let mut ledger = Ledger::default();
     let mut swept = old.last().map(position).max(new.last().map(position))?;
     let (mut i, mut j) = (0, 0);

@@ -4,6 +4,7 @@
 //! ([`Stream`]), and then HTTP is spoken.
 
 mod http1;
+mod http2;
 mod peer;
 mod stream;
 
@@ -11,13 +12,15 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::net::TcpStream;
 
 use super::client::Client;
-use super::tls;
+use super::tls::{self, Tls};
 use super::worker::Worker;
 
 pub(super) use http1::builder as http1_builder;
+pub(super) use http2::builder as http2_builder;
 pub(super) use peer::Peer;
 pub(super) use stream::Stream;
 
@@ -28,14 +31,22 @@ pub(super) async fn serve(mut stream: TcpStream, address: SocketAddr, worker: Rc
         return;
     };
     let tls = worker.shared.tls.now().as_ref().map(Arc::clone);
-    let (stream, certificate) = match tls {
-        None => (Stream::Plain(stream), None),
-        // Apart, so that connections in clear text do not have room for it.
-        Some(tls) => match Box::pin(tls::secure(stream, tls, &worker)).await {
-            Some(agreed) => (Stream::Tls(agreed.stream), Some(agreed.certificate)),
-            None => return,
-        },
+    let Some(tls) = tls else {
+        let client = Client::new(peer, None, worker);
+        return http1::serve(Stream::Plain(stream), Rc::new(client)).await;
     };
-    let client = Rc::new(Client::new(peer, certificate, worker));
-    http1::serve(stream, client).await;
+    // Apart, so that connections in clear text do not have room for it.
+    Box::pin(serve_secured(stream, peer, tls, worker)).await;
+}
+
+async fn serve_secured(stream: TcpStream, peer: Peer, tls: Arc<Tls>, worker: Rc<Worker>) {
+    let Some(agreed) = tls::secure(stream, tls, &worker).await else {
+        return;
+    };
+    let client = Client::new(peer, Some(agreed.certificate), worker);
+    let (stream, client) = (Stream::Tls(agreed.stream), Rc::new(client));
+    match agreed.is_http2 {
+        true => http2::serve(stream, Bytes::new(), client).await,
+        false => http1::serve(stream, client).await,
+    }
 }

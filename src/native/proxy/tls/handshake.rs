@@ -13,7 +13,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tracing::debug;
 
-use super::{ClientCert, Tls};
+use super::{ClientCert, HTTP2, Tls};
 use crate::native::proxy::timer::Timer;
 use crate::native::proxy::worker::Worker;
 
@@ -21,6 +21,8 @@ use crate::native::proxy::worker::Worker;
 pub(in crate::native::proxy) struct Secured {
     /// The client's stream.
     pub(in crate::native::proxy) stream: Box<TlsStream<TcpStream>>,
+    /// Whether HTTP/2 is spoken on it.
+    pub(in crate::native::proxy) is_http2: bool,
     /// What servers are told of the client's certificate.
     pub(in crate::native::proxy) certificate: ClientCert,
 }
@@ -66,6 +68,7 @@ pub(in crate::native::proxy) async fn secure(
     count.fetch_add(1, Relaxed);
     let certificate = agreed.peer_certificates().and_then(<[_]>::first);
     Some(Secured {
+        is_http2: agreed.alpn_protocol() == Some(HTTP2),
         certificate: match tls.tells_servers {
             true => ClientCert::known(certificate.map(|certificate| &**certificate)),
             false => ClientCert::AsItCame,

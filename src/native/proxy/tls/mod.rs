@@ -32,6 +32,8 @@ pub use certificate::Certificate;
 pub(super) use client_cert::ClientCert;
 pub(super) use handshake::secure;
 
+/// HTTP/2, as ALPN has it.
+const HTTP2: &[u8] = b"h2";
 /// HTTP/1.1, as ALPN has it.
 const HTTP1: &[u8] = b"http/1.1";
 
@@ -119,7 +121,11 @@ impl Tls {
         // has seen them, so there are none: rustls's default.
         tls.ticketer = Arc::clone(&resumption.tickets);
         tls.session_storage = Arc::clone(&resumption.sessions);
-        tls.alpn_protocols = vec![HTTP1.to_vec()];
+        let protocols = match config.http2.enabled {
+            true => &[HTTP2, HTTP1][..],
+            false => &[HTTP1],
+        };
+        tls.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
         Ok(Some(Self {
             config: Arc::new(tls),
             certificates,
