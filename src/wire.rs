@@ -147,13 +147,13 @@ shape! { in
         /// What is spoken to it, `http/1.1` or `h2` (HTTP/2); default http/1.1. To an
         /// h2 server requests go side by side over few connections.
         #[deserr(default)]
-        #[schemars(default)]
+        #[schemars(default, extend("default" = "http/1.1"))]
         #[serde(skip_serializing_if = "link::is_default")]
         #[cfg_attr(test, ts(type = "'http/1.1' | 'h2'", optional))]
         pub protocol: ServerProtocol,
         /// TLS towards it: true, or how. Default null: none.
         #[deserr(default)]
-        #[schemars(default, schema_with = "link::tls_schema")]
+        #[schemars(default, schema_with = "link::tls_schema", extend("default" = null))]
         #[serde(skip_serializing_if = "Option::is_none")]
         #[cfg_attr(test, ts(type = "ServerTls | true | null", optional))]
         pub tls: Option<ServerTls>,
