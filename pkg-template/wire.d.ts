@@ -1021,6 +1021,22 @@ export type Pool = {
   idle?: number,
   /** Seconds after which a connection is not used again; default 3600. */
   max_age?: number,
+  /**
+   * Of h2: the most connections, for each server and worker; 1 to 1000,
+   * default 8. A further one is made when all are full.
+   */
+  max_connections?: number,
+  /**
+   * Of h2: the most requests side by side on one connection, if the server
+   * takes as many; 1 to 1000, default 100.
+   */
+  max_streams?: number,
+  /**
+   * Of h2: seconds after which a server from which nothing comes over a
+   * connection with requests on it is asked whether it is still there; default
+   * 310, since gRPC servers take more than one in 300 for an attack. Null: never.
+   */
+  ping?: number | null,
 };
 
 /** How a server is asked. */
@@ -1523,6 +1539,47 @@ export type ServerSpec = {
    * wait for a place, or go elsewhere. Default null: any number.
    */
   max_in_flight?: number | null,
+  /**
+   * What is spoken to it, `http/1.1` or `h2` (HTTP/2); default http/1.1. To an
+   * h2 server requests go side by side over few connections.
+   */
+  protocol?: 'http/1.1' | 'h2',
+  /** TLS towards it: true, or how. Default null: none. */
+  tls?: ServerTls | true | null,
+  /**
+   * By which version of the PROXY protocol it is told for whom each
+   * connection is, `v1` or `v2`; default null: it is not told. A connection
+   * is for one client alone then.
+   */
+  proxy_protocol?: 'v1' | 'v2' | null,
+};
+
+/** TLS towards a server. `true` is all of it by default. */
+export type ServerTls = {
+  /**
+   * For whom the server's certificate must be, which is also the name that it
+   * is asked for. Default null: the server's address.
+   */
+  server_name?: string | null,
+  /**
+   * A file with certificates in PEM: only who has one that these vouch for is
+   * trusted. Default null: those that the system trusts.
+   */
+  ca_file?: string | null,
+  /**
+   * Whether the server's certificate is checked; default true. Without that,
+   * anybody between can read and change everything.
+   */
+  verify?: boolean,
+  /**
+   * A file with the certificate, in PEM, that the proxy shows where it is asked
+   * for one, and after it those that vouch for it; needs key_file. Default null: none.
+   */
+  cert_file?: string | null,
+  /** A file with the private key of that certificate, in PEM. */
+  key_file?: string | null,
+  /** The oldest version that is spoken; default 1.2. */
+  min_version?: '1.2' | '1.3',
 };
 
 /** A server and everything known about it. */
@@ -1541,6 +1598,11 @@ export type ServerView = {
   protocol: 'http/1.1' | 'h2',
   /** TLS towards it; null when there is none. */
   tls: ServerTls | null,
+  /**
+   * By which version of the PROXY protocol it is told for whom each
+   * connection is; null when it is not told.
+   */
+  proxy_protocol: 'v1' | 'v2' | null,
   /**
    * Why there was no TLS with it at the last attempt; null when there was,
    * and in the package, which connects to nobody.

@@ -272,6 +272,16 @@ section! {
     }
 }
 
+impl Pool {
+    /// The same where one idle connection is kept at most.
+    pub fn of_one(&self) -> Self {
+        Self {
+            max_idle: Whole::new(self.max_idle.number().min(1)),
+            ..self.clone()
+        }
+    }
+}
+
 section! {
     /// How much the proxy takes from clients. What is over is refused.
     pub struct Limits {

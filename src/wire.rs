@@ -14,9 +14,9 @@ use serde::Serialize;
 
 use crate::engine::{
     Address, AdminState, Counters, Event, FleetHealth, Health, MaxInFlight, Moved, NoServer,
-    OwnedArc, Position, ProbeOutcome, ProbeRecord, Quoted, Ring, RoutingTable, Server, ServerName,
-    ServerNumber, ServerProtocol, ServerSnapshot, Share, Snapshot, Standing, Timestamp, Verdict,
-    Weight,
+    OwnedArc, Position, ProbeOutcome, ProbeRecord, ProxyProtocol, Quoted, Ring, RoutingTable,
+    Server, ServerName, ServerNumber, ServerProtocol, ServerSnapshot, Share, Snapshot, Standing,
+    Timestamp, Verdict, Weight,
 };
 
 mod link;
@@ -147,16 +147,24 @@ shape! { in
         /// What is spoken to it, `http/1.1` or `h2` (HTTP/2); default http/1.1. To an
         /// h2 server requests go side by side over few connections.
         #[deserr(default)]
-        #[schemars(default)]
+        #[schemars(default, extend("default" = "http/1.1"))]
         #[serde(skip_serializing_if = "link::is_default")]
         #[cfg_attr(test, ts(type = "'http/1.1' | 'h2'", optional))]
         pub protocol: ServerProtocol,
         /// TLS towards it: true, or how. Default null: none.
         #[deserr(default)]
-        #[schemars(default, schema_with = "link::tls_schema")]
+        #[schemars(default, schema_with = "link::tls_schema", extend("default" = null))]
         #[serde(skip_serializing_if = "Option::is_none")]
         #[cfg_attr(test, ts(type = "ServerTls | true | null", optional))]
         pub tls: Option<ServerTls>,
+        /// By which version of the PROXY protocol it is told for whom each
+        /// connection is, `v1` or `v2`; default null: it is not told. A connection
+        /// is for one client alone then.
+        #[deserr(default)]
+        #[schemars(extend("default" = null))]
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(type = "'v1' | 'v2' | null", optional))]
+        pub proxy_protocol: Option<ProxyProtocol>,
     }
 }
 
@@ -175,7 +183,7 @@ impl From<ServerSpec> for Server {
             id: spec.id,
             hash_name: spec.hash_name,
             max_in_flight: spec.max_in_flight,
-            link: link::link(spec.protocol, spec.tls),
+            link: link::link(spec.protocol, spec.tls, spec.proxy_protocol),
         }
     }
 }
@@ -184,7 +192,7 @@ impl From<&Server> for ServerSpec {
     #[inline(never)]
     fn from(server: &Server) -> Self {
         let server = server.clone();
-        let (protocol, tls) = link::fields(server.link);
+        let (protocol, tls, proxy_protocol) = link::fields(server.link);
         Self {
             name: server.name,
             address: server.address,
@@ -196,6 +204,7 @@ impl From<&Server> for ServerSpec {
             max_in_flight: server.max_in_flight,
             protocol,
             tls,
+            proxy_protocol,
         }
     }
 }
@@ -277,6 +286,10 @@ shape! { out
         pub protocol: ServerProtocol,
         /// TLS towards it; null when there is none.
         pub tls: Option<ServerTls>,
+        /// By which version of the PROXY protocol it is told for whom each
+        /// connection is; null when it is not told.
+        #[cfg_attr(test, ts(type = "'v1' | 'v2' | null"))]
+        pub proxy_protocol: Option<ProxyProtocol>,
         /// Why there was no TLS with it at the last attempt; null when there was,
         /// and in the package, which connects to nobody.
         pub tls_trouble: Option<String>,
@@ -839,7 +852,7 @@ const COUNT_MAX: u64 = (1 << 53) - 1;
 impl ServerView {
     /// The shape of one server at `now`.
     pub fn new(server: &ServerSnapshot, now: Timestamp) -> Self {
-        let (protocol, tls) = link::fields(server.server.link.clone());
+        let (protocol, tls, proxy_protocol) = link::fields(server.server.link.clone());
         Self {
             name: server.server.name.to_string(),
             address: server.server.address.to_string(),
@@ -848,6 +861,7 @@ impl ServerView {
             backup: server.server.backup,
             protocol,
             tls,
+            proxy_protocol,
             tls_trouble: None,
             state: server.state,
             health: server.health.into(),

@@ -41,7 +41,7 @@ fn all_faults_are_reported_at_once_with_their_paths() {
         "servers[1].name: an empty name is not allowed; give 1 to 255 bytes of UTF-8 without control characters",
         "servers[1].address: \"http://x\" is not allowed; give an IP address or a host name, without scheme and port",
         "servers[1].port: 70000 is not allowed; give 1 to 65535",
-        "servers[1].wieght: this name is not known here; known are name, address, port, weight, backup, id, hash_name, max_in_flight, protocol, tls",
+        "servers[1].wieght: this name is not known here; known are name, address, port, weight, backup, id, hash_name, max_in_flight, protocol, tls, proxy_protocol",
         "servers[2].port: \"80\" is not allowed; give a whole number, 1 to 65535",
         "servers[3].port: this is required and was not given",
         "health_check.interval: \"30s\" is not allowed; give seconds, 0.001 to 86400",

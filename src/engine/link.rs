@@ -12,6 +12,9 @@ pub struct Link {
     pub protocol: ServerProtocol,
     /// TLS under it, if there is any.
     pub tls: Option<LinkTls>,
+    /// By which version of the PROXY protocol it is told for whom a connection
+    /// is, if it is told.
+    pub proxy_protocol: Option<ProxyProtocol>,
 }
 
 impl Link {
@@ -19,6 +22,7 @@ impl Link {
     pub const PLAIN: Self = Self {
         protocol: ServerProtocol::Http1,
         tls: None,
+        proxy_protocol: None,
     };
 
     /// As servers carry it: most are spoken to plainly, and carry nothing.
@@ -35,6 +39,15 @@ pub enum ServerProtocol {
     Http1,
     /// HTTP/2: over TLS as ALPN agrees on it, in clear text by prior knowledge.
     Http2,
+}
+
+/// A version of the PROXY protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyProtocol {
+    /// A line of text.
+    V1,
+    /// Bytes.
+    V2,
 }
 
 /// TLS towards a server, of which this end is the client.

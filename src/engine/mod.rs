@@ -32,7 +32,7 @@ pub use server::{
 };
 
 mod link;
-pub use link::{Identity, Link, LinkTls, MinTls, ServerProtocol};
+pub use link::{Identity, Link, LinkTls, MinTls, ProxyProtocol, ServerProtocol};
 
 mod ring;
 pub use ring::{

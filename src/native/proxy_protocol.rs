@@ -6,11 +6,13 @@
 //! where one ends, its limits and its checksum are ours.
 
 use core::fmt;
-use core::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
+use core::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 use crc::{CRC_32_ISCSI, Crc};
 use memchr::memchr;
 use ppp::{v1, v2};
+
+use crate::engine::{ProxyProtocol, Server};
 
 /// The longest header of version 1, with its line end.
 const V1_MAX: usize = 107;
@@ -192,10 +194,62 @@ fn between_v6(ip: &v1::IPv6) -> (SocketAddr, SocketAddr) {
     (source.into(), destination.into())
 }
 
+/// The header that says who has connected and where; `None`: that this end has,
+/// for itself.
+pub(super) fn header(version: ProxyProtocol, told: Option<(SocketAddr, SocketAddr)>) -> Vec<u8> {
+    let told = told.map(|(source, destination)| of_one_family(source, destination));
+    match version {
+        ProxyProtocol::V1 => {
+            let addresses = told.map_or(v1::Addresses::Unknown, |(source, destination)| {
+                v1::Addresses::from((source, destination))
+            });
+            addresses.to_string().into_bytes()
+        }
+        ProxyProtocol::V2 => {
+            let builder = match told {
+                Some(both) => v2::Builder::with_addresses(
+                    v2::Version::Two | v2::Command::Proxy,
+                    v2::Protocol::Stream,
+                    both,
+                ),
+                None => v2::Builder::new(
+                    v2::Version::Two | v2::Command::Local,
+                    v2::AddressFamily::Unspecified | v2::Protocol::Unspecified,
+                ),
+            };
+            // Fails only when it is longer than 64 KiB.
+            builder.build().unwrap_or_default()
+        }
+    }
+}
+
+/// The header of a connection that this end makes for itself to `server`, if
+/// that has to be told.
+pub(super) fn own_header(server: &Server) -> Option<Vec<u8>> {
+    let version = server.link.as_ref()?.proxy_protocol?;
+    Some(header(version, None))
+}
+
+/// Two addresses as a header can have them: IPv4 ones in their IPv6 form where
+/// the other is an IPv6 one.
+fn of_one_family(a: SocketAddr, b: SocketAddr) -> (SocketAddr, SocketAddr) {
+    let canonical = |at: SocketAddr| SocketAddr::new(at.ip().to_canonical(), at.port());
+    let (a, b) = (canonical(a), canonical(b));
+    if a.is_ipv4() == b.is_ipv4() {
+        return (a, b);
+    }
+    let v6 = |at: SocketAddr| {
+        let ip: Ipv6Addr = match at.ip() {
+            IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+            IpAddr::V6(ip) => ip,
+        };
+        SocketAddr::from((ip, at.port()))
+    };
+    (v6(a), v6(b))
+}
+
 #[cfg(test)]
 mod tests {
-    use core::net::Ipv6Addr;
-
     use super::*;
 
     fn told(source: &str, destination: &str) -> Option<Told> {
@@ -204,6 +258,10 @@ mod tests {
             destination: destination.parse().expect("an address"),
             is_over_tls: false,
         })
+    }
+
+    fn both(told: Told) -> (SocketAddr, SocketAddr) {
+        (told.source, told.destination)
     }
 
     /// Reads a header as it comes piece by piece, `n` bytes of it at a time, and
@@ -385,13 +443,41 @@ mod tests {
         assert_eq!(all_ways(&with(&[0; 4])), Err(Refusal::BadChecksum));
     }
 
+    #[test]
+    fn what_is_written_is_read_again() {
+        let cases = [
+            ("192.0.2.1:1", "198.51.100.1:443"),
+            ("[2001:db8::1]:65535", "[::1]:0"),
+        ];
+        for (source, destination) in cases {
+            for version in [ProxyProtocol::V1, ProxyProtocol::V2] {
+                let expected = told(source, destination);
+                let both = expected.map(both);
+                assert_eq!(all_ways(&header(version, both)), Ok(expected));
+                assert_eq!(all_ways(&header(version, None)), Ok(None));
+            }
+        }
+        let parse = |text: &str| text.parse().expect("an address");
+        let mixed = Some((parse("192.0.2.1:1"), parse("[2001:db8::1]:2")));
+        assert_eq!(
+            header(ProxyProtocol::V1, mixed),
+            b"PROXY TCP6 ::ffff:192.0.2.1 2001:db8::1 1 2\r\n"
+        );
+        let mapped = Some((parse("[::ffff:192.0.2.1]:1"), parse("198.51.100.1:2")));
+        assert_eq!(
+            header(ProxyProtocol::V1, mapped),
+            b"PROXY TCP4 192.0.2.1 198.51.100.1 1 2\r\n"
+        );
+        assert_eq!(header(ProxyProtocol::V1, None), b"PROXY UNKNOWN\r\n");
+    }
+
     /// Whatever comes, a header ends somewhere and nothing is taken but bytes of
     /// it: this many mutated ones, of which some are still good.
     #[test]
     fn anything_is_read_or_refused() {
         let seeds = [
-            b"PROXY TCP4 1.2.3.4 6.7.8.9 5 1\r\n".to_vec(),
-            b"PROXY UNKNOWN\r\n".to_vec(),
+            header(ProxyProtocol::V1, told("1.2.3.4:5", "6.7.8.9:1").map(both)),
+            header(ProxyProtocol::V1, None),
             v2_of(
                 0x21,
                 0x11,

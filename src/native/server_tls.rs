@@ -149,6 +149,7 @@ pub(super) fn check_files_of(server: &Server) -> Result<(), Faults> {
     let Some(Link {
         tls: Some(tls),
         protocol,
+        ..
     }) = server.link.as_deref()
     else {
         return Ok(());
@@ -218,6 +219,7 @@ impl EveryServerTls {
         let &Link {
             tls: Some(ref tls),
             protocol,
+            ..
         } = link?
         else {
             return None;

@@ -9,12 +9,15 @@ use serde::{Serialize, Serializer};
 
 use super::faults::Faults;
 use super::{Given, name_in, named, read_fields, schema};
-use crate::engine::{Address, Identity, Link, LinkTls, MinTls, ServerProtocol};
+use crate::engine::{Address, Identity, Link, LinkTls, MinTls, ProxyProtocol, ServerProtocol};
 
 const PROTOCOLS: [(&str, ServerProtocol); 2] = [
     ("http/1.1", ServerProtocol::Http1),
     ("h2", ServerProtocol::Http2),
 ];
+
+const PROXY_PROTOCOLS: [(&str, ProxyProtocol); 2] =
+    [("v1", ProxyProtocol::V1), ("v2", ProxyProtocol::V2)];
 
 const VERSIONS: [(&str, MinTls); 2] = [("1.2", MinTls::V12), ("1.3", MinTls::V13)];
 
@@ -42,6 +45,7 @@ macro_rules! word {
 }
 
 word!(ServerProtocol, PROTOCOLS, { "type": "string", "enum": ["http/1.1", "h2"] });
+word!(ProxyProtocol, PROXY_PROTOCOLS, { "type": "string", "enum": ["v1", "v2"] });
 word!(MinTls, VERSIONS, { "type": "string", "enum": ["1.2", "1.3"] });
 
 /// TLS towards a server. `true` is all of it by default.
@@ -181,13 +185,28 @@ pub(super) fn is_default(protocol: &ServerProtocol) -> bool {
 }
 
 /// What the fields of a server make of its link.
-pub(super) fn link(protocol: ServerProtocol, tls: Option<ServerTls>) -> Option<Arc<Link>> {
+pub(super) fn link(
+    protocol: ServerProtocol,
+    tls: Option<ServerTls>,
+    proxy_protocol: Option<ProxyProtocol>,
+) -> Option<Arc<Link>> {
     let tls = tls.map(LinkTls::from);
-    Link { protocol, tls }.shared()
+    Link {
+        protocol,
+        tls,
+        proxy_protocol,
+    }
+    .shared()
 }
 
 /// The fields of a server that its link makes.
-pub(super) fn fields(link: Option<Arc<Link>>) -> (ServerProtocol, Option<ServerTls>) {
-    let Link { protocol, tls } = link.map_or(Link::PLAIN, Arc::unwrap_or_clone);
-    (protocol, tls.map(ServerTls::from))
+pub(super) fn fields(
+    link: Option<Arc<Link>>,
+) -> (ServerProtocol, Option<ServerTls>, Option<ProxyProtocol>) {
+    let Link {
+        protocol,
+        tls,
+        proxy_protocol,
+    } = link.map_or(Link::PLAIN, Arc::unwrap_or_clone);
+    (protocol, tls.map(ServerTls::from), proxy_protocol)
 }

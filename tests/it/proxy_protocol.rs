@@ -1,17 +1,21 @@
 //! The PROXY protocol, in and out, on real sockets: who is believed, what comes
 //! of bytes that are no header, and what servers are told.
 
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
+use std::net::{SocketAddr, TcpListener};
 use std::process::Command;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use ringway::config::AccessLogFormat;
+use ringway::config::{AccessLogFormat, Config};
+use ringway::engine::ProbeOutcome;
+use ringway::native::health::Prober;
 use serde_json::{Value, json};
 
 use crate::support::authority::Authority;
 use crate::support::client::{Answer, Client};
 use crate::support::logged::text_of;
-use crate::support::origin::Origin;
+use crate::support::origin::{Origin, ok, read_head};
 use crate::support::program::folder;
 use crate::support::proxy::{Proxy, eventually};
 use crate::support::rng::Rng;
@@ -272,4 +276,156 @@ fn random_bytes_are_refused_or_read_and_never_anything_else() {
     eventually("none is left", || {
         proxy.shared.counts.connections.load(Relaxed) == 0
     });
+}
+
+/// A server that reads a header of the PROXY protocol from each connection, and
+/// answers each request with what the header says.
+fn telling() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback can be bound");
+    let address = listener.local_addr().expect("it is bound");
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("a connection");
+            std::thread::spawn(move || {
+                let mut reader = BufReader::new(stream.try_clone().expect("a second handle"));
+                let Some(told) = header_of(&mut reader) else {
+                    return;
+                };
+                while read_head(&mut reader, 0).is_some() {
+                    ok(&mut stream, &told);
+                }
+            });
+        }
+    });
+    address
+}
+
+/// A header as text: `SOURCE DESTINATION`, or `nobody`.
+fn header_of(reader: &mut impl BufRead) -> Option<String> {
+    let start = reader.fill_buf().ok()?;
+    if start.starts_with(b"PROXY ") {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok()?;
+        let words: Vec<&str> = line.split_whitespace().collect();
+        return Some(match words[..] {
+            ["PROXY", "UNKNOWN"] => "nobody".to_owned(),
+            ["PROXY", "TCP4", from, to, port, at] => format!("{from}:{port} {to}:{at}"),
+            ["PROXY", "TCP6", from, to, port, at] => format!("[{from}]:{port} [{to}]:{at}"),
+            _ => panic!("{line:?}"),
+        });
+    }
+    let mut fixed = [0; 16];
+    reader.read_exact(&mut fixed).ok()?;
+    assert!(fixed.starts_with(b"\r\n\r\n\0\r\nQUIT\n"), "{fixed:?}");
+    let mut rest = vec![0; usize::from(u16::from_be_bytes([fixed[14], fixed[15]]))];
+    reader.read_exact(&mut rest).ok()?;
+    Some(match (fixed[12], fixed[13], rest.len()) {
+        (0x20, 0, 0) => "nobody".to_owned(),
+        (0x21, 0x11, 12) => {
+            let at = |ip: usize, port: usize| {
+                let ip: [u8; 4] = rest[ip..ip + 4].try_into().expect("four bytes");
+                let port = u16::from_be_bytes([rest[port], rest[port + 1]]);
+                SocketAddr::from((ip, port))
+            };
+            format!("{} {}", at(0, 8), at(4, 10))
+        }
+        other => panic!("{other:?}"),
+    })
+}
+
+/// A proxy that tells its server, which stands at `address`, by this version.
+fn teller(address: SocketAddr, version: &str, settings: &str) -> Proxy {
+    let server = format!(
+        r#"{{"name": "a", "address": "127.0.0.1", "port": {}, "proxy_protocol": "{version}"}}"#,
+        address.port()
+    );
+    Proxy::of(&[server], settings, 1, None)
+}
+
+#[test]
+fn servers_are_told_for_whom_each_connection_is() {
+    let server = telling();
+    for version in ["v1", "v2"] {
+        let trusting = r#""forwarding": {"trusted_proxies": ["127.0.0.1"]}"#;
+        let proxy = teller(server, version, trusting);
+        let mut clients: Vec<Client> = (0..3).map(|_| Client::connect(proxy.address)).collect();
+        for _ in 0..3 {
+            for client in &mut clients {
+                let own = client.stream.local_addr().expect("it is connected");
+                assert_eq!(client.get("/").text(), format!("{own} {}", proxy.address));
+            }
+        }
+        // Behind another proxy, on one connection of that.
+        let client = &mut clients[0];
+        for ip in ["192.0.2.1", "192.0.2.2", "192.0.2.1"] {
+            client.send(format!(
+                "GET / HTTP/1.1\r\nhost: t\r\nx-forwarded-for: {ip}\r\n\r\n"
+            ));
+            let expected = format!("{ip}:0 {}", proxy.address);
+            assert_eq!(client.answer().text(), expected);
+        }
+    }
+    let through = format!(
+        "{}, {}",
+        r#""listen": {"proxy_protocol": "required"}"#,
+        r#""forwarding": {"trusted_proxies": ["127.0.0.1"]}"#
+    );
+    let proxy = teller(server, "v1", &through);
+    let told = answer(&proxy, V1).expect("an answer");
+    assert_eq!(told.text(), "192.0.2.1:56324 198.51.100.1:443", "passed on");
+}
+
+#[test]
+fn only_so_many_clients_connections_to_a_told_server_are_kept() {
+    let n_connections = Arc::new(AtomicUsize::new(0));
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback can be bound");
+    let address = listener.local_addr().expect("it is bound");
+    let counted = Arc::clone(&n_connections);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("a connection");
+            counted.fetch_add(1, Relaxed);
+            std::thread::spawn(move || {
+                let mut reader = BufReader::new(stream.try_clone().expect("a second handle"));
+                let _ = header_of(&mut reader);
+                while read_head(&mut reader, 0).is_some() {
+                    ok(&mut stream, "");
+                }
+            });
+        }
+    });
+    let proxy = teller(address, "v2", r#""pool": {"max_idle": 2}"#);
+    let mut clients: Vec<Client> = (0..3).map(|_| Client::connect(proxy.address)).collect();
+    let mut ask = |order: &[usize]| {
+        for &i in order {
+            assert_eq!(clients[i].get("/").status, 200);
+        }
+        n_connections.load(Relaxed)
+    };
+    assert_eq!(ask(&[0, 1, 0, 1, 1, 0]), 2, "each has its own");
+    assert_eq!(ask(&[2]), 3);
+    assert_eq!(ask(&[0, 2]), 3, "who has not asked for longest has lost it");
+    assert_eq!(ask(&[1]), 4);
+}
+
+#[test]
+fn probes_say_that_nobody_has_connected() {
+    let port = telling().port();
+    let probe = |server: &Value, check: &Value| {
+        let document = json!({"servers": [server], "health_check": check});
+        let config = Config::read(document).expect("a good configuration");
+        let prober = Prober::new(&config.health_check);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        runtime.block_on(prober.probe(&config.servers()[0]))
+    };
+    let by = |version: Option<&str>| json!({"name": "a", "address": "127.0.0.1", "port": port, "proxy_protocol": version});
+    let ok = json!({"timeout": 1, "expect_body": "nobody"});
+    for version in ["v1", "v2"] {
+        assert_eq!(probe(&by(Some(version)), &ok), ProbeOutcome::Good);
+    }
+    let without = probe(&by(None), &ok);
+    assert_ne!(without, ProbeOutcome::Good, "the server reads a header");
 }

@@ -15,6 +15,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -22,6 +23,7 @@ use tokio::time::timeout;
 use crate::config::{RequestPath, Timeouts};
 use crate::engine::{Server, Timestamp};
 use crate::native::clock;
+use crate::native::proxy_protocol;
 use crate::wire::{ForwardView, HeaderView, TookView};
 
 /// The most that is passed on of an answer's body.
@@ -66,7 +68,7 @@ async fn exchange(
     let authority = format!("{}:{}", server.address.in_authority(), server.port.number());
     let took: &mut TookView = &mut view.took_ms;
     let address = (server.address.as_str(), server.port.number());
-    let stream = within(
+    let mut stream = within(
         timeouts.connect.duration(),
         TcpStream::connect(address),
         &format!("no connection to {authority}"),
@@ -75,6 +77,10 @@ async fn exchange(
     took.connect = Some(millis(started));
     // Only a matter of speed.
     let _ = stream.set_nodelay(true);
+    if let Some(header) = proxy_protocol::own_header(server) {
+        let sent = stream.write_all(&header).await;
+        sent.map_err(|error| error.to_string())?;
+    }
     let (mut sender, connection) = http1::Builder::new()
         .max_buf_size(HEAD_MAX)
         .handshake(TokioIo::new(stream))

@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use http::HeaderValue;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use crate::config::HealthCheck;
 use crate::engine::Server;
-use crate::native::descriptors;
+use crate::native::{descriptors, proxy_protocol};
 
 /// How long a probe rests when there is nothing left for a connection.
 const REST: Duration = Duration::from_millis(100);
@@ -20,6 +21,8 @@ pub(super) struct Target<'a> {
     port: u16,
     /// Whether this process had nothing left for a connection.
     is_exhausted: AtomicBool,
+    /// What a connection begins with, if the server has to be told for whom it is.
+    header: Option<Vec<u8>>,
     /// What `Host` says, or `:authority`.
     pub(super) authority: String,
     /// Whose certificate it must be.
@@ -43,6 +46,9 @@ impl<'a> Target<'a> {
             address: server.address.as_str(),
             port,
             is_exhausted: AtomicBool::new(false),
+            header: (port == server.port.number())
+                .then(|| proxy_protocol::own_header(server))
+                .flatten(),
             authority,
             name,
         }
@@ -51,18 +57,22 @@ impl<'a> Target<'a> {
     /// A new connection, so that a server that takes none is found out.
     /// Waits while this process has nothing left for one.
     pub(super) async fn connect(&self) -> Result<TcpStream, String> {
-        loop {
+        let connected = loop {
             match TcpStream::connect((self.address, self.port)).await {
                 Err(error) if descriptors::are_used_up(&error) => {
                     self.is_exhausted.store(true, Relaxed);
                     tokio::time::sleep(REST).await;
                 }
-                connected => {
-                    self.is_exhausted.store(false, Relaxed);
-                    return connected.map_err(|error| format!("cannot connect: {error}"));
-                }
+                connected => break connected,
             }
+        };
+        self.is_exhausted.store(false, Relaxed);
+        let mut stream = connected.map_err(|error| format!("cannot connect: {error}"))?;
+        if let Some(header) = &self.header {
+            let sent = stream.write_all(header).await;
+            sent.map_err(|error| format!("the connection broke off: {error}"))?;
         }
+        Ok(stream)
     }
 
     /// Whether the last try for a connection failed since this process has

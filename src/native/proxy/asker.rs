@@ -1,6 +1,6 @@
 //! Who a request comes from, and what servers are told of that.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
 use http::{HeaderMap, HeaderValue, request};
@@ -115,6 +115,20 @@ impl Asker {
     /// Who the connection comes from, if that is another.
     pub(super) fn proxy(&self) -> Option<IpAddr> {
         Some(self.peer.connected).filter(|&connected| connected != self.address)
+    }
+
+    /// Its address and port, which is 0 when a proxy before this one has named it.
+    pub(super) fn source(&self) -> SocketAddr {
+        let peer = self.peer.source;
+        match peer.ip() == self.address {
+            true => peer,
+            false => SocketAddr::new(self.address, 0),
+        }
+    }
+
+    /// The address that has been connected to, if that is known.
+    pub(super) fn destination(&self) -> Option<SocketAddr> {
+        self.peer.destination
     }
 
     /// Whether it asks over TLS.

@@ -193,8 +193,9 @@ impl<'a> Attempts<'a> {
             let mut result = {
                 // Pinned where it is made: it is large.
                 let upstream = &server.upstream;
+                let (asker, waits) = (&self.sent.asker, self.waits);
                 let exchange =
-                    pin!(upstream.exchange(request, response, connection, in_hand, self.waits));
+                    pin!(upstream.exchange(request, response, connection, in_hand, asker, waits));
                 self.unless_taken_out(server, exchange).await
             };
             let took = clock::now().since(began);

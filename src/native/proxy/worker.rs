@@ -242,6 +242,8 @@ pub(super) struct WorkerFleet {
     fleet: Arc<Fleet>,
     servers: Vec<Rc<WorkerServer>>,
     rules: Rc<Rules>,
+    /// Whether some server is told for whom connections are.
+    is_told_of_clients: bool,
     /// What rules without keys remember; it outlives this view.
     picker: Rc<RefCell<Picker>>,
     worker: usize,
@@ -504,7 +506,12 @@ impl WorkerFleet {
             .for_each(|server| server.is_timed.set(is_timed));
         let speaks_http2 = |link: &Option<Arc<Link>>| matches!(link, Some(link) if link.protocol == ServerProtocol::Http2);
         let has_http2 = servers.iter().any(|server| speaks_http2(&server.link));
+        let is_told = |server: &Rc<WorkerServer>| {
+            let link = server.link.as_ref();
+            link.is_some_and(|link| link.proxy_protocol.is_some())
+        };
         Self {
+            is_told_of_clients: servers.iter().any(is_told),
             servers,
             rules,
             picker,
@@ -522,6 +529,11 @@ impl WorkerFleet {
     /// Whether HTTP/2 is spoken to any server.
     pub(super) fn has_http2(&self) -> bool {
         self.has_http2
+    }
+
+    /// Whether some server is told for whom connections are.
+    pub(super) fn is_told_of_clients(&self) -> bool {
+        self.is_told_of_clients
     }
 
     /// How often who may ask.

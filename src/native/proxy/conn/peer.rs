@@ -87,8 +87,11 @@ pub(super) async fn settle(
     address: SocketAddr,
     worker: &Rc<Worker>,
 ) -> Option<Peer> {
-    let peer = Peer::at(address);
     let fleet = worker.fleet();
+    let mut peer = Peer::at(address);
+    if fleet.is_told_of_clients() {
+        peer.destination = stream.local_addr().ok();
+    }
     let why = match awaited(fleet.rules(), peer.connected) {
         Awaited::Nothing => return Some(peer),
         Awaited::Refused => "it comes from no trusted proxy".to_owned(),

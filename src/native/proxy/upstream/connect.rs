@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker};
 use rustls::ClientConfig;
 use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -31,6 +31,8 @@ const SESSIONS_MAX: usize = 32;
 /// Makes connections to one server.
 pub(super) struct Connector {
     place: Place,
+    /// What is said before anything else: for whom the connections are.
+    header: Option<Vec<u8>>,
     tls: Option<Tls>,
     runtime: Arc<ServerRuntime>,
 }
@@ -53,9 +55,11 @@ struct Tls {
 }
 
 impl Connector {
-    /// To `server`, over `tls` if that is spoken to it; none is made yet.
+    /// To `server`, each beginning with `header` if there is one, over `tls` if
+    /// that is spoken to it; none is made yet.
     pub(super) fn new(
         server: &Server,
+        header: Option<Vec<u8>>,
         runtime: &Arc<ServerRuntime>,
         tls: Option<Arc<ServerTls>>,
     ) -> Self {
@@ -69,6 +73,7 @@ impl Connector {
         let name = name.unwrap_or(&server.address).as_str();
         Self {
             place,
+            header,
             tls: tls.map(|of_server| Tls {
                 of_server,
                 name: ServerName::try_from(name.to_owned()).ok(),
@@ -94,11 +99,14 @@ impl Connector {
     /// # Errors
     /// When there is none, and when the server is not who it must be.
     pub(super) async fn connect(&self) -> io::Result<Stream> {
-        let stream = match &self.place {
+        let mut stream = match &self.place {
             Place::Ip(address) => TcpStream::connect(address).await?,
             Place::Name(name, port) => TcpStream::connect((name.as_str(), *port)).await?,
         };
         listen::prepare(&stream);
+        if let Some(header) = &self.header {
+            stream.write_all(header).await?;
+        }
         let open = self.runtime.connections.open();
         let io = match &self.tls {
             None => Io::Plain(stream),

@@ -10,9 +10,13 @@
 //! - `http1`, with `gate`: HTTP/1.1 over hyper, which stands in for it, and which
 //!   it is held against.
 //! - `http2`: HTTP/2, whose connections are shared and so no matter of `pool`.
+//!
+//! Where a server is told for whom each connection is (`for_each`), all of this
+//! is there once for each client.
 
 mod codec;
 mod connect;
+mod for_each;
 mod gate;
 mod http1;
 mod http2;
@@ -31,6 +35,7 @@ use http_body::{Frame, SizeHint};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 
+use super::asker::Asker;
 use super::in_hand::InHand;
 use super::retry::Failure;
 use super::timer::{Timers, Wait};
@@ -40,6 +45,7 @@ use crate::engine::{Server, ServerProtocol, Timestamp};
 use crate::native::server_tls::ServerTls;
 use crate::native::shared::ServerRuntime;
 use connect::Connector;
+use for_each::ForEach;
 use pool::Pool;
 
 pub(super) use connect::Stream;
@@ -87,8 +93,14 @@ trait Exchange {
 }
 
 /// One server, as this thread speaks to it.
-pub(super) struct Upstream {
-    speaks: Speaks,
+pub(super) struct Upstream(Connections);
+
+/// For whom its connections are.
+enum Connections {
+    /// For anybody.
+    ForAll(Speaks),
+    /// Each for one client, as it is told.
+    ForEach(ForEach),
 }
 
 /// What is spoken to a server.
@@ -110,28 +122,26 @@ impl Upstream {
         config: &Config,
         timers: &Rc<Timers>,
     ) -> Self {
-        let (connector, limits) = (Connector::new(server, runtime, tls), &config.pool);
-        let protocol = server.link.as_ref().map(|link| link.protocol);
-        let speaks = match (protocol.unwrap_or_default(), config.process.http1_codec) {
-            (ServerProtocol::Http1, Http1Codec::Own) => {
-                Speaks::Own(own::Own::new(connector, Pool::new(limits, timers)))
+        let link = server.link.as_ref();
+        let version = link.and_then(|link| link.proxy_protocol);
+        let (codec, limits) = (config.process.http1_codec, &config.pool);
+        Self(match version {
+            None => {
+                let connector = Connector::new(server, None, runtime, tls);
+                Connections::ForAll(Speaks::new(server, connector, codec, limits, timers))
             }
-            (ServerProtocol::Http1, Http1Codec::Hyper) => {
-                Speaks::Http1(http1::Http1::new(connector, Pool::new(limits, timers)))
+            Some(version) => {
+                let each = ForEach::new(server, version, codec, runtime, tls, limits, timers);
+                Connections::ForEach(each)
             }
-            (ServerProtocol::Http2, _) => {
-                Speaks::Http2(http2::Http2::new(connector, limits, timers))
-            }
-        };
-        Self { speaks }
+        })
     }
 
     /// Keeps connections by other limits from now on.
     pub(super) fn set_limits(&self, limits: &config::Pool) {
-        match &self.speaks {
-            Speaks::Http1(http1) => http1.pool().set_limits(limits),
-            Speaks::Own(own) => own.pool().set_limits(limits),
-            Speaks::Http2(http2) => http2.set_limits(limits),
+        match &self.0 {
+            Connections::ForAll(speaks) => speaks.set_limits(limits),
+            Connections::ForEach(each) => each.set_limits(limits),
         }
     }
 
@@ -147,14 +157,13 @@ impl Upstream {
 
     /// Closes connections that need not be kept any longer.
     pub(super) fn sweep(&self, now: Timestamp) {
-        match &self.speaks {
-            Speaks::Http1(http1) => http1.pool().sweep(now),
-            Speaks::Own(own) => own.pool().sweep(now),
-            Speaks::Http2(http2) => http2.sweep(now),
+        match &self.0 {
+            Connections::ForAll(speaks) => speaks.sweep(now),
+            Connections::ForEach(each) => each.sweep(now),
         }
     }
 
-    /// As [`Exchange::exchange`], whatever is spoken.
+    /// As [`Exchange::exchange`], whatever is spoken, for `asker`.
     ///
     /// # Errors
     /// When there is no answer.
@@ -164,20 +173,81 @@ impl Upstream {
         answer: &mut Option<Response<Body>>,
         connection: Connection,
         in_hand: &InHand,
+        asker: &Asker,
+        waits: AttemptWaits,
+    ) -> Result<StatusCode, Failure> {
+        match &self.0 {
+            Connections::ForAll(speaks) => {
+                // Pinned where it is made: it is large.
+                let exchange = speaks.exchange(request, answer, connection, in_hand, waits);
+                pin!(exchange).await
+            }
+            // Apart, so that others do not have room for it.
+            Connections::ForEach(each) => {
+                let speaks = each.of(asker);
+                Box::pin(speaks.exchange(request, answer, connection, in_hand, waits)).await
+            }
+        }
+    }
+}
+
+impl Speaks {
+    /// No connections yet; `connector` will make them.
+    fn new(
+        server: &Server,
+        connector: Connector,
+        codec: Http1Codec,
+        limits: &config::Pool,
+        timers: &Rc<Timers>,
+    ) -> Self {
+        let protocol = server.link.as_ref().map(|link| link.protocol);
+        match (protocol.unwrap_or_default(), codec) {
+            (ServerProtocol::Http1, Http1Codec::Own) => {
+                Self::Own(own::Own::new(connector, Pool::new(limits, timers)))
+            }
+            (ServerProtocol::Http1, Http1Codec::Hyper) => {
+                Self::Http1(http1::Http1::new(connector, Pool::new(limits, timers)))
+            }
+            (ServerProtocol::Http2, _) => Self::Http2(http2::Http2::new(connector, limits, timers)),
+        }
+    }
+
+    fn set_limits(&self, limits: &config::Pool) {
+        match self {
+            Self::Http1(http1) => http1.pool().set_limits(limits),
+            Self::Own(own) => own.pool().set_limits(limits),
+            Self::Http2(http2) => http2.set_limits(limits),
+        }
+    }
+
+    fn sweep(&self, now: Timestamp) {
+        match self {
+            Self::Http1(http1) => http1.pool().sweep(now),
+            Self::Own(own) => own.pool().sweep(now),
+            Self::Http2(http2) => http2.sweep(now),
+        }
+    }
+
+    async fn exchange(
+        &self,
+        request: &mut Option<Request<RequestBody>>,
+        answer: &mut Option<Response<Body>>,
+        connection: Connection,
+        in_hand: &InHand,
         waits: AttemptWaits,
     ) -> Result<StatusCode, Failure> {
         // Pinned where they are made: they are large.
-        match &self.speaks {
-            Speaks::Http1(http1) => {
+        match self {
+            Self::Http1(http1) => {
                 let exchange = http1.exchange(request, answer, connection, in_hand, waits);
                 pin!(exchange).await
             }
-            Speaks::Own(own) => {
+            Self::Own(own) => {
                 let exchange = own.exchange(request, answer, connection, in_hand, waits);
                 pin!(exchange).await
             }
             // Apart, so that others do not have room for it.
-            Speaks::Http2(http2) => {
+            Self::Http2(http2) => {
                 let exchange = http2.exchange(request, answer, connection, in_hand, waits);
                 Box::pin(exchange).await
             }

@@ -182,10 +182,12 @@ fn lines(headers: &HeaderMap) -> Vec<(String, Bytes)> {
         .collect()
 }
 
-/// What we pass on: not a field that says what is so anyway.
-fn without_keep_alive(headers: &HeaderMap) -> Vec<(String, Bytes)> {
+/// The fields of a head, `Connection` last and without what is so anyway: that
+/// `keep-alive` we do not pass on.
+fn fields(headers: &HeaderMap) -> Vec<(String, Bytes)> {
     let mut lines = lines(headers);
     lines.retain(|(name, value)| !(name == "connection" && value == "keep-alive"));
+    lines.sort_by_key(|(name, _)| name == "connection");
     lines
 }
 
@@ -273,7 +275,7 @@ pub(super) fn hyper(script: Script, asks_head: bool) -> Verdict {
             .extensions
             .get::<ReasonPhrase>()
             .map(|words| Bytes::copy_from_slice(words.as_bytes())),
-        headers: without_keep_alive(&head.headers),
+        headers: fields(&head.headers),
         body,
         trailers: trailers.concat(),
         end,
@@ -340,7 +342,7 @@ pub(super) fn own(script: Script, asks_head: bool) -> Verdict {
     Verdict::Answer {
         status: answer.status,
         reason: answer.reason,
-        headers: lines(&headers),
+        headers: fields(&headers),
         body,
         trailers: trailers.concat(),
         end,
