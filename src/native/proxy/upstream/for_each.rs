@@ -108,6 +108,12 @@ impl ForEach {
         *self.limits.borrow_mut() = limits.clone();
     }
 
+    /// Closes all connections without a request.
+    pub(super) fn close_idle(&self) {
+        let clients = self.clients.borrow();
+        clients.iter().for_each(|client| client.speaks.close_idle());
+    }
+
     /// Closes connections that need not be kept any longer.
     pub(super) fn sweep(&self, now: Timestamp) {
         let idle_max: Duration = self.limits.borrow().idle.duration();

@@ -147,11 +147,9 @@ impl Upstream {
 
     /// Closes all connections without a request.
     pub(super) fn close_idle(&self) {
-        match &self.speaks {
-            Speaks::Http1(http1) => http1.pool().close_idle(),
-            Speaks::Own(own) => own.pool().close_idle(),
-            // Few, and each for many requests.
-            Speaks::Http2(_) => {}
+        match &self.0 {
+            Connections::ForAll(speaks) => speaks.close_idle(),
+            Connections::ForEach(each) => each.close_idle(),
         }
     }
 
@@ -209,6 +207,15 @@ impl Speaks {
                 Self::Http1(http1::Http1::new(connector, Pool::new(limits, timers)))
             }
             (ServerProtocol::Http2, _) => Self::Http2(http2::Http2::new(connector, limits, timers)),
+        }
+    }
+
+    fn close_idle(&self) {
+        match self {
+            Self::Http1(http1) => http1.pool().close_idle(),
+            Self::Own(own) => own.pool().close_idle(),
+            // Few, and each for many requests.
+            Self::Http2(_) => {}
         }
     }
 
