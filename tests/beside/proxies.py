@@ -30,7 +30,7 @@ def ringway(stack: Stack, folder: Path, binary: str, certificate: Certificate, b
     tls = {"certificates": [{"cert_file": str(certificate.chain), "key_file": str(certificate.key)}]}
     every = [
         {"name": "nginx", "port": behind.nginx},
-        {"name": "nginx-tls", "port": behind.nginx_tls, "tls": {"ca_file": str(certificate.chain)}},
+        {"name": "nginx-tls", "port": behind.nginx_tls, "tls": {"ca_file": str(certificate.ca)}},
         {"name": "haproxy", "port": behind.haproxy},
         {"name": "haproxy-h2c", "port": behind.haproxy_h2c, "protocol": "h2"},
     ]
@@ -58,7 +58,7 @@ def ringway(stack: Stack, folder: Path, binary: str, certificate: Certificate, b
         h2c=http,
         websocket=start("websocket", [{"name": "echo", "port": behind.websocket}], {}),
         grpc=start("grpc", [{"name": "echo", "port": behind.grpc, "protocol": "h2"}], {}),
-        ca=certificate.chain,
+        ca=certificate.ca,
         servers=frozenset(server["name"] for server in every),
     )
 
@@ -92,7 +92,7 @@ server {{ listen 127.0.0.1:{grpc} http2; location / {{ grpc_pass grpc://127.0.0.
 }}"""
     )
     stack.start(["nginx", "-c", f"{own}/nginx.conf", "-e", "stderr"], http, own / "log")
-    return Proxy("nginx", http, https, h2c, websocket, grpc, certificate.chain, frozenset({"nginx", "haproxy"}))
+    return Proxy("nginx", http, https, h2c, websocket, grpc, certificate.ca, frozenset({"nginx", "haproxy"}))
 
 
 def haproxy(stack: Stack, folder: Path, certificate: Certificate, behind: Behind) -> Proxy:
@@ -122,4 +122,4 @@ listen grpc
 """
     )
     stack.start(["haproxy", "-db", "-f", f"{own}/haproxy.cfg"], http, own / "log")
-    return Proxy("haproxy", http, https, h2c, websocket, grpc, certificate.chain, frozenset({"nginx", "haproxy"}))
+    return Proxy("haproxy", http, https, h2c, websocket, grpc, certificate.ca, frozenset({"nginx", "haproxy"}))

@@ -15,8 +15,9 @@ from process import Stack, free_port, run
 
 @dataclass(frozen=True)
 class Certificate:
-    """For 127.0.0.1 and localhost, signed by itself."""
+    """For 127.0.0.1 and localhost, and who has signed it."""
 
+    ca: Path
     chain: Path
     key: Path
     both: Path
@@ -35,14 +36,16 @@ class Behind:
 
 
 def make_certificate(folder: Path) -> Certificate:
+    ca, ca_key = folder / "ca.pem", folder / "ca-key.pem"
     chain, key, both = folder / "certificate.pem", folder / "key.pem", folder / "both.pem"
+    new = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+    run([*new, "-keyout", str(ca_key), "-out", str(ca), "-subj", "/CN=For this test"])
     run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-        + ["-keyout", str(key), "-out", str(chain), "-days", "2", "-subj", "/CN=localhost"]
-        + ["-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"]
+        [*new, "-keyout", str(key), "-out", str(chain), "-subj", "/CN=localhost", "-CA", str(ca), "-CAkey", str(ca_key)]
+        + ["-addext", "basicConstraints=critical,CA:FALSE", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"]
     )
     both.write_text(chain.read_text() + key.read_text())
-    return Certificate(chain, key, both)
+    return Certificate(ca, chain, key, both)
 
 
 def start(stack: Stack, folder: Path, certificate: Certificate) -> Behind:
