@@ -47,13 +47,16 @@ impl RoutingTable {
         (in_flight >= max).then_some(Reason::Full { in_flight, max })
     }
 
-    pub(super) fn why_none(&self, loads: &impl Loads, tried: &[ServerIndex]) -> NoServer {
+    /// Why no server was found. The loads are not asked again: who was full when it
+    /// was passed over may have a place by now.
+    pub(super) fn why_none(&self, tried: &[ServerIndex]) -> NoServer {
         let mut usable = self.usable.iter().flatten();
+        let is_limited = |server| self.max_in_flight(server).is_some();
         if self.servers.is_empty() {
             NoServer::Empty
         } else if self.usable.iter().all(Option::is_none) {
             NoServer::NoneEligible
-        } else if usable.any(|&server| !tried.contains(&server) && !self.has_place(server, loads)) {
+        } else if usable.any(|&server| !tried.contains(&server) && is_limited(server)) {
             NoServer::AllFull
         } else if tried.is_empty() {
             NoServer::NoneEligible

@@ -100,7 +100,7 @@ impl RoutingTable {
         let trials = self.trials.as_deref();
         let free = trials.and_then(|trials| self.free(trials, loads, tried));
         free.map(|server| self.as_trial(server))
-            .ok_or_else(|| self.why_none(loads, tried))
+            .ok_or_else(|| self.why_none(tried))
     }
 
     fn free(
