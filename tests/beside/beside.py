@@ -10,16 +10,16 @@ run: nothing is skipped in silence.
 import shutil
 import sys
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 import clients
 import proxies
 import servers
-from process import Stack
 
 
 def main(ringway: str) -> int:
-    with tempfile.TemporaryDirectory(prefix="ringway-beside-") as text, Stack() as stack:
+    with tempfile.TemporaryDirectory(prefix="ringway-beside-") as text, ExitStack() as stack:
         folder = Path(text)
         folder.chmod(0o755)
         certificate = servers.make_certificate(folder)

@@ -1,10 +1,11 @@
 """The proxies beside one another, each with the same listeners and the same servers behind."""
 
 import json
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from process import Stack, free_port
+from programs import free_port, running
 from servers import Behind, Certificate, nginx_head
 
 
@@ -26,7 +27,7 @@ class Proxy:
     servers: frozenset[str]
 
 
-def ringway(stack: Stack, folder: Path, binary: str, certificate: Certificate, behind: Behind) -> Proxy:
+def ringway(stack: ExitStack, folder: Path, binary: str, certificate: Certificate, behind: Behind) -> Proxy:
     tls = {"certificates": [{"cert_file": str(certificate.chain), "key_file": str(certificate.key)}]}
     every = [
         {"name": "nginx", "port": behind.nginx},
@@ -47,7 +48,7 @@ def ringway(stack: Stack, folder: Path, binary: str, certificate: Certificate, b
             "health_check": {"kind": "tcp"},
         }
         (own / "config.json").write_text(json.dumps(config, indent=2))
-        stack.start([binary, "serve", "--config", f"{own}/config.json"], port, own / "log")
+        stack.enter_context(running([binary, "serve", "--config", f"{own}/config.json"], port, own / "log"))
         return port
 
     http = start("http", every, {})
@@ -63,7 +64,7 @@ def ringway(stack: Stack, folder: Path, binary: str, certificate: Certificate, b
     )
 
 
-def nginx(stack: Stack, folder: Path, certificate: Certificate, behind: Behind) -> Proxy:
+def nginx(stack: ExitStack, folder: Path, certificate: Certificate, behind: Behind) -> Proxy:
     own = folder / "nginx"
     own.mkdir()
     http, https, h2c, websocket, grpc = (free_port() for _ in range(5))
@@ -91,11 +92,11 @@ server {{
 server {{ listen 127.0.0.1:{grpc} http2; location / {{ grpc_pass grpc://127.0.0.1:{behind.grpc}; }} }}
 }}"""
     )
-    stack.start(["nginx", "-c", f"{own}/nginx.conf", "-e", "stderr"], http, own / "log")
+    stack.enter_context(running(["nginx", "-c", f"{own}/nginx.conf", "-e", "stderr"], http, own / "log"))
     return Proxy("nginx", http, https, h2c, websocket, grpc, certificate.ca, frozenset({"nginx", "haproxy"}))
 
 
-def haproxy(stack: Stack, folder: Path, certificate: Certificate, behind: Behind) -> Proxy:
+def haproxy(stack: ExitStack, folder: Path, certificate: Certificate, behind: Behind) -> Proxy:
     own = folder / "haproxy"
     own.mkdir()
     http, https, h2c, websocket, grpc = (free_port() for _ in range(5))
@@ -121,5 +122,5 @@ listen grpc
     server echo 127.0.0.1:{behind.grpc} proto h2
 """
     )
-    stack.start(["haproxy", "-db", "-f", f"{own}/haproxy.cfg"], http, own / "log")
+    stack.enter_context(running(["haproxy", "-db", "-f", f"{own}/haproxy.cfg"], http, own / "log"))
     return Proxy("haproxy", http, https, h2c, websocket, grpc, certificate.ca, frozenset({"nginx", "haproxy"}))

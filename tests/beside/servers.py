@@ -4,13 +4,15 @@ import asyncio
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
 import websockets
 
-from process import Stack, free_port, run
+from process import run
+from programs import free_port, running
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ def make_certificate(folder: Path) -> Certificate:
     return Certificate(ca, chain, key, both)
 
 
-def start(stack: Stack, folder: Path, certificate: Certificate) -> Behind:
+def start(stack: ExitStack, folder: Path, certificate: Certificate) -> Behind:
     nginx, nginx_tls = _nginx(stack, folder / "behind-nginx", certificate)
     haproxy, haproxy_h2c = _haproxy(stack, folder / "behind-haproxy")
     return Behind(nginx, nginx_tls, haproxy, haproxy_h2c, _websocket(stack), _grpc(stack))
@@ -66,7 +68,7 @@ access_log off; client_max_body_size 0; ssl_protocols TLSv1.2 TLSv1.3;
 {folders}"""
 
 
-def _nginx(stack: Stack, folder: Path, certificate: Certificate) -> tuple[int, int]:
+def _nginx(stack: ExitStack, folder: Path, certificate: Certificate) -> tuple[int, int]:
     folder.mkdir()
     plain, tls = free_port(), free_port()
     (folder / "nginx.conf").write_text(
@@ -80,11 +82,11 @@ server {{
 }}
 }}"""
     )
-    stack.start(["nginx", "-c", f"{folder}/nginx.conf", "-e", "stderr"], plain, folder / "log")
+    stack.enter_context(running(["nginx", "-c", f"{folder}/nginx.conf", "-e", "stderr"], plain, folder / "log"))
     return plain, tls
 
 
-def _haproxy(stack: Stack, folder: Path) -> tuple[int, int]:
+def _haproxy(stack: ExitStack, folder: Path) -> tuple[int, int]:
     folder.mkdir()
     plain, h2c = free_port(), free_port()
     (folder / "haproxy.cfg").write_text(
@@ -101,11 +103,11 @@ frontend h2c
     http-request return status 200 content-type text/plain lf-string "haproxy-h2c %[method] %[path]\\n"
 """
     )
-    stack.start(["haproxy", "-db", "-f", f"{folder}/haproxy.cfg"], plain, folder / "log")
+    stack.enter_context(running(["haproxy", "-db", "-f", f"{folder}/haproxy.cfg"], plain, folder / "log"))
     return plain, h2c
 
 
-def _websocket(stack: Stack) -> int:
+def _websocket(stack: ExitStack) -> int:
     """Says back what it hears."""
     loop, port, ready = asyncio.new_event_loop(), free_port(), threading.Event()
 
@@ -128,7 +130,7 @@ def _websocket(stack: Stack) -> int:
     return port
 
 
-def _grpc(stack: Stack) -> int:
+def _grpc(stack: ExitStack) -> int:
     """Four ways to call; what is refused is refused in a trailer."""
 
     def refuse(request, context):

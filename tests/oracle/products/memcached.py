@@ -7,7 +7,7 @@ import socket
 import socketserver
 import threading
 
-from process import free_port, running
+from programs import free_port, running
 
 
 class Answer(socketserver.StreamRequestHandler):

@@ -2,7 +2,8 @@
 
 import json
 
-from process import answers_by_header, free_port, running
+from answers import answers_by_header
+from programs import free_port, running
 
 
 def authority(entry):
